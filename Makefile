@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# One file, no recursion. `make help` lists the targets; `V=1` shows the commands.
+#
+# Each variant has a tree of its own, build/VARIANT/{obj,bin}:
+#   release  gcc -O2: the program, the end-to-end tests, the benches
+#   san      gcc with AddressSanitizer and UBSan: the unit tests
+#   fuzz     clang with libFuzzer, AddressSanitizer and UBSan: the fuzzers
+#
+# `make run` and `make test` first install what is missing, then build in a second make that sees
+# what was installed; nothing else calls make again.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+MAKEFLAGS += --no-builtin-rules
+
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CLANG ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) $(shell command -v bpftool 2>/dev/null) bpftool)
+NODE ?= node
+VERSION := $(shell cat VERSION 2>/dev/null || echo 0)
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)';)
+
+PACKAGES := libbpf libelf libdw libwebsockets zlib
+ifeq ($(filter help clean run test install-deps,$(MAKECMDGOALS)),)
+PACKAGE_CFLAGS := $(shell pkg-config --cflags libbpf libelf libdw zlib 2>/dev/null)
+endif
+LIBS := -lwebsockets -lbpf -ldw -lelf -lz -liberty -lpthread
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 \
+	    -Wno-unused-parameter
+COMMON := -std=gnu11 -D_GNU_SOURCE -g -Iagent -Iinclude -DFLICKERSCOPE_VERSION='"$(VERSION)"' \
+	  $(WARNINGS) $(PACKAGE_CFLAGS) -fno-omit-frame-pointer
+HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE -fcf-protection
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+
+release_CC := $(CC)
+release_CFLAGS := -O2 $(HARDEN) $(CFLAGS)
+release_LDFLAGS := -pie -Wl,-z,relro,-z,now $(LDFLAGS)
+san_CC := $(CC)
+san_CFLAGS := -O1 $(SANITIZE)
+san_LDFLAGS := $(SANITIZE)
+fuzz_CC := $(CLANG)
+fuzz_CFLAGS := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined \
+	       -Wno-gnu-variable-sized-type-not-at-end
+fuzz_LDFLAGS := -fsanitize=fuzzer,address,undefined
+
+GEN := build/gen
+AGENT_SOURCES := $(filter-out agent/main.c,$(wildcard agent/*.c agent/*/*.c))
+UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+BENCHES := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_*.c))
+LOADS := $(patsubst tests/e2e/%.c,%,$(wildcard tests/e2e/load_*.c))
+VIEWER_FILES := $(sort $(shell find viewer -name '*.js' -o -name '*.css' -o -name '*.html' -o -name '*.svg'))
+
+.PHONY: all help run test ci e2e bench bench-viewer fuzz fuzz-short lint install install-deps clean unit browser viewer wire \
+	format
+
+all: build/flickerscope ## Build the program: build/flickerscope
+
+help: ## List the targets
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+
+# --- the kernel side -------------------------------------------------------------------------
+
+BPF_SOURCES := $(wildcard bpf/*.bpf.c)
+BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m)))
+
+$(GEN)/bpf/%.bpf.o: bpf/%.bpf.c
+	$(call say,CLANG,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Iinclude -Ibpf -Wall -Wextra \
+		-Wno-unused-parameter -Wno-missing-declarations -MMD -MP -MT $@ -c $< -o $@
+
+# Linking strips the DWARF and keeps the BTF.
+$(GEN)/bpf/flickerscope.bpf.o: $(patsubst bpf/%.bpf.c,$(GEN)/bpf/%.bpf.o,$(BPF_SOURCES))
+	$(call say,BPFLINK,$@)
+	$(Q)$(BPFTOOL) gen object $@ $^
+
+$(GEN)/sampler.skel.h: $(GEN)/bpf/flickerscope.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name sampler_bpf > $@
+
+# --- the page's files, embedded --------------------------------------------------------------
+
+$(GEN)/viewer_files.c: packaging/embed-viewer.sh $(VIEWER_FILES)
+	$(call say,EMBED,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)packaging/embed-viewer.sh $(VIEWER_FILES) > $@
+
+# --- objects, the library, programs: once for each variant -----------------------------------
+
+define variant
+build/$(1)/obj/%.o: %.c | $(GEN)/sampler.skel.h
+	$$(call say,CC,$$< ($(1)))
+	$(Q)mkdir -p $$(@D)
+	$(Q)$$($(1)_CC) $$(COMMON) $$($(1)_CFLAGS) -I$(GEN) -Itests/unit -MMD -MP -c $$< -o $$@
+
+build/$(1)/obj/viewer_files.o: $(GEN)/viewer_files.c
+	$$(call say,CC,$$< ($(1)))
+	$(Q)mkdir -p $$(@D)
+	$(Q)$$($(1)_CC) $$(COMMON) $$($(1)_CFLAGS) -c $$< -o $$@
+
+build/$(1)/libagent.a: $(patsubst %.c,build/$(1)/obj/%.o,$(AGENT_SOURCES)) build/$(1)/obj/viewer_files.o
+	$$(call say,AR,$$@)
+	$(Q)rm -f $$@ && ar rcs $$@ $$^
+endef
+$(foreach v,release san fuzz,$(eval $(call variant,$(v))))
+
+build/%/bin/flickerscope: build/%/obj/agent/main.o build/%/libagent.a
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$($*_CC) $($*_LDFLAGS) -o $@ $^ $(LIBS)
+
+build/flickerscope: build/release/bin/flickerscope
+	$(Q)ln -f $< $@
+
+build/san/bin/test_%: build/san/obj/tests/unit/test_%.o build/san/libagent.a
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(san_CC) $(san_LDFLAGS) -o $@ $^ $(LIBS)
+
+build/fuzz/bin/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o build/fuzz/libagent.a
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(fuzz_CC) $(fuzz_LDFLAGS) -o $@ $^ $(LIBS)
+
+build/release/bin/bench_%: build/release/obj/tests/bench/bench_%.o build/release/libagent.a
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(release_CC) $(release_LDFLAGS) -o $@ $^ $(LIBS)
+
+# Programs with known stacks: with frame pointers and without optimization that would move them.
+build/release/bin/load_%: tests/e2e/load_%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -fno-omit-frame-pointer \
+		-fno-optimize-sibling-calls -fno-inline -o $@ $< -lpthread -lm
+
+-include $(shell find build -name '*.d' 2>/dev/null)
+
+clean: ## Remove everything that was built
+	rm -rf build

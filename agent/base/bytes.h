@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading bytes from outside and building bytes, every bound checked.
+ *
+ * A reader never moves past its end: the first read that would fails, sets `failed`, and every
+ * later one fails too, so that a parser may read a whole struct and check once. Values read after
+ * a failure are 0. Numbers are little-endian unless the name says otherwise.
+ */
+#ifndef FLICKERSCOPE_BYTES_H
+#define FLICKERSCOPE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bytes_reader {
+	const uint8_t *begin; /* borrowed */
+	const uint8_t *at;
+	const uint8_t *end;
+	bool failed;
+};
+
+struct bytes_reader bytes_reader_of(const void *bytes, size_t size);
+
+static inline size_t bytes_left(const struct bytes_reader *reader)
+{
+	return (size_t)(reader->end - reader->at);
+}
+
+static inline size_t bytes_offset(const struct bytes_reader *reader)
+{
+	return (size_t)(reader->at - reader->begin);
+}
+
+uint8_t bytes_read_u8(struct bytes_reader *reader);
+uint16_t bytes_read_u16(struct bytes_reader *reader);
+uint32_t bytes_read_u32(struct bytes_reader *reader);
+uint64_t bytes_read_u64(struct bytes_reader *reader);
+
+/* LEB128 of at most 64 bits (DWARF 5, 7.6); longer or overflowing ones fail. */
+uint64_t bytes_read_uleb128(struct bytes_reader *reader);
+int64_t bytes_read_sleb128(struct bytes_reader *reader);
+
+/* The zigzag form of a varint: (n << 1) ^ (n >> 63). */
+int64_t bytes_read_zigzag(struct bytes_reader *reader);
+
+/* The next @size bytes, borrowed; NULL on failure. */
+const void *bytes_read(struct bytes_reader *reader, size_t size);
+
+/* Copies the next sizeof(*target) bytes; on failure the target is zeroed. */
+bool bytes_read_into(struct bytes_reader *reader, void *target, size_t size);
+
+/* A zero-terminated string; its end must come before the reader's. NULL on failure. */
+const char *bytes_read_string(struct bytes_reader *reader);
+
+/* A reader of the next @size bytes, which are passed over here. Failed when there are fewer. */
+struct bytes_reader bytes_read_part(struct bytes_reader *reader, size_t size);
+
+/*
+ * A buffer that grows up to a cap. When the cap or the memory is reached, `failed` is set and
+ * everything later is dropped whole: check once, at the end. Free with bytes_writer_free().
+ */
+struct bytes_writer {
+	uint8_t *bytes; /* owned; NULL while empty */
+	size_t size;
+	size_t capacity;
+	size_t size_max;
+	bool failed;
+};
+
+struct bytes_writer bytes_writer_with_max(size_t size_max);
+void bytes_writer_free(struct bytes_writer *writer);
+
+/* Empties the buffer and keeps its memory. */
+void bytes_writer_clear(struct bytes_writer *writer);
+
+/* Room for @size more bytes at the end, counted as written; NULL on failure. */
+void *bytes_writer_extend(struct bytes_writer *writer, size_t size);
+
+void bytes_write(struct bytes_writer *writer, const void *bytes, size_t size);
+void bytes_write_u8(struct bytes_writer *writer, uint8_t value);
+void bytes_write_u16(struct bytes_writer *writer, uint16_t value);
+void bytes_write_u32(struct bytes_writer *writer, uint32_t value);
+void bytes_write_u64(struct bytes_writer *writer, uint64_t value);
+void bytes_write_uleb128(struct bytes_writer *writer, uint64_t value);
+void bytes_write_zigzag(struct bytes_writer *writer, int64_t value);
+
+static inline void cleanup_bytes_writer_free(struct bytes_writer *writer)
+{
+	bytes_writer_free(writer);
+}
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/hash_index.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { SLOTS_LEAST = 64 };
+
+struct hash_index hash_index_with_max(uint32_t entries_max)
+{
+	return (struct hash_index){ .entries_max = entries_max };
+}
+
+void hash_index_free(struct hash_index *index)
+{
+	free(index->slots);
+	*index = hash_index_with_max(index->entries_max);
+}
+
+void hash_index_clear(struct hash_index *index)
+{
+	if (index->slots)
+		memset(index->slots, 0, index->slot_count * sizeof(*index->slots));
+	index->entry_count = 0;
+}
+
+static uint32_t fold(uint64_t hash)
+{
+	return (uint32_t)(hash ^ hash >> 32);
+}
+
+uint32_t hash_index_find(const struct hash_index *index, uint64_t hash, hash_index_equal equal,
+			 const void *wanted, const void *owner)
+{
+	uint32_t mask = index->slot_count - 1, folded = fold(hash);
+
+	if (!index->slots)
+		return 0;
+	for (uint32_t i = folded & mask; index->slots[i].id; i = (i + 1) & mask)
+		if (index->slots[i].hash == folded && equal(index->slots[i].id, wanted, owner))
+			return index->slots[i].id;
+	return 0;
+}
+
+static void place(struct hash_index_slot *slots, uint32_t slot_count, struct hash_index_slot entry)
+{
+	uint32_t i = entry.hash & (slot_count - 1);
+
+	while (slots[i].id)
+		i = (i + 1) & (slot_count - 1);
+	slots[i] = entry;
+}
+
+static int grow(struct hash_index *index)
+{
+	uint32_t slot_count = index->slot_count ? index->slot_count * 2 : SLOTS_LEAST;
+	struct hash_index_slot *slots = calloc(slot_count, sizeof(*slots));
+
+	if (!slots)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < index->slot_count; i++)
+		if (index->slots[i].id)
+			place(slots, slot_count, index->slots[i]);
+	free(index->slots);
+	index->slots = slots;
+	index->slot_count = slot_count;
+	return 0;
+}
+
+int hash_index_add(struct hash_index *index, uint64_t hash, uint32_t id)
+{
+	if (index->entry_count >= index->entries_max)
+		return HASH_INDEX_FULL;
+	if (index->entry_count * 4 >= index->slot_count * 3) {
+		int r = grow(index);
+
+		if (r < 0)
+			return r;
+	}
+	place(index->slots, index->slot_count,
+	      (struct hash_index_slot){ .hash = fold(hash), .id = id });
+	index->entry_count++;
+	return 0;
+}
+
+void hash_index_remove(struct hash_index *index, uint64_t hash, uint32_t id)
+{
+	uint32_t mask = index->slot_count - 1, i = fold(hash) & mask;
+
+	if (!index->slots)
+		return;
+	while (index->slots[i].id && index->slots[i].id != id)
+		i = (i + 1) & mask;
+	if (!index->slots[i].id)
+		return;
+	index->entry_count--;
+	/* Close the hole: move back every later entry of the run that may stand there. */
+	for (uint32_t next = (i + 1) & mask; index->slots[next].id; next = (next + 1) & mask) {
+		uint32_t home = index->slots[next].hash & mask;
+
+		if (((next - home) & mask) < ((next - i) & mask))
+			continue;
+		index->slots[i] = index->slots[next];
+		i = next;
+	}
+	index->slots[i].id = 0;
+}
+
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Odd constants with bits all over: the fractions of the square roots of 2, 3 and 5. */
+#define MIX_1 UINT64_C(0x6a09e667f3bcc909)
+#define MIX_2 UINT64_C(0xbb67ae8584caa73b)
+#define MIX_3 UINT64_C(0x3c6ef372fe94f82b)
+
+static uint64_t hash_with_seed(const void *bytes, size_t size, uint64_t seed)
+{
+	const uint8_t *at = bytes;
+	uint64_t hash = seed ^ MIX_3, word;
+
+	for (size_t left = size; left; left -= left < 8 ? left : 8, at += 8) {
+		word = 0;
+		memcpy(&word, at, left < 8 ? left : 8);
+		hash = mix(hash ^ MIX_1, le64toh(word) ^ MIX_2);
+	}
+	return mix(hash ^ size, MIX_1);
+}
+
+/* Drawn once, before the second thread starts; a constant where the kernel gives none. */
+static uint64_t process_seed(void)
+{
+	static uint64_t seed;
+
+	if (!seed) {
+		if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
+			seed = MIX_2;
+		seed |= 1;
+	}
+	return seed;
+}
+
+uint64_t hash_bytes(const void *bytes, size_t size)
+{
+	return hash_with_seed(bytes, size, process_seed());
+}
+
+uint64_t hash_u64(uint64_t value)
+{
+	return mix(value ^ MIX_1, process_seed() ^ MIX_2);
+}
+
+uint64_t stable_key(const void *bytes, size_t size, uint64_t parent_key)
+{
+	uint64_t key = hash_with_seed(bytes, size, parent_key);
+
+	return key ? key : 1;
+}
