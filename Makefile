@@ -152,3 +152,71 @@ build/release/bin/load_%: tests/e2e/load_%.c
 
 clean: ## Remove everything that was built
 	rm -rf build
+
+# --- the two commands of the README ----------------------------------------------------------
+
+RUN ?= live
+
+run: ## Install what is missing, build, and watch this machine's CPUs (RUN="live -F 999")
+	@packaging/install-deps.sh build
+	@$(MAKE) --no-print-directory build/flickerscope
+	@exec build/flickerscope $(RUN)
+
+test: ## Install what is missing, build, and run every test
+	@packaging/install-deps.sh test
+	@$(MAKE) --no-print-directory ci
+
+ci: test-programs tests/node_modules/.installed ## The tests alone, once everything is installed
+	@tests/run lint unit viewer golden e2e browser fuzz
+
+.PHONY: test-programs
+test-programs: build/flickerscope unit-programs fuzz-programs $(LOADS:%=build/release/bin/%)
+
+.PHONY: unit-programs fuzz-programs
+unit-programs: $(UNIT_TESTS:%=build/san/bin/%)
+fuzz-programs: $(FUZZERS:%=build/fuzz/bin/%)
+
+tests/node_modules/.installed: tests/package.json tests/package-lock.json
+	$(call say,NPM,tests)
+	$(Q)cd tests && npm ci --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+unit: unit-programs ## The unit tests alone
+	@tests/run unit
+
+viewer: tests/node_modules/.installed ## The viewer's models alone, under node
+	@tests/run viewer
+
+e2e: build/flickerscope $(LOADS:%=build/release/bin/%) tests/node_modules/.installed ## The tests on the real kernel
+	@tests/run e2e
+
+browser: build/flickerscope $(LOADS:%=build/release/bin/%) tests/node_modules/.installed ## The tests in a real browser
+	@tests/run browser
+
+bench: build/flickerscope $(BENCHES:%=build/release/bin/%) $(LOADS:%=build/release/bin/%) ## Measure beside perf record, in one run
+	@tests/bench/run
+
+bench-viewer: tests/node_modules/.installed build/flickerscope $(LOADS:%=build/release/bin/%) ## Measure the page in a real browser
+	@tests/bench/viewer
+
+FUZZ_MINUTES ?= 10
+fuzz: fuzz-programs ## Run each fuzzer for 10 million executions, or 10 minutes without a new edge
+	@tests/fuzz/run long $(FUZZ_MINUTES)
+
+fuzz-short: fuzz-programs ## Run each fuzzer for a few seconds
+	@tests/fuzz/run short
+
+lint: tests/node_modules/.installed ## Check layers, format, types, licences and the contract
+	@tests/lint/run
+
+format: ## Let clang-format have its way
+	@git ls-files -- 'agent/*.[ch]' 'bpf/*.[ch]' 'include/*.h' 'tests/*.[ch]' | xargs clang-format -i
+
+wire: ## Make viewer/wire.js from include/wire.h
+	@$(NODE) tests/lint/wire.mjs
+
+install: build/flickerscope ## Install the program below DESTDIR and PREFIX
+	install -D -m 0755 build/flickerscope $(DESTDIR)$(PREFIX)/bin/flickerscope
+
+install-deps: ## Install what building needs
+	@packaging/install-deps.sh build
