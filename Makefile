@@ -70,7 +70,7 @@ VIEWER_FILES := $(sort $(shell find viewer -name '*.js' -o -name '*.css' -o -nam
 all: build/flickerscope ## Build the program: build/flickerscope
 
 help: ## List the targets
-	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	@sed -n 's/^\([a-z][a-z0-9-]*\):[^#]*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
 # --- the kernel side -------------------------------------------------------------------------
 

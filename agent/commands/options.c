@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "commands/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+
+enum long_option {
+	OPTION_LISTEN = 256,
+	OPTION_TOKEN_FILE,
+	OPTION_HOST,
+	OPTION_WINDOW,
+	OPTION_MEMORY,
+	OPTION_FORCE,
+	OPTION_JSON,
+};
+
+/* One row for each option: how getopt knows it, who takes it, and its line of help. */
+struct option_row {
+	const char *long_name;
+	int code; /* also the short name, when below 256 */
+	const char *argument;
+	unsigned int groups; /* 0: every command */
+	const char *help;
+};
+
+static const struct option_row rows[] = {
+	{ "frequency", 'F', "HZ", OPTIONS_SAMPLING, "samples a second on each CPU, 1 to 10000 (99)" },
+	{ "pid", 'p', "PID", OPTIONS_SAMPLING,
+	  "only this process, its threads and children; may be given again" },
+	{ "cpus", 'C', "CPUS", OPTIONS_SAMPLING, "only these CPUs, as in 0-3,5" },
+	{ "listen", OPTION_LISTEN, "ADDR:PORT", OPTIONS_SERVING,
+	  "where the page is served (127.0.0.1:7780); port 0 picks a free one" },
+	{ "token-file", OPTION_TOKEN_FILE, "FILE", OPTIONS_SERVING,
+	  "the secret in the page's address (/run/flickerscope/token, made when missing)" },
+	{ "host", OPTION_HOST, "NAME", OPTIONS_SERVING,
+	  "another name by which the page is reached; may be given again" },
+	{ "window", OPTION_WINDOW, "TIME", OPTIONS_WINDOW, "how far back the page can look (10m)" },
+	{ "memory", OPTION_MEMORY, "SIZE", OPTIONS_WINDOW,
+	  "most memory for samples and rings; the oldest go first (256M)" },
+	{ "output", 'o', "FILE", OPTIONS_OUTPUT, "write a capture to this file" },
+	{ "force", OPTION_FORCE, NULL, OPTIONS_OUTPUT, "replace the file when it exists" },
+	{ "duration", 'd', "TIME", OPTIONS_DURATION, "stop after this time, as in 30, 1.5s, 2m" },
+	{ "json", OPTION_JSON, NULL, OPTIONS_JSON, "print JSON" },
+	{ "verbose", 'v', NULL, 0, "say more on standard error" },
+	{ "help", 'h', NULL, 0, "print this" },
+};
+
+static bool taken(const struct option_row *row, const struct options_usage *usage)
+{
+	return !row->groups || (row->groups & usage->groups);
+}
+
+static void print_help(const struct options_usage *usage)
+{
+	printf("Usage: flickerscope %s [OPTIONS]%s%s\n\n%s\n", usage->name,
+	       usage->arguments[0] ? " " : "", usage->arguments, usage->summary);
+	if (usage->details)
+		printf("\n%s\n", usage->details);
+	printf("\nOptions:\n");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char names[64];
+
+		if (!taken(&rows[i], usage))
+			continue;
+		if (rows[i].code < 256)
+			snprintf(names, sizeof(names), "-%c, --%s%s%s", rows[i].code,
+				 rows[i].long_name, rows[i].argument ? " " : "",
+				 rows[i].argument ? rows[i].argument : "");
+		else
+			snprintf(names, sizeof(names), "    --%s%s%s", rows[i].long_name,
+				 rows[i].argument ? " " : "",
+				 rows[i].argument ? rows[i].argument : "");
+		printf("  %-26s %s\n", names, rows[i].help);
+	}
+}
+
+/* Writes "-F" or "--listen" for messages. */
+static const char *option_name(int code, char *buffer, size_t size)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (rows[i].code != code)
+			continue;
+		if (code < 256)
+			snprintf(buffer, size, "-%c", code);
+		else
+			snprintf(buffer, size, "--%s", rows[i].long_name);
+	}
+	return buffer;
+}
+
+static int wrong(int code, const char *value, const char *expected)
+{
+	char name[64] = "";
+
+	log_error("%s %s: %s", option_name(code, name, sizeof(name)), value, expected);
+	return OPTIONS_WRONG;
+}
+
+/* A whole decimal number from @least to @most and nothing else. */
+static bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *ret_number)
+{
+	unsigned long long number;
+	char *end;
+
+	if (text[0] < '0' || text[0] > '9')
+		return false;
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	if (errno || *end || number < least || number > most)
+		return false;
+	*ret_number = number;
+	return true;
+}
+
+/* A decimal number with a unit; the first unit stands for no unit at all. */
+struct unit {
+	const char *name;
+	double factor;
+};
+
+static bool parse_amount(const char *text, const struct unit *units, size_t unit_count,
+			 double *ret_amount)
+{
+	char *end;
+	double number;
+
+	if ((text[0] < '0' || text[0] > '9') && text[0] != '.')
+		return false;
+	if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
+		return false; /* strtod would take hexadecimal */
+	number = strtod(text, &end);
+	if (end == text)
+		return false;
+	for (size_t i = 0; i < unit_count; i++) {
+		if (strcmp(end, units[i].name) == 0 || (i == 0 && !*end)) {
+			*ret_amount = number * units[i].factor;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool parse_duration_ms(const char *text, uint64_t *ret_ms)
+{
+	static const struct unit units[] = {
+		{ "s", 1e3 }, { "ms", 1 }, { "m", 60e3 }, { "h", 3600e3 }, { "d", 86400e3 },
+	};
+	double amount;
+
+	if (!parse_amount(text, units, ARRAY_SIZE(units), &amount) || amount < 1 ||
+	    amount > 1e3 * OPTIONS_WINDOW_MAX_S)
+		return false;
+	*ret_ms = (uint64_t)amount;
+	return true;
+}
+
+static bool parse_size(const char *text, uint64_t *ret_bytes)
+{
+	static const struct unit units[] = {
+		{ "", 1 },	      { "K", 1 << 10 },	  { "M", 1 << 20 },
+		{ "G", 1 << 30 },     { "KiB", 1 << 10 }, { "MiB", 1 << 20 },
+		{ "GiB", 1 << 30 },
+	};
+	double amount;
+
+	if (!parse_amount(text, units, ARRAY_SIZE(units), &amount) ||
+	    amount < OPTIONS_MEMORY_LEAST || amount > 1e12)
+		return false;
+	*ret_bytes = (uint64_t)amount;
+	return true;
+}
+
+/* "0-3,5": numbers and ranges, parted by commas. */
+static bool parse_cpus(const char *text, struct options *options)
+{
+	const char *at = text;
+
+	do {
+		char *end;
+		unsigned long first, last;
+
+		if (*at < '0' || *at > '9')
+			return false;
+		first = last = strtoul(at, &end, 10);
+		if (*end == '-') {
+			at = end + 1;
+			if (*at < '0' || *at > '9')
+				return false;
+			last = strtoul(at, &end, 10);
+		}
+		if (last >= SAMPLE_CPUS_MAX || first > last)
+			return false;
+		for (unsigned long cpu = first; cpu <= last; cpu++)
+			options->cpu_chosen[cpu] = true;
+		at = end + 1;
+		if (*end && *end != ',')
+			return false;
+		if (!*end)
+			break;
+	} while (true);
+	options->cpus_chosen = true;
+	return true;
+}
+
+static int take_sampling(struct options *options, int code, const char *value)
+{
+	uint64_t number;
+
+	switch (code) {
+	case 'F':
+		if (!parse_number(value, 1, SAMPLE_FREQUENCY_MAX_HZ, &number))
+			return wrong(code, value, "the rate is a whole number from 1 to 10000");
+		options->frequency_hz = (uint32_t)number;
+		return 0;
+	case 'p':
+		if (!parse_number(value, 1, 4194304, &number))
+			return wrong(code, value, "a process id is a whole number from 1 to 4194304");
+		if (options->pid_count == OPTIONS_PIDS_MAX)
+			return wrong(code, value, "too many processes: 1024 are the most");
+		options->pids[options->pid_count++] = (uint32_t)number;
+		return 0;
+	default:
+		if (!parse_cpus(value, options))
+			return wrong(code, value, "CPUs are given as in 0-3,5, each below 1024");
+		return 0;
+	}
+}
+
+static int take(struct options *options, int code, const char *value)
+{
+	uint64_t number;
+
+	switch (code) {
+	case 'F':
+	case 'p':
+	case 'C':
+		return take_sampling(options, code, value);
+	case OPTION_LISTEN:
+		options->listen = value;
+		return 0;
+	case OPTION_TOKEN_FILE:
+		options->token_file = value;
+		return 0;
+	case OPTION_HOST:
+		if (options->host_count == OPTIONS_HOSTS_MAX)
+			return wrong(code, value, "too many names: 16 are the most");
+		options->hosts[options->host_count++] = value;
+		return 0;
+	case OPTION_WINDOW:
+		if (!parse_duration_ms(value, &number) || number < 1000)
+			return wrong(code, value, "the window is a time from 1s to 7d, as in 90s, 10m, 2h");
+		options->window_s = number / 1000;
+		return 0;
+	case OPTION_MEMORY:
+		if (!parse_size(value, &options->memory_bytes))
+			return wrong(code, value, "memory is a size of at least 32M, as in 256M or 1G");
+		return 0;
+	case 'o':
+		if (!value[0])
+			return wrong(code, "''", "the file needs a name");
+		options->output = value;
+		return 0;
+	case OPTION_FORCE:
+		options->force = true;
+		return 0;
+	case 'd':
+		if (!parse_duration_ms(value, &options->duration_ms))
+			return wrong(code, value, "a time is a number above 0, as in 30, 1.5s, 2m");
+		return 0;
+	case OPTION_JSON:
+		options->json = true;
+		return 0;
+	default:
+		options->verbose = true;
+		log_set_level(LOG_LEVEL_DEBUG);
+		return 0;
+	}
+}
+
+/* Fills getopt's tables with the rows that the command takes. */
+static void getopt_tables(const struct options_usage *usage, char *ret_short,
+			  struct option *ret_long)
+{
+	*ret_short++ = '+'; /* options end at the first argument: a command to run keeps its own */
+	*ret_short++ = ':';
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (!taken(&rows[i], usage))
+			continue;
+		*ret_long++ = (struct option){ .name = rows[i].long_name,
+					       .has_arg = rows[i].argument ? required_argument
+									   : no_argument,
+					       .val = rows[i].code };
+		if (rows[i].code < 256) {
+			*ret_short++ = (char)rows[i].code;
+			if (rows[i].argument)
+				*ret_short++ = ':';
+		}
+	}
+	*ret_short = 0;
+	*ret_long = (struct option){ 0 };
+}
+
+int options_parse(const struct options_usage *usage, int argc, char **argv,
+		  struct options *ret_options)
+{
+	struct option long_options[ARRAY_SIZE(rows) + 1];
+	char short_options[2 * ARRAY_SIZE(rows) + 3];
+	struct options options = {
+		.frequency_hz = 99,
+		.listen = "127.0.0.1:7780",
+		.token_file = "/run/flickerscope/token",
+		.window_s = 600,
+		.memory_bytes = 256 << 20,
+	};
+	int code, r;
+
+	getopt_tables(usage, short_options, long_options);
+	optind = 1;
+	while ((code = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
+		if (code == 'h') {
+			print_help(usage);
+			return OPTIONS_HELP;
+		}
+		if (code == ':' || code == '?') {
+			log_error("%s: %s; try 'flickerscope %s --help'", argv[optind - 1],
+				  code == ':' ? "a value is missing" : "there is no such option here",
+				  usage->name);
+			return OPTIONS_WRONG;
+		}
+		r = take(&options, code, optarg);
+		if (r)
+			return r;
+	}
+	options.arguments = argv + optind;
+	options.argument_count = argc - optind;
+	if (options.argument_count > usage->arguments_most) {
+		log_error("%s: one argument too many; try 'flickerscope %s --help'",
+			  options.arguments[usage->arguments_most], usage->name);
+		return OPTIONS_WRONG;
+	}
+	if (options.argument_count < usage->arguments_least) {
+		log_error("%s: %s is missing; try 'flickerscope %s --help'", usage->name,
+			  usage->arguments, usage->name);
+		return OPTIONS_WRONG;
+	}
+	*ret_options = options;
+	return 0;
+}

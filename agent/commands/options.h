@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line, parsed once into values that nobody changes again.
+ *
+ * A wrong value is said in one line that names the option, the value and what would be right.
+ */
+#ifndef FLICKERSCOPE_OPTIONS_H
+#define FLICKERSCOPE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sample_abi.h"
+
+enum options_limits {
+	OPTIONS_PIDS_MAX = 1024,
+	OPTIONS_HOSTS_MAX = 16,
+	OPTIONS_WINDOW_MAX_S = 7 * 24 * 3600,
+	OPTIONS_MEMORY_LEAST = 32 << 20, /* bytes: rings, tables and a few segments */
+};
+
+enum options_outcome {
+	OPTIONS_HELP = 1, /* help was printed: exit 0 */
+	OPTIONS_WRONG,	  /* said in one line: exit 2 */
+};
+
+/* Which options a command takes; the rest are refused. */
+enum options_group {
+	OPTIONS_SAMPLING = 1, /* -F -p -C */
+	OPTIONS_SERVING = 2,  /* --listen --token-file --host */
+	OPTIONS_WINDOW = 4,   /* --window --memory */
+	OPTIONS_OUTPUT = 8,   /* -o --force */
+	OPTIONS_DURATION = 16, /* -d */
+	OPTIONS_JSON = 32,
+};
+
+struct options {
+	uint32_t frequency_hz;
+	uint32_t pids[OPTIONS_PIDS_MAX];
+	uint32_t pid_count; /* 0: all processes */
+	bool cpu_chosen[SAMPLE_CPUS_MAX];
+	bool cpus_chosen; /* false: all CPUs */
+	const char *listen;
+	const char *token_file;
+	const char *hosts[OPTIONS_HOSTS_MAX]; /* other names by which the page may be reached */
+	uint32_t host_count;
+	uint64_t window_s;
+	uint64_t memory_bytes;
+	const char *output; /* NULL: none */
+	bool force;
+	uint64_t duration_ms; /* 0: until it is stopped */
+	bool json;
+	bool verbose;
+	char **arguments; /* what is left behind the options; borrowed from main's argv */
+	int argument_count;
+};
+
+/* What a command's --help says and which options it takes. */
+struct options_usage {
+	const char *name;
+	const char *arguments; /* "FILE", or "" */
+	const char *summary;   /* one line */
+	const char *details;   /* more lines, or NULL */
+	unsigned int groups;   /* enum options_group, or-ed */
+	int arguments_least;
+	int arguments_most;
+};
+
+/*
+ * Parses argv[1...] (argv[0] is the command's name) into *ret_options.
+ *
+ * Returns 0, OPTIONS_HELP or OPTIONS_WRONG.
+ */
+int options_parse(const struct options_usage *usage, int argc, char **argv,
+		  struct options *ret_options);
+
+#endif
