@@ -3,7 +3,7 @@
  * The contract between the agent, the page and the capture file: one format for the rolling
  * window in memory, the WebSocket and the file.
  *
- *   file    = wire_file_header, chunks, [index chunk, wire_file_trailer]
+ *   file    = wire_file_header, chunks, [index chunks, wire_file_trailer]
  *   stream  = WebSocket messages; their BYTES are the same chunks, cut anywhere
  *   chunk   = wire_chunk_header, payload; at most WIRE_CHUNK_RAW_MAX inflated
  *   segment = chunks with one segment number; their payloads one after another are one raw
@@ -48,6 +48,8 @@ enum wire_limit {
 	WIRE_SEGMENT_CHUNKS_MAX = 4096, /* 60 s of 20 chunks a second, and room */
 	WIRE_STRING_SIZE_MAX = 16384,	/* longer names are cut, with an ellipsis */
 	WIRE_ROWS_MAX = 1048576,	/* rows of one kind in a segment */
+	WIRE_SAMPLES_MAX = 16384,	/* rows of one WIRE_RECORD_SAMPLES */
+	WIRE_CPUS_MAX = 4096,		/* CPU numbers are below this */
 	WIRE_STACK_DEPTH_MAX = 512,	/* frames of a stack: kernel, user and inlined ones */
 	WIRE_MESSAGE_SIZE_MAX = 32768,	/* a WebSocket message, its header included */
 	WIRE_RESUME_SEGMENTS_MAX = 4090, /* rows of a RESUME: fits a message */
@@ -82,7 +84,8 @@ enum wire_chunk_magic {
 
 enum wire_chunk_kind {
 	WIRE_CHUNK_SEGMENT = 1, /* a part of a segment */
-	WIRE_CHUNK_INDEX = 2,	/* records WIRE_RECORD_INDEX and LATE_NAMES, one finished deflate stream */
+	WIRE_CHUNK_INDEX = 2,	/* all index chunks together, segment number 0, are one finished deflate
+				   stream of records STRINGS, LATE_NAMES and INDEX, ids of their own */
 };
 
 enum wire_chunk_flag {
@@ -105,7 +108,7 @@ struct wire_chunk_header {
 
 /* The last bytes of a file that was closed in order. */
 struct wire_file_trailer {
-	__u64 index_offset; /* of the index chunk's header, from the start of the file */
+	__u64 index_offset; /* of the first index chunk's header, from the start of the file */
 	__u32 reserved;
 	__u32 magic; /* WIRE_TRAILER_MAGIC */
 };
@@ -124,7 +127,8 @@ enum wire_record_kind {
 	WIRE_RECORD_SAMPLES,	 /* count, time of the first; then columns, see below */
 	WIRE_RECORD_TICK,	 /* time: everything before it has been written */
 	WIRE_RECORD_CLOCK,	 /* time, CLOCK_MONOTONIC in ns, wall clock in ns: one a second */
-	WIRE_RECORD_GAP,	 /* start, end, enum wire_gap_reason, samples lost (0: unknown) */
+	WIRE_RECORD_GAP,	 /* start (zigzag: it may lie before the segment's), end (may lie after
+				    it), enum wire_gap_reason, samples lost (0: unknown) */
 	WIRE_RECORD_RATE,	 /* time, count; rows {CPU, mHz reached while busy; 0: was not busy} */
 	WIRE_RECORD_COUNTERS,	 /* time; rows {enum wire_counter, value}, to the end: totals since
 				    the agent's start, one record a second */
@@ -136,8 +140,10 @@ enum wire_record_kind {
 };
 
 /*
- * Columns of WIRE_RECORD_SAMPLES, each for all rows, one after another:
- *   time    zigzag differences in us; the first against the record's time
+ * Columns of WIRE_RECORD_SAMPLES, each for all rows, one after another. Rows are in no order of
+ * time: the encoder puts those of one CPU together, because that halves what they take deflated.
+ *   time    zigzag differences in us; the first against the record's time. A sample may lie a
+ *           little before the segment's start (a negative time)
  *   cpu     varint
  *   thread  varint, id
  *   stack   varint, id; 0 when no frame is known

@@ -321,7 +321,7 @@ int options_parse(const struct options_usage *usage, int argc, char **argv,
 	int code, r;
 
 	getopt_tables(usage, short_options, long_options);
-	optind = 1;
+	optind = 0; /* glibc: begin anew, also after an earlier parse */
 	while ((code = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
 		if (code == 'h') {
 			print_help(usage);

@@ -6,6 +6,8 @@
 
 #include "check.h"
 
+enum { WORDS_MAX = 32 };
+
 static const struct options_usage live = {
 	.name = "live",
 	.arguments = "",
@@ -26,11 +28,11 @@ static const struct options_usage info = {
 static int parse(const struct options_usage *usage, const char *line, struct options *ret_options)
 {
 	static char words[256];
-	char *argv[16] = { (char *)usage->name };
+	char *argv[WORDS_MAX] = { (char *)usage->name };
 	int argc = 1, saved = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY | O_CLOEXEC), r;
 
 	snprintf(words, sizeof(words), "%s", line);
-	for (char *word = strtok(words, " "); word && argc < 15; word = strtok(NULL, " "))
+	for (char *word = strtok(words, " "); word && argc < WORDS_MAX - 1; word = strtok(NULL, " "))
 		argv[argc++] = word;
 	dup2(null, STDERR_FILENO);
 	r = options_parse(usage, argc, argv, ret_options);

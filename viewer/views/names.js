@@ -160,7 +160,7 @@ function shorten(name) {
 	let name_at = 0, called = false;
 	for (const part of parts) {
 		if (part.bracket) {
-			const short = bracket_shorten(part, text === "" || text.endsWith("::"));
+			const short = bracket_shorten(part, text === "" || /(?:::|decltype)$/.test(text));
 			called ||= part.bracket === ")" && (short === "(…)" || short === "()");
 			text += short;
 			continue;
@@ -170,7 +170,7 @@ function shorten(name) {
 			? part.text.replace(/^(?: const| volatile| noexcept| &{1,2})+/, "")
 			: part.text;
 		const space = plain.lastIndexOf(" ");
-		if (!called && space >= 0 && !/\boperator $/.test(plain.slice(0, space + 1)))
+		if (!called && space >= 0 && !/\boperator\S* $/.test(plain.slice(0, space + 1)))
 			name_at = text.length + space + 1;
 		text += plain;
 	}
