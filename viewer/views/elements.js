@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Makes elements. Text is always text: nothing here or elsewhere on the page parses markup. */
+
+/**
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {string} class_name
+ * @param {...(Node | string)} children
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+export function element(tag, class_name, ...children) {
+	const made = document.createElement(tag);
+	if (class_name)
+		made.className = class_name;
+	made.append(...children);
+	return made;
+}
+
+/**
+ * The element of the page with an id.
+ * @template {HTMLElement} T
+ * @param {string} id
+ * @param {new (...args: any[]) => T} type
+ * @returns {T}
+ */
+export function by_id(id, type) {
+	const found = document.getElementById(id);
+	if (!(found instanceof type))
+		throw new Error(`the page has no ${type.name} called ${id}`);
+	return found;
+}
+
+/**
+ * Text with bold parts: pieces at odd places are bold.
+ * @param {string[]} pieces
+ * @returns {(Node | string)[]}
+ */
+export function emphasized(pieces) {
+	return pieces.map((piece, i) => (i % 2 ? element("b", "", piece) : piece));
+}
+
+const svg_space = "http://www.w3.org/2000/svg";
+
+/** A triangle with an exclamation mark. */
+export function warning_icon() {
+	const svg = document.createElementNS(svg_space, "svg");
+	const path = document.createElementNS(svg_space, "path");
+	svg.setAttribute("viewBox", "0 0 16 16");
+	svg.setAttribute("aria-hidden", "true");
+	path.setAttribute("d", "M8 2.2L14.5 13.5H1.5zM8 6.5v3.2M8 11.6v.1");
+	svg.append(path);
+	return svg;
+}
+
+/**
+ * Changes a text only when it is another one, so that nothing is laid out or announced again.
+ * @param {Element} target
+ * @param {string} text
+ */
+export function text_set(target, text) {
+	if (target.textContent !== text)
+		target.textContent = text;
+}

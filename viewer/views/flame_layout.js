@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Lays out a call tree as the rectangles of an icicle, for a window of its width: zooming is nothing
+ * but another window. Siblings too small to be seen become one block. Pure.
+ */
+
+/**
+ * The calls in a stretch of time. Node 0 is everything; its children are processes; parents come
+ * before their children.
+ * @typedef {object} FlameTree
+ * @property {number} count
+ * @property {ArrayLike<number>} parent
+ * @property {ArrayLike<number>} total samples in a node and below
+ * @property {ArrayLike<number>} self samples in the node itself
+ * @property {(node: number) => number} identity the same for the same stack, whatever the stretch
+ * @property {(node: number) => string} name
+ */
+
+/** Siblings narrower than this, in CSS pixels, are put together. */
+export const small_width = 2.5;
+
+/** Deeper than the wire allows stacks to be is nothing. */
+const depth_max = 1024;
+
+/**
+ * @typedef {object} FlameRect
+ * @property {number} node -1: a block of small ones
+ * @property {number} parent the node that it hangs under; -1 for the first
+ * @property {number} depth row, 0 is everything
+ * @property {number} x0 whole CSS pixels
+ * @property {number} x1
+ * @property {number} total samples
+ * @property {number} small how many nodes a block stands for, else 0
+ */
+
+/** Children of every node, in two arrays; those of a node are sorted when first asked for. */
+export class FlameOrder {
+	/** @param {FlameTree} tree */
+	constructor(tree) {
+		this.tree = tree;
+		const { count, parent } = tree;
+		this.first = new Int32Array(count + 1);
+		for (let node = 1; node < count; node++)
+			this.first[parent[node] + 1]++;
+		for (let node = 0; node < count; node++)
+			this.first[node + 1] += this.first[node];
+		this.children = new Int32Array(Math.max(0, count - 1));
+		const next = this.first.slice();
+		for (let node = 1; node < count; node++)
+			this.children[next[parent[node]]++] = node;
+		this.sorted = new Uint8Array(count);
+	}
+
+	/**
+	 * Most samples first; equals by name, so that they don't change places while live.
+	 * @param {number} node
+	 * @returns {Int32Array} a view: do not change it
+	 */
+	of(node) {
+		const children = this.children.subarray(this.first[node], this.first[node + 1]);
+		if (!this.sorted[node]) {
+			this.sorted[node] = 1;
+			const { total, name } = this.tree;
+			if (children.length > 1) {
+				children.sort((a, b) => total[b] - total[a] ||
+					(name(a) < name(b) ? -1 : 1));
+			}
+		}
+		return children;
+	}
+
+	/**
+	 * Where a node stands, in samples from the left of everything.
+	 * @param {number} node
+	 * @returns {{ start: number, end: number }}
+	 */
+	window_of(node) {
+		let start = 0;
+		for (let at = node; at > 0; at = this.tree.parent[at]) {
+			for (const sibling of this.of(this.tree.parent[at])) {
+				if (sibling === at)
+					break;
+				start += this.tree.total[sibling];
+			}
+		}
+		return { start, end: start + this.tree.total[node] };
+	}
+}
+
+/**
+ * The rectangles that can be seen of a window, row by row from the left.
+ * @param {FlameOrder} order
+ * @param {{ start: number, end: number }} window in samples
+ * @param {number} width CSS pixels
+ * @returns {FlameRect[]}
+ */
+export function flame_layout(order, window, width) {
+	const { tree } = order;
+	/** @type {FlameRect[]} */
+	const rects = [];
+	const span = window.end - window.start;
+	if (!(span > 0) || !tree.count)
+		return rects;
+	const scale = width / span;
+	const x = (/** @type {number} */ samples) =>
+		Math.round(Math.min(width, Math.max(0, (samples - window.start) * scale)));
+	rects.push({ node: 0, parent: -1, depth: 0, x0: x(0), x1: x(tree.total[0]), small: 0,
+		total: tree.total[0] });
+	let row = [{ node: 0, start: 0 }];
+	for (let depth = 1; row.length && depth < depth_max; depth++) {
+		const next = [];
+		for (const { node, start } of row) {
+			let at = start;
+			const children = order.of(node);
+			for (let i = 0; i < children.length; i++) {
+				const child = children[i];
+				const total = tree.total[child];
+				if (at + total <= window.start) {
+					at += total;
+					continue;
+				}
+				if (at >= window.end)
+					break;
+				if (total * scale < small_width) {
+					/* They are sorted: all that follow are as small. */
+					block_add(rects, order, node, i, at, depth, x);
+					break;
+				}
+				rects.push({ node: child, parent: node, depth, x0: x(at), x1: x(at + total),
+					total, small: 0 });
+				next.push({ node: child, start: at });
+				at += total;
+			}
+		}
+		row = next;
+	}
+	return rects;
+}
+
+/**
+ * @param {FlameRect[]} rects
+ * @param {FlameOrder} order
+ * @param {number} parent
+ * @param {number} from index of the first of the small ones
+ * @param {number} at
+ * @param {number} depth
+ * @param {(samples: number) => number} x
+ */
+function block_add(rects, order, parent, from, at, depth, x) {
+	const children = order.of(parent);
+	let total = 0;
+	for (let i = from; i < children.length; i++)
+		total += order.tree.total[children[i]];
+	const x0 = x(at), x1 = x(at + total);
+	if (x1 <= x0)
+		return;
+	const small = children.length - from;
+	rects.push({ node: small === 1 ? children[from] : -1, parent, depth, x0, x1, total,
+		small: small === 1 ? 0 : small });
+}

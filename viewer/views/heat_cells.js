@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Paints the cells of the map, device pixel by device pixel: one image of the whole map is kept, and
+ * only the columns that changed are written to the canvas again. Lost data is hatched to the
+ * pixel of its millisecond, whatever the rows are.
+ */
+
+import { second_us } from "views/map_geometry";
+
+/** @typedef {import("views/map_geometry").MapGeometry} MapGeometry */
+
+/** Distance between the lines of the hatching, CSS pixels. */
+const hatch_distance = 5;
+
+/**
+ * What a column shows. Offsets are microseconds within the second.
+ * @typedef {object} ColumnData
+ * @property {ArrayLike<number>} cells CPUs busy, 0 to 1 of the scale's maximum, from offset 0 upwards
+ * @property {number} from_us nothing is known before this: 0, but in the first second
+ * @property {number} until_us nothing has happened yet from here on
+ * @property {[number, number][]} gaps lost data, [start, end)
+ * @property {ArrayLike<number> | null} [hits] with a search: cells that hold a hit are above 0
+ */
+
+export class HeatCells {
+	/** @param {HTMLCanvasElement} canvas */
+	constructor(canvas) {
+		this.canvas = canvas;
+		this.context = /** @type {CanvasRenderingContext2D} */ (
+			canvas.getContext("2d", { alpha: false }));
+		this.image = this.context.createImageData(1, 1);
+		this.pixels = new Uint32Array(this.image.data.buffer);
+		/** @type {MapGeometry | null} */
+		this.geometry = null;
+		this.colors = { bg: 0, ground: 0, line: 0 };
+		this.tables = { color: new Uint32Array(256), grey: new Uint32Array(256) };
+		/** Device pixel rows at which cells begin, from the bottom. */
+		this.row_edges = new Int32Array(0);
+	}
+
+	/**
+	 * @param {{ color: Uint32Array, grey: Uint32Array }} tables
+	 * @param {{ bg: number, ground: number, line: number }} colors as pixels
+	 */
+	color(tables, colors) {
+		this.tables = tables;
+		this.colors = colors;
+	}
+
+	/**
+	 * Takes another layout; the canvas is cleared only when its size changes.
+	 * @param {MapGeometry} geometry
+	 */
+	resize(geometry) {
+		const width = Math.round(geometry.cells_width * geometry.scale);
+		const height = Math.round(geometry.cells_height * geometry.scale);
+		this.geometry = geometry;
+		if (this.canvas.width !== width || this.canvas.height !== height) {
+			this.canvas.width = width;
+			this.canvas.height = height;
+			this.image = this.context.createImageData(width, height);
+			this.pixels = new Uint32Array(this.image.data.buffer);
+		}
+		const { style } = this.canvas;
+		style.width = `${geometry.cells_width}px`;
+		style.height = `${geometry.cells_height}px`;
+		style.left = `${geometry.left}px`;
+		style.top = `${geometry.top}px`;
+		this.row_edges = new Int32Array(geometry.rows + 1);
+		for (let row = 0; row <= geometry.rows; row++)
+			this.row_edges[row] = Math.round((row * height) / geometry.rows);
+	}
+
+	/**
+	 * Device pixel columns of a column of the map.
+	 * @param {MapGeometry} geometry
+	 * @param {number} index from the left
+	 */
+	static column_edges(geometry, index) {
+		const width = geometry.column * geometry.scale;
+		return [Math.round(index * width), Math.round((index + 1) * width)];
+	}
+
+	/**
+	 * Paints columns from..end (seconds since T = 0) and shows them.
+	 * @param {number} from
+	 * @param {number} end
+	 * @param {(second: number) => ColumnData | null} column null: nothing is known there
+	 */
+	paint(from, end, column) {
+		const { geometry } = this;
+		if (!geometry)
+			return;
+		const first = Math.max(from, geometry.first);
+		const last = Math.min(end, geometry.end) - 1;
+		if (last < first)
+			return;
+		for (let second = first; second <= last; second++)
+			this.column_write(second - geometry.first, second, column(second));
+		const [x0] = HeatCells.column_edges(geometry, first - geometry.first);
+		const x1 = HeatCells.column_edges(geometry, last - geometry.first)[1];
+		this.context.putImageData(this.image, 0, 0, x0, 0, x1 - x0, this.image.height);
+	}
+
+	/**
+	 * @param {number} index
+	 * @param {number} second
+	 * @param {ColumnData | null} data
+	 */
+	column_write(index, second, data) {
+		const geometry = /** @type {MapGeometry} */ (this.geometry);
+		const [x0, x1] = HeatCells.column_edges(geometry, index);
+		const { width, height } = this.image;
+		const { pixels, row_edges } = this;
+		if (!data) {
+			this.rect_fill(x0, x1, 0, height, this.colors.bg);
+			return;
+		}
+		const { cells, hits } = data;
+		for (let row = 0; row < geometry.rows; row++) {
+			const step = Math.min(255, Math.max(0, Math.round(cells[row] * 255)));
+			const table = hits && !(hits[row] > 0) ? this.tables.grey : this.tables.color;
+			const y1 = height - row_edges[row];
+			for (let y = height - row_edges[row + 1]; y < y1; y++)
+				pixels.fill(table[step], y * width + x0, y * width + x1);
+		}
+		const offset_y = (/** @type {number} */ us) =>
+			height - Math.round((Math.min(second_us, Math.max(0, us)) / second_us) * height);
+		for (const [start, stop] of data.gaps) {
+			const bottom = offset_y(start);
+			/* A gap is never too short to be seen. */
+			this.hatch(x0, x1, Math.max(0, Math.min(offset_y(stop), bottom - 1)), bottom,
+				second);
+		}
+		if (data.from_us > 0)
+			this.rect_fill(x0, x1, offset_y(data.from_us), height, this.colors.bg);
+		if (data.until_us < second_us)
+			this.rect_fill(x0, x1, 0, offset_y(data.until_us), this.colors.bg);
+	}
+
+	/**
+	 * @param {number} x0
+	 * @param {number} x1
+	 * @param {number} y0
+	 * @param {number} y1
+	 * @param {number} pixel
+	 */
+	rect_fill(x0, x1, y0, y1, pixel) {
+		const { width } = this.image;
+		for (let y = y0; y < y1; y++)
+			this.pixels.fill(pixel, y * width + x0, y * width + x1);
+	}
+
+	/**
+	 * The lines hang on the second, so they travel with the data.
+	 * @param {number} x0
+	 * @param {number} x1
+	 * @param {number} y0
+	 * @param {number} y1
+	 * @param {number} second
+	 */
+	hatch(x0, x1, y0, y1, second) {
+		const { scale, column } = /** @type {MapGeometry} */ (this.geometry);
+		const { width } = this.image;
+		const distance = Math.max(3, Math.round(hatch_distance * scale));
+		const line = Math.max(1, Math.round(scale));
+		const phase = ((Math.round(second * column * scale) % distance) + distance) % distance;
+		for (let y = y0; y < y1; y++) {
+			for (let x = x0; x < x1; x++) {
+				const on = (x - x0 + phase + y) % distance < line;
+				this.pixels[y * width + x] = on ? this.colors.line : this.colors.ground;
+			}
+		}
+	}
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The sheet behind "?": five pictures of what a map may show, the keys, and the terms. */
+
+import { heat_tables_make } from "views/colors";
+import { by_id, element } from "views/elements";
+
+/** @typedef {import("views/colors").Theme} Theme */
+
+const columns = 24, rows = 16, cell_px = 4;
+
+/**
+ * A picture of CPUs busy, 0 to 1, by column and row from the bottom; "gap" is no heat.
+ * @typedef {(x: number, y: number, noise: number) => number | "gap"} Picture
+ */
+
+/** @type {{ title: string, text: string, picture: Picture }[]} */
+const patterns = [
+	{ title: "Spike", text: "Many CPUs at once, for a moment. Drag over it to see what ran.",
+		picture: (x, y, noise) => (x > 12 && x < 15 && y > 4 && y < 10 ? 0.9 : noise * 0.3) },
+	{ title: "Stripe", text: "The same height in every second: work on a timer.",
+		picture: (x, y, noise) => (y === 10 || y === 9 ? 0.55 + noise * 0.2 : noise * 0.3) },
+	{ title: "Diagonal", text: "A timer a little off one second: it rises when its period is longer.",
+		picture: (x, y, noise) => ((x - y + 48) % 18 < 2 ? 0.6 + noise * 0.2 : noise * 0.3) },
+	{ title: "One level", text: "Even colour, the same for seconds: a fixed number of threads keeps running.",
+		picture: (x, y, noise) => (x > 7 && x < 16 ? 0.5 : noise * 0.3) },
+	{ title: "Hatching", text: "No data: samples were lost, or nothing was sampling. Not the same as idle.",
+		picture: (x, y, noise) => (x > 9 && x < 14 ? "gap" : noise * 0.3) },
+];
+
+const keys = [
+	["Space", "pause, or follow again"],
+	["L", "back to the newest second"],
+	["Drag", "select a stretch, in either direction"],
+	["Click", "select one cell"],
+	["Wheel, PgUp, PgDn", "go back and forth in time"],
+	["Home, End", "oldest and newest second kept"],
+	["Arrows", "move among cells or frames"],
+	["Enter", "start and end a selection; zoom"],
+	["Shift+arrows", "extend the selection"],
+	["Esc", "clear the selection or the search"],
+	["/", "find a function"],
+	["Backspace, Alt+←", "back to the zoom before"],
+	["0", "the whole graph"],
+	["?", "this sheet"],
+];
+
+const terms = [
+	["CPUs busy", "how many CPUs were running something, on average over a cell or a stretch"],
+	["sample", "one look at one CPU, at the rate in the first row; idle CPUs give none"],
+	["on-CPU", "running, not waiting: sleeping threads are not seen here"],
+	["total", "time in a function and in all that it called"],
+	["self", "time in the function itself"],
+	["inlined", "a function that the compiler put into its caller"],
+	["unresolved", "running at an address that belongs to no known file"],
+];
+
+/** The same noise each time. @param {number} seed */
+function noise_make(seed) {
+	let state = seed;
+	return () => {
+		state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+		return state / 2 ** 32;
+	};
+}
+
+/**
+ * @param {Picture} picture
+ * @param {Theme} theme
+ * @param {string} title
+ */
+function picture_draw(picture, theme, title) {
+	const canvas = element("canvas", "");
+	canvas.width = columns * cell_px;
+	canvas.height = rows * cell_px;
+	canvas.setAttribute("role", "img");
+	canvas.setAttribute("aria-label", title);
+	const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+	const image = context.createImageData(canvas.width, canvas.height);
+	const pixels = new Uint32Array(image.data.buffer);
+	const { color } = heat_tables_make(theme);
+	const [ground, line] = theme === "dark" ? [0xff241e1b, 0xff867972] : [0xfff3f0ee, 0xff91847d];
+	const noise = noise_make(7);
+	for (let x = 0; x < columns; x++) {
+		for (let y = 0; y < rows; y++) {
+			const value = picture(x, y, noise());
+			for (let dx = 0; dx < cell_px; dx++) {
+				for (let dy = 0; dy < cell_px; dy++) {
+					const px = x * cell_px + dx;
+					const py = (rows - 1 - y) * cell_px + dy;
+					const hatched = (px + py) % 5 ? ground : line;
+					pixels[py * canvas.width + px] = typeof value === "number"
+						? color[Math.round(value * 255)] : hatched;
+				}
+			}
+		}
+	}
+	context.putImageData(image, 0, 0);
+	return canvas;
+}
+
+/** @param {string[][]} pairs @param {string} class_name @param {boolean} as_keys */
+function pairs_list(pairs, class_name, as_keys) {
+	const list = element("dl", class_name);
+	for (const [term, meaning] of pairs) {
+		list.append(element("dt", "", as_keys ? element("kbd", "", term) : term),
+			element("dd", "", meaning));
+	}
+	return list;
+}
+
+/**
+ * Opens the sheet; Esc closes it, as with any dialog.
+ * @param {Theme} theme
+ */
+export function keys_sheet_open(theme) {
+	const sheet = by_id("sheet", HTMLDialogElement);
+	if (sheet.open)
+		return;
+	const title = element("h2", "", "How to read this page");
+	title.id = "sheet-title";
+	const close = element("button", "button", "Close", element("kbd", "", "Esc"));
+	close.type = "button";
+	close.addEventListener("click", () => sheet.close());
+	const pictures = element("div", "patterns");
+	for (const { title: name, text, picture } of patterns) {
+		pictures.append(element("div", "", picture_draw(picture, theme, name),
+			element("p", "", element("b", "", name), `. ${text}`)));
+	}
+	sheet.replaceChildren(element("header", "", title, close), pictures,
+		element("h3", "", "Keys"), pairs_list(keys, "keys", true),
+		element("h3", "", "Terms"), pairs_list(terms, "terms", false));
+	sheet.showModal();
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Draws what stands around and above the cells of the map: axes below, selection and pointer above. */
+
+import { clock_text, count_text, span_text } from "views/format";
+import { gutter_width, second_us } from "views/map_geometry";
+
+/** @typedef {import("views/map_geometry").MapGeometry} MapGeometry */
+/** @typedef {import("views/colors").Tokens} Tokens */
+
+const font = (/** @type {HTMLElement} */ element, /** @type {string} */ weight) =>
+	`${weight} 11px ${getComputedStyle(element).fontFamily}`;
+
+const offset_labels = [0, 200, 400, 600, 800, 1000];
+const label_gap = 6;
+
+/** Seconds between labels of the time axis; the first that leaves them room is taken. */
+const label_steps = [10, 15, 30, 60, 120, 300];
+const label_room = 150;
+
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {number} width CSS pixels
+ * @param {number} height
+ * @param {number} scale
+ */
+export function canvas_fit(canvas, width, height, scale) {
+	const device_width = Math.round(width * scale), device_height = Math.round(height * scale);
+	if (canvas.width !== device_width || canvas.height !== device_height) {
+		canvas.width = device_width;
+		canvas.height = device_height;
+		canvas.style.width = `${width}px`;
+		canvas.style.height = `${height}px`;
+	}
+	const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+	context.setTransform(scale, 0, 0, scale, 0, 0);
+	return context;
+}
+
+/** "1 s", "640 ms" @param {number} ms */
+function offset_text(ms) {
+	return ms === 1000 ? "1 s" : `${Number(ms.toFixed(1))} ms`;
+}
+
+/**
+ * The axes and the line around the cells.
+ * @param {HTMLCanvasElement} canvas
+ * @param {MapGeometry} geometry
+ * @param {Tokens} tokens
+ * @param {(second: number) => number | null} wall_us the wall clock at a second since T = 0
+ */
+export function frame_draw(canvas, geometry, tokens, wall_us) {
+	const context = canvas_fit(canvas, geometry.width, geometry.height, geometry.scale);
+	const { left, top, right, bottom } = geometry;
+	context.clearRect(0, 0, geometry.width, geometry.height);
+	context.font = font(canvas, "400");
+	context.fillStyle = tokens.line2;
+	context.fillRect(left - 1, top - 1, right - left + 2, bottom - top + 2);
+	context.textBaseline = "middle";
+	context.textAlign = "right";
+	for (const ms of offset_labels) {
+		const y = geometry.offset_y(ms * 1000);
+		const text_y = Math.min(bottom - 5, Math.max(top + 5, y));
+		context.fillStyle = tokens.line2;
+		context.fillRect(left - 5, Math.min(bottom - 1, Math.round(y)), 4, 1);
+		context.fillStyle = tokens.ink3;
+		context.fillText(offset_text(ms), left - 5 - label_gap + 2, text_y);
+	}
+	time_axis_draw(context, geometry, tokens, wall_us);
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {MapGeometry} geometry
+ * @param {Tokens} tokens
+ * @param {(second: number) => number | null} wall_us
+ */
+function time_axis_draw(context, geometry, tokens, wall_us) {
+	const step = label_steps.find((seconds) => seconds * geometry.column >= label_room) ?? 600;
+	const { bottom, right } = geometry;
+	context.textAlign = "left";
+	for (let second = geometry.first; second < geometry.end; second++) {
+		const wall = wall_us(second);
+		if (wall === null)
+			continue;
+		const whole = Math.round(wall / second_us);
+		if (whole % (step / 2))
+			continue;
+		const x = geometry.column_x(second);
+		context.fillStyle = tokens.line2;
+		const labelled = whole % step === 0;
+		context.fillRect(x, bottom + 1, 1, labelled ? 6 : 3);
+		if (!labelled)
+			continue;
+		const clock = clock_text(wall);
+		const age = `${count_text(second)}\u2009s`;
+		const clock_width = context.measureText(`${clock}  `).width;
+		if (x + 5 + clock_width + context.measureText(age).width > right + 8)
+			continue;
+		context.fillStyle = tokens.ink2;
+		context.fillText(clock, x + 5, bottom + 12);
+		context.fillStyle = tokens.ink3;
+		context.fillText(age, x + 5 + clock_width, bottom + 12);
+	}
+}
+
+/**
+ * What lies over the cells.
+ * @typedef {object} Overlay
+ * @property {{ start_us: number, end_us: number } | null} selection
+ * @property {{ second: number, row: number } | null} cell hovered, or under the keyboard's cursor
+ * @property {number | null} now_us the end of what has happened; null: no line
+ */
+
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {MapGeometry} geometry
+ * @param {Tokens} tokens
+ * @param {Overlay} overlay
+ * @param {(second: number) => number | null} wall_us
+ */
+export function overlay_draw(canvas, geometry, tokens, overlay, wall_us) {
+	const context = canvas_fit(canvas, geometry.width, geometry.height, geometry.scale);
+	context.clearRect(0, 0, geometry.width, geometry.height);
+	if (overlay.now_us !== null)
+		now_draw(context, geometry, tokens, overlay.now_us);
+	if (overlay.selection)
+		selection_draw(context, canvas, geometry, tokens, overlay.selection);
+	if (overlay.cell)
+		cell_draw(context, canvas, geometry, tokens, overlay.cell, wall_us);
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {MapGeometry} geometry
+ * @param {Tokens} tokens
+ * @param {number} now_us
+ */
+function now_draw(context, geometry, tokens, now_us) {
+	const second = Math.floor(now_us / second_us);
+	if (second < geometry.first || second >= geometry.end)
+		return;
+	const y = geometry.offset_y_whole(now_us - second * second_us);
+	context.fillStyle = tokens.accent;
+	context.fillRect(geometry.column_x(second), Math.max(geometry.top, y - 2), geometry.column, 2);
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {number[][]} polygons
+ */
+function polygons_trace(context, polygons) {
+	context.beginPath();
+	for (const points of polygons) {
+		context.moveTo(points[0], points[1]);
+		for (let i = 2; i < points.length; i += 2)
+			context.lineTo(points[i], points[i + 1]);
+		context.closePath();
+	}
+}
+
+/**
+ * 2 px of ink with 1.5 px of the surface on both sides: to be seen on every colour.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Tokens} tokens
+ */
+function outline_stroke(context, tokens) {
+	context.lineJoin = "miter";
+	context.strokeStyle = tokens.surface;
+	context.lineWidth = 5;
+	context.stroke();
+	context.strokeStyle = tokens.ink;
+	context.lineWidth = 2;
+	context.stroke();
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {HTMLCanvasElement} canvas
+ * @param {MapGeometry} geometry
+ * @param {Tokens} tokens
+ * @param {{ start_us: number, end_us: number }} range
+ */
+function selection_draw(context, canvas, geometry, tokens, range) {
+	const { left, right, top, bottom } = geometry;
+	const from = Math.floor(range.start_us / second_us);
+	const last = Math.max(from, Math.ceil(range.end_us / second_us) - 1);
+	if (last < geometry.first || from >= geometry.end)
+		return;
+	let polygons = geometry.outline(range.start_us, range.end_us);
+	if (from === last) {
+		/* Set outside, so that no cell is hidden. */
+		const [x0, y0, x1, , , y1] = polygons[0];
+		polygons = [[x0 - 2, y0 - 2, x1 + 2, y0 - 2, x1 + 2, y1 + 2, x0 - 2, y1 + 2]];
+	}
+	context.save();
+	context.beginPath();
+	context.rect(left - 4, top - 4, right - left + 8, bottom - top + 8);
+	context.clip();
+	polygons_trace(context, polygons);
+	outline_stroke(context, tokens);
+	const grips = geometry.grips(range.start_us, range.end_us);
+	for (const { x, y } of [grips.start, grips.end]) {
+		context.fillStyle = tokens.surface;
+		context.fillRect(Math.round(x - 6), Math.round(y - 5), 12, 10);
+		context.fillStyle = tokens.accent;
+		context.fillRect(Math.round(x - 5), Math.round(y - 4), 10, 8);
+	}
+	context.restore();
+
+	const text = span_text(range.end_us - range.start_us);
+	context.font = font(canvas, "600");
+	const width = Math.ceil(context.measureText(text).width) + 14;
+	const middle = (Math.max(left, geometry.column_x(from)) +
+		Math.min(right, geometry.column_x(last + 1))) / 2;
+	const x = Math.round(Math.min(right - width, Math.max(left, middle - width / 2)));
+	context.fillStyle = tokens.accent;
+	context.beginPath();
+	context.roundRect(x, 0, width, 16, 3);
+	context.fill();
+	context.fillStyle = tokens["on-accent"];
+	context.textAlign = "center";
+	context.textBaseline = "middle";
+	context.fillText(text, x + width / 2, 8.5);
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {HTMLCanvasElement} canvas
+ * @param {MapGeometry} geometry
+ * @param {Tokens} tokens
+ * @param {{ second: number, row: number }} cell
+ * @param {(second: number) => number | null} wall_us
+ */
+function cell_draw(context, canvas, geometry, tokens, cell, wall_us) {
+	if (cell.second < geometry.first || cell.second >= geometry.end)
+		return;
+	const { start_us, end_us } = geometry.cell_range(cell.second, cell.row);
+	const base_us = cell.second * second_us;
+	const x = geometry.column_x(cell.second);
+	const low = geometry.offset_y_whole(start_us - base_us);
+	const high = geometry.offset_y_whole(end_us - base_us);
+	polygons_trace(context, [[
+		x - 1, high - 1, x + geometry.column + 1, high - 1, x + geometry.column + 1, low + 1,
+		x - 1, low + 1,
+	]]);
+	outline_stroke(context, tokens);
+
+	context.font = font(canvas, "600");
+	context.textBaseline = "middle";
+	context.textAlign = "center";
+	const offset = offset_text((start_us - base_us) / 1000);
+	label_draw(context, tokens, offset, geometry.left - 4, (low + high) / 2, "right",
+		geometry);
+	const wall = wall_us(cell.second);
+	if (wall !== null) {
+		label_draw(context, tokens, clock_text(wall), x + geometry.column / 2,
+			geometry.bottom + 12, "center", geometry);
+	}
+}
+
+/**
+ * Dark on light where the page is light on dark, and the other way round.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Tokens} tokens
+ * @param {string} text
+ * @param {number} x
+ * @param {number} y
+ * @param {"right" | "center"} align
+ * @param {MapGeometry} geometry
+ */
+function label_draw(context, tokens, text, x, y, align, geometry) {
+	const width = Math.ceil(context.measureText(text).width) + 10;
+	let box_x = align === "right" ? x - width : x - width / 2;
+	box_x = Math.round(Math.max(geometry.left - gutter_width + 2,
+		Math.min(geometry.width - width - 2, box_x)));
+	const box_y = Math.round(Math.min(geometry.height - 16, Math.max(0, y - 8)));
+	context.fillStyle = tokens.ink;
+	context.fillRect(box_x, box_y, width, 16);
+	context.fillStyle = tokens.surface;
+	context.fillText(text, box_x + width / 2, box_y + 8.5);
+}

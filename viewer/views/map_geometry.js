@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where a moment stands on the map, and which moment stands at a point. A column is one second of
+ * the timeline, read upwards; time is linear through the columns. Times are microseconds since
+ * T = 0, seconds count from there. Lengths are CSS pixels, unless a name says device.
+ */
+
+export const second_us = 1e6;
+
+/** Heights and widths around the cells. */
+export const marks_height = 20;
+export const axis_height = 22;
+export const gutter_width = 60;
+export const padding_right = 16;
+
+export const row_units = 50;
+
+/** How many rows may divide a second. */
+export const row_counts = [10, 20, 25, 50, 100];
+
+/** @param {number} window_width */
+export function column_width(window_width) {
+	if (window_width >= 1800)
+		return 9;
+	if (window_width >= 1600)
+		return 8;
+	return window_width >= 1400 ? 7 : 6;
+}
+
+/**
+ * The height of a row unit: shrinks when the rest of the page would leave the graph too little.
+ * @param {number} window_height
+ * @param {number} other_height of everything but the cells, the least graph included
+ */
+export function unit_height(window_height, other_height) {
+	const wanted = window_height >= 1000 ? 6 : 5;
+	return Math.max(2, Math.min(wanted, Math.floor((window_height - other_height) / row_units)));
+}
+
+/** One layout of the map: never changed, a new one is made instead. */
+export class MapGeometry {
+	/**
+	 * @param {{ width: number, window_width: number, unit: number, rows: number, scale: number,
+	 * first: number }} layout width of the whole panel; scale: device pixels in a CSS pixel;
+	 * first: the second of the leftmost column, may be before 0
+	 */
+	constructor({ width, window_width, unit, rows, scale, first }) {
+		this.width = width;
+		this.rows = rows;
+		this.scale = scale;
+		this.first = first;
+		this.column = column_width(window_width);
+		this.columns = Math.max(1,
+			Math.floor((width - gutter_width - padding_right) / this.column));
+		this.cells_width = this.columns * this.column;
+		this.cells_height = unit * row_units;
+		this.left = width - padding_right - this.cells_width;
+		this.top = marks_height;
+		this.right = this.left + this.cells_width;
+		this.bottom = this.top + this.cells_height;
+		this.height = this.bottom + axis_height;
+	}
+
+	/** @param {number} first */
+	scrolled(first) {
+		/** @type {MapGeometry} */
+		const copy = Object.create(MapGeometry.prototype);
+		return Object.assign(copy, this, { first });
+	}
+
+	/** The second after the last column. */
+	get end() {
+		return this.first + this.columns;
+	}
+
+	/** Microseconds of one cell. */
+	get cell_us() {
+		return second_us / this.rows;
+	}
+
+	/** @param {number} second */
+	column_x(second) {
+		return this.left + (second - this.first) * this.column;
+	}
+
+	/** @param {number} offset_us within a second, its end included */
+	offset_y(offset_us) {
+		return this.bottom - (offset_us / second_us) * this.cells_height;
+	}
+
+	/**
+	 * As offset_y(), where the pixels of the cells are.
+	 * @param {number} offset_us
+	 */
+	offset_y_whole(offset_us) {
+		const device = Math.round((offset_us / second_us) * this.cells_height * this.scale);
+		return this.bottom - device / this.scale;
+	}
+
+	/**
+	 * The moment under a point, clamped into the map, in whole milliseconds.
+	 * @param {number} x
+	 * @param {number} y
+	 * @returns {{ second: number, row: number, us: number }} us: since T = 0
+	 */
+	moment(x, y) {
+		const column = Math.floor((x - this.left) / this.column);
+		const second = this.first + Math.min(this.columns - 1, Math.max(0, column));
+		const part = Math.min(1, Math.max(0, (this.bottom - y) / this.cells_height));
+		const row = Math.min(this.rows - 1, Math.floor(part * this.rows));
+		const offset_ms = Math.round(part * 1000);
+		return { second, row, us: second * second_us + offset_ms * 1000 };
+	}
+
+	/**
+	 * @param {number} x
+	 * @param {number} y
+	 */
+	holds(x, y) {
+		return x >= this.left && x < this.right && y >= this.top && y < this.bottom;
+	}
+
+	/**
+	 * The stretch of time of one cell.
+	 * @param {number} second
+	 * @param {number} row
+	 */
+	cell_range(second, row) {
+		const start_us = second * second_us + row * this.cell_us;
+		return { start_us, end_us: start_us + this.cell_us };
+	}
+
+	/**
+	 * The outline of a stretch of time: one polygon that steps at the seconds, or two when the
+	 * stretch crosses one boundary without overlap.
+	 * @param {number} start_us
+	 * @param {number} end_us
+	 * @returns {number[][]} of each polygon x, y, x, y ...
+	 */
+	outline(start_us, end_us) {
+		const from = Math.floor(start_us / second_us);
+		const last = Math.max(from, Math.ceil(end_us / second_us) - 1);
+		const start_y = this.offset_y_whole(start_us - from * second_us);
+		const end_y = this.offset_y_whole(end_us - last * second_us);
+		const left = this.column_x(from), right = this.column_x(last + 1);
+		if (from === last)
+			return [[left, end_y, right, end_y, right, start_y, left, start_y]];
+		const inner_left = this.column_x(from + 1), inner_right = this.column_x(last);
+		if (last === from + 1 && end_y >= start_y) {
+			return [
+				[left, this.top, inner_left, this.top, inner_left, start_y, left, start_y],
+				[inner_right, end_y, right, end_y, right, this.bottom, inner_right,
+					this.bottom],
+			];
+		}
+		return [[
+			left, start_y, left, this.top, inner_right, this.top, inner_right, end_y, right,
+			end_y, right, this.bottom, inner_left, this.bottom, inner_left, start_y,
+		]];
+	}
+
+	/**
+	 * Where the grips of a stretch stand: in the middle of its first and its last column.
+	 * @param {number} start_us
+	 * @param {number} end_us
+	 */
+	grips(start_us, end_us) {
+		const from = Math.floor(start_us / second_us);
+		const last = Math.max(from, Math.ceil(end_us / second_us) - 1);
+		return {
+			start: { x: this.column_x(from) + this.column / 2,
+				y: this.offset_y_whole(start_us - from * second_us) },
+			end: { x: this.column_x(last) + this.column / 2,
+				y: this.offset_y_whole(end_us - last * second_us) },
+		};
+	}
+}

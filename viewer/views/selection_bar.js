@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The selected stretch in words, with its two times as fields that can be edited. What is wrong with
+ * a time is said beside it, with a way out where there is one.
+ */
+
+import { by_id, element } from "views/elements";
+import { clock_ms_text, count_text, cpus_text, share_text, span_text, time_parse } from "views/format";
+import { name_escape } from "views/names";
+
+/**
+ * What ran in a stretch of time.
+ * @typedef {object} Summary
+ * @property {number} samples
+ * @property {number | null} cpus_busy null: the event does not say
+ * @property {number} cpu_count
+ * @property {{ name: string, samples: number }[]} processes most samples first
+ */
+
+/**
+ * Times are microseconds of the wall clock.
+ * @typedef {object} Shown
+ * @property {number} start_us
+ * @property {number} end_us
+ * @property {boolean} chosen selected by somebody; else it is what the map shows
+ * @property {boolean} following
+ * @property {Summary | null} summary null while it is being dragged faster than counted
+ * @property {{ text: string, action?: string, act?: () => void } | null} problem
+ */
+
+const processes_shown = 3;
+
+export class SelectionBar {
+	/**
+	 * @param {{ change: (start_us: number, end_us: number) => void, clear: () => void,
+	 * start_us: () => number }} actions start_us: the time of T = 0
+	 */
+	constructor(actions) {
+		this.actions = actions;
+		this.row = by_id("selection", HTMLElement);
+		this.lead = element("span", "lead");
+		this.start = this.field_make("Start of the selection");
+		this.end = this.field_make("End of the selection");
+		this.to = element("span", "", "to");
+		this.span = element("b", "");
+		this.samples = element("span", "give-way-last");
+		this.words = element("span", "words");
+		this.problem = element("span", "problem");
+		this.problem.setAttribute("role", "alert");
+		this.clear = element("button", "button", "Clear", element("kbd", "", "Esc"));
+		this.clear.type = "button";
+		this.clear.addEventListener("click", actions.clear);
+		this.row.append(this.lead, this.start, this.to, this.end, this.span, this.samples,
+			this.words, this.problem, element("span", "right", this.clear));
+		/** @type {Shown | null} */
+		this.shown = null;
+		/** What is wrong with what was typed, until it is typed again or the selection moves. */
+		this.typed_problem = "";
+	}
+
+	/** @param {string} label */
+	field_make(label) {
+		const field = element("input", "field time");
+		field.type = "text";
+		field.spellcheck = false;
+		field.autocomplete = "off";
+		field.maxLength = 40;
+		field.setAttribute("aria-label", label);
+		field.addEventListener("keydown", (event) => {
+			event.stopPropagation();
+			if (event.key === "Enter") {
+				this.commit();
+			} else if (event.key === "Escape") {
+				this.typed_problem = "";
+				this.fields_fill(true);
+				field.blur();
+			}
+		});
+		field.addEventListener("change", () => this.commit());
+		return field;
+	}
+
+	/** Takes what was typed. */
+	commit() {
+		const { shown } = this;
+		if (!shown || !shown.chosen)
+			return;
+		const from = this.actions.start_us();
+		const times = [[this.start, shown.start_us], [this.end, shown.end_us]].map(([field, us]) => {
+			const input = /** @type {HTMLInputElement} */ (field);
+			/* Untouched fields keep what their text rounds away. */
+			if (input.value === clock_ms_text(Number(us)))
+				return { us: Number(us) };
+			return time_parse(input.value, Number(us), from);
+		});
+		this.typed_problem = "";
+		times.forEach((time, i) => {
+			const wrong = "error" in time;
+			(i ? this.end : this.start).setAttribute("aria-invalid", String(wrong));
+			if (wrong)
+				this.typed_problem ||= time.error;
+		});
+		const [start, end] = times;
+		if ("us" in start && "us" in end) {
+			if (end.us <= start.us) {
+				this.typed_problem = "The end is not after the start.";
+				this.end.setAttribute("aria-invalid", "true");
+				this.problem_show({ text: this.typed_problem, action: "Swap them",
+					act: () => this.swap(end.us, start.us) });
+				return;
+			}
+			if (start.us !== shown.start_us || end.us !== shown.end_us)
+				this.actions.change(start.us, end.us);
+		}
+		this.problem_show(this.typed_problem ? { text: this.typed_problem } : shown.problem);
+	}
+
+	/**
+	 * @param {number} start_us
+	 * @param {number} end_us
+	 */
+	swap(start_us, end_us) {
+		this.typed_problem = "";
+		if (end_us > start_us)
+			this.actions.change(start_us, end_us);
+	}
+
+	/** @param {Shown["problem"]} problem */
+	problem_show(problem) {
+		const parts = [];
+		if (problem) {
+			parts.push(`${problem.text} `);
+			if (problem.action && problem.act) {
+				const link = element("button", "link", problem.action);
+				link.type = "button";
+				link.addEventListener("click", problem.act);
+				parts.push(link);
+			}
+		}
+		const text = problem ? problem.text : "";
+		if (this.problem.dataset.text === text)
+			return;
+		this.problem.dataset.text = text;
+		this.problem.replaceChildren(...parts);
+	}
+
+	/** @param {boolean} force */
+	fields_fill(force) {
+		const { shown } = this;
+		if (!shown)
+			return;
+		const pairs = /** @type {const} */ ([[this.start, shown.start_us], [this.end, shown.end_us]]);
+		for (const [field, us] of pairs) {
+			/* Never under somebody's fingers. */
+			if (!force && (document.activeElement === field || this.typed_problem))
+				continue;
+			const text = clock_ms_text(us);
+			if (field.value !== text)
+				field.value = text;
+			field.removeAttribute("aria-invalid");
+		}
+	}
+
+	/** @param {Shown} shown */
+	show(shown) {
+		const before = this.shown;
+		const moved = !before || before.chosen !== shown.chosen ||
+			before.start_us !== shown.start_us || before.end_us !== shown.end_us;
+		this.shown = shown;
+		if (shown.chosen && moved)
+			this.typed_problem = "";
+		this.row.classList.toggle("chosen", shown.chosen);
+		for (const part of [this.start, this.to, this.end, this.clear])
+			part.hidden = !shown.chosen;
+		this.lead.textContent = shown.chosen ? "Selected" :
+			shown.following ? "On screen now" : "On screen";
+		this.fields_fill(moved && document.activeElement !== this.start &&
+			document.activeElement !== this.end);
+		this.span.textContent = span_text(shown.end_us - shown.start_us);
+		this.summary_show(shown);
+		if (!this.typed_problem)
+			this.problem_show(shown.problem);
+	}
+
+	/** @param {Shown} shown */
+	summary_show({ summary, chosen }) {
+		if (!summary)
+			return;
+		this.samples.textContent = `${count_text(summary.samples)} sample${summary.samples === 1 ? "" : "s"}`;
+		/** @type {(Node | string)[]} */
+		const words = [];
+		if (summary.cpus_busy !== null) {
+			words.push(element("b", "", `${cpus_text(summary.cpus_busy)} of ${summary.cpu_count} ` +
+				`CPU${summary.cpu_count === 1 ? "" : "s"} busy`));
+		}
+		const top = summary.processes.slice(0, processes_shown).map((process) =>
+			`${name_escape(process.name)} ${share_text(process.samples, summary.samples)}`);
+		if (top.length)
+			words.push(`${words.length ? ": " : ""}${top.join(", ")}`);
+		if (!chosen)
+			words.push(". Drag over the map to select a stretch.");
+		this.words.replaceChildren(...words);
+		this.words.title = this.words.textContent ?? "";
+	}
+}
