@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A job for the worker process: the functions of an ELF file as a symbol_table, keyed by their
+ * offset in the file, with the build id in its header.
+ *
+ * Taken are the symbols of .symtab, else of .dynsym, that are functions or stand untyped in code
+ * sections, and the stubs of the procedure linkage table as NAME@plt. A symbol version behind a
+ * name (memcpy@@GLIBC_2.14) is cut off. A file without symbols gives an empty table.
+ */
+#ifndef FLICKERSCOPE_ELF_SYMBOLS_H
+#define FLICKERSCOPE_ELF_SYMBOLS_H
+
+#include "base/bytes.h"
+#include "elf/executable_file.h"
+#include "elf/symbol_table_builder.h"
+
+enum elf_symbols_limits {
+	ELF_SYMBOLS_SIZE_MAX = 24 * SYMBOL_BUILDER_SYMBOLS_MAX, /* bytes of .symtab or .dynsym */
+	ELF_SYMBOLS_NAMES_SIZE_MAX = 512 << 20,			/* bytes of its string table */
+	ELF_SYMBOLS_TIME_LIMIT_MS = 10000,			/* for struct worker_job_type */
+};
+
+/*
+ * @input_fd: the file, borrowed.
+ * @argument: empty.
+ *
+ * Returns 0, one of enum executable_file_outcome, or -errno.
+ */
+int elf_symbols_job(int input_fd, struct bytes_reader argument, struct bytes_writer *ret_result);
+
+/* The same for a file that is open already. */
+int elf_symbols_table(const struct executable_file *file, struct bytes_writer *ret_table);
+
+#endif
