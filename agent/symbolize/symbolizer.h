@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Addresses to function names, without ever waiting.
+ *
+ * A file's symbol table is built by the worker when the file is sampled first. Until it comes,
+ * its frames go out as module+0xoffset, with a key of their own; when it has come, each offset
+ * that was handed out gets a late name, to be drained at each tick. Mangled names go out as they
+ * are and get their demangled form late too. A file that cannot be read costs its own names and one
+ * line in the log.
+ *
+ * Tables are kept per executable, the least recently used ones make room when they take more than
+ * tables_bytes_max. Owned by the loop thread.
+ */
+#ifndef FLICKERSCOPE_SYMBOLIZER_H
+#define FLICKERSCOPE_SYMBOLIZER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "wire.h"
+
+struct process;
+struct process_table;
+struct process_files;
+struct symbolizer;
+struct worker;
+struct worker_job_type;
+
+enum symbolizer_limits {
+	SYMBOLIZER_TABLES_BYTES_DEFAULT = 64 << 20,
+	SYMBOLIZER_PROVISIONAL_MAX = 16384, /* offsets of one file that wait for its table */
+	SYMBOLIZER_DEMANGLED_MAX = 65536,   /* names kept in demangled form, twice */
+	SYMBOLIZER_FRAMES_MAX = 1,	    /* frames of one address: inlined ones will be more */
+};
+
+/* What one address means: a function, or what is known instead. Strings are not zero-terminated. */
+struct frame_description {
+	uint64_t function_key; /* the same for every address of the function, and in every run */
+	uint64_t module_key;
+	const char *name; /* NULL: shown as module+0xstart */
+	const char *module_name;
+	const char *file; /* source file; NULL: unknown */
+	uint32_t name_size;
+	uint32_t module_name_size;
+	uint32_t file_size;
+	uint32_t line;
+	uint64_t start; /* of the function, as an offset in the file; never a kernel address */
+	enum wire_frame_kind kind;
+	enum wire_module_kind module_kind;
+	bool provisional; /* a late name may follow for function_key */
+};
+
+/* The function with @key is @canonical_key (often the same), and its name is this. */
+struct late_name {
+	uint64_t key;
+	uint64_t canonical_key;
+	const char *name; /* not zero-terminated; borrowed until the next call */
+	uint32_t name_size;
+};
+
+struct symbolizer_options {
+	struct worker *worker;		/* borrowed; was started with symbolizer_job_types() */
+	struct process_table *processes; /* borrowed */
+	struct process_files *files;	/* borrowed */
+	size_t tables_bytes_max;	/* 0: SYMBOLIZER_TABLES_BYTES_DEFAULT */
+	bool kernel_names;		/* read /proc/kallsyms */
+};
+
+struct symbolizer_counters {
+	uint64_t tables;	    /* now, of files */
+	uint64_t tables_bytes;	    /* now, all kinds */
+	uint64_t tables_built;
+	uint64_t tables_evicted;    /* to stay within tables_bytes_max */
+	uint64_t parse_failed;	    /* files, maps or /proc texts that could not be read */
+	uint64_t open_failed;	    /* files gone before they could be opened */
+	uint64_t provisional_lost;  /* offsets that will never get their late name */
+	uint64_t late_names;
+	uint64_t demangled;
+	uint64_t demangle_failed;
+	uint64_t frames_named;
+	uint64_t frames_module_only; /* module+0xoffset: no table, or none of its functions */
+	uint64_t frames_no_module;
+	uint64_t kernel_reads;	    /* of /proc/kallsyms */
+	uint64_t perf_map_reads;
+};
+
+/* The jobs that the worker has to know; their order is what the symbolizer submits by. */
+const struct worker_job_type *symbolizer_job_types(size_t *ret_count);
+
+/* Asks for the kernel's names at once. @options: copied. */
+int symbolizer_new(const struct symbolizer_options *options, struct symbolizer **ret_symbolizer);
+
+/* Free it before the worker's callbacks can come: free the worker first, or never dispatch after. */
+void symbolizer_free(struct symbolizer *symbolizer); /* NULL is fine */
+DEFINE_CLEANUP(struct symbolizer *, symbolizer_free);
+
+/*
+ * Describes one address of a stack.
+ *
+ * @return_address: it follows a call, so the byte before it is what was executed.
+ * @ret_frames: leaf first when inlined; strings are borrowed until the next call.
+ *
+ * Returns the number of frames written, 1 to @frames_max.
+ */
+unsigned int symbolizer_user(struct symbolizer *symbolizer, struct process *process,
+			     uint64_t address, bool return_address,
+			     struct frame_description *ret_frames, unsigned int frames_max);
+unsigned int symbolizer_kernel(struct symbolizer *symbolizer, uint64_t address,
+			       bool return_address, struct frame_description *ret_frames,
+			       unsigned int frames_max);
+
+/*
+ * Call it at each tick, before draining the late names: submits what waits, frees what is unused.
+ * @now_ns: CLOCK_MONOTONIC; rate limits count from it.
+ */
+void symbolizer_tick(struct symbolizer *symbolizer, uint64_t now_ns);
+
+/* The next late name, until false. */
+bool symbolizer_next_late_name(struct symbolizer *symbolizer, struct late_name *ret_late_name);
+
+/*
+ * Changes whenever an address described before may be described better now (a table came): what is
+ * remembered about addresses can be dropped then; late names make that a matter of cost alone.
+ */
+uint64_t symbolizer_generation(const struct symbolizer *symbolizer);
+
+const struct symbolizer_counters *symbolizer_counters(const struct symbolizer *symbolizer);
+
+#endif
