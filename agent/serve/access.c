@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/access.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+
+static const char BASE64URL[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+#define PROTOCOL_NAME "flickerscope"
+#define PROTOCOL_TOKEN "token."
+
+/* RFC 4648, 5, without padding. */
+static size_t base64url(const uint8_t *bytes, size_t size, char *ret_text)
+{
+	uint32_t bits = 0;
+	unsigned int bit_count = 0;
+	size_t length = 0;
+
+	for (size_t i = 0; i < size; i++) {
+		bits = (bits << 8 | bytes[i]) & 0xffff;
+		for (bit_count += 8; bit_count >= 6; bit_count -= 6)
+			ret_text[length++] = BASE64URL[bits >> (bit_count - 6) & 63];
+	}
+	if (bit_count)
+		ret_text[length++] = BASE64URL[bits << (6 - bit_count) & 63];
+	ret_text[length] = '\0';
+	return length;
+}
+
+static int write_whole(int fd, const char *text, size_t size)
+{
+	ssize_t written = write(fd, text, size);
+
+	if (written < 0)
+		return -errno;
+	return (size_t)written == size ? 0 : -ENOSPC;
+}
+
+static int make_directory_of(const char *path)
+{
+	char directory[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+
+	if (!slash || slash == path)
+		return 0;
+	if ((size_t)(slash - path) >= sizeof(directory))
+		return log_errno(-ENAMETOOLONG, "make the directory of the token file %s", path);
+	memcpy(directory, path, (size_t)(slash - path));
+	directory[slash - path] = '\0';
+	if (mkdir(directory, 0700) < 0 && errno != EEXIST)
+		return log_errno(-errno, "make the directory %s for the token", directory);
+	return 0;
+}
+
+/* Under another name first, then linked: nobody ever reads a token that is half written. */
+static int make_token(const char *path)
+{
+	uint8_t random[ACCESS_TOKEN_RANDOM_SIZE];
+	char text[ACCESS_TOKEN_SIZE_MAX + 1], unfinished[PATH_MAX];
+	CLEANUP(fd_close) int fd = -1;
+	size_t size;
+	int r;
+
+	r = make_directory_of(path);
+	if (r < 0)
+		return r;
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return log_errno(-EIO, "get random bytes for the token");
+	size = base64url(random, sizeof(random), text);
+	text[size++] = '\n';
+
+	if (snprintf(unfinished, sizeof(unfinished), "%s.%ld", path, (long)getpid()) >=
+	    (int)sizeof(unfinished))
+		return log_errno(-ENAMETOOLONG, "make the token file %s", path);
+	unlink(unfinished); /* left by a process of the same pid that was killed here */
+	fd = open(unfinished, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return log_errno(-errno, "make the token file %s", unfinished);
+	r = write_whole(fd, text, size);
+	if (r == 0 && fchmod(fd, 0600) < 0)
+		r = -errno;
+	if (r == 0 && link(unfinished, path) < 0 && errno != EEXIST)
+		r = -errno;
+	unlink(unfinished);
+	return r < 0 ? log_errno(r, "make the token file %s", path) : 0;
+}
+
+static int check_token_file(int fd, const char *path)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) < 0)
+		return log_errno(-errno, "look at the token file %s", path);
+	if (!S_ISREG(status.st_mode)) {
+		log_error("the token file %s is no regular file: remove it or choose another "
+			  "with --token-file",
+			  path);
+		return -EINVAL;
+	}
+	if (status.st_uid != 0 && status.st_uid != geteuid()) {
+		log_error("the token file %s belongs to uid %u: remove it, or choose another with "
+			  "--token-file",
+			  path, (unsigned int)status.st_uid);
+		return -EPERM;
+	}
+	if (status.st_mode & 077) {
+		log_error("the token file %s is open to others (mode %03o): remove it, so that a "
+			  "new token is made, or chmod 600 it",
+			  path, (unsigned int)status.st_mode & 0777);
+		return -EPERM;
+	}
+	return 0;
+}
+
+static int read_token(int fd, const char *path, struct access_token *ret_token)
+{
+	char text[ACCESS_TOKEN_SIZE_MAX + 3]; /* a newline, one more to see that it's too long, 0 */
+	ssize_t size = read(fd, text, sizeof(text) - 1);
+
+	if (size < 0)
+		return log_errno(-errno, "read the token file %s", path);
+	if (size && text[size - 1] == '\n')
+		size--;
+	text[size] = '\0';
+	if (size < ACCESS_TOKEN_SIZE_MIN || size > ACCESS_TOKEN_SIZE_MAX ||
+	    (size_t)size != strspn(text, BASE64URL)) {
+		log_error("the token file %s holds no token (%d to %d letters, digits, - and _): "
+			  "remove it, and a new one is made",
+			  path, ACCESS_TOKEN_SIZE_MIN, ACCESS_TOKEN_SIZE_MAX);
+		return -EINVAL;
+	}
+	memcpy(ret_token->text, text, (size_t)size);
+	ret_token->text[size] = '\0';
+	ret_token->size = (size_t)size;
+	return 0;
+}
+
+int access_token_open(const char *path, struct access_token *ret_token)
+{
+	const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+	CLEANUP(fd_close) int fd = open(path, flags);
+	int r;
+
+	if (fd < 0 && errno == ENOENT) {
+		r = make_token(path);
+		if (r < 0)
+			return r;
+		fd = open(path, flags);
+	}
+	if (fd < 0 && errno == ELOOP) {
+		log_error("the token file %s is a symbolic link: remove it, or name its target "
+			  "with --token-file",
+			  path);
+		return -ELOOP;
+	}
+	if (fd < 0)
+		return log_errno(-errno, "open the token file %s", path);
+	r = check_token_file(fd, path);
+	if (r < 0)
+		return r;
+	return read_token(fd, path, ret_token);
+}
+
+bool access_token_matches(const struct access_token *token, struct access_text candidate)
+{
+	volatile uint8_t difference = candidate.size != token->size;
+
+	/* All of the token is compared, with itself where the candidate has nothing. */
+	for (size_t i = 0; i < token->size; i++) {
+		char sent = i < candidate.size ? candidate.text[i] : token->text[i];
+
+		difference |= (uint8_t)(sent ^ token->text[i]);
+	}
+	return token->size && !difference;
+}
+
+static bool text_is(struct access_text text, const char *other)
+{
+	return text.size == strlen(other) && strncasecmp(text.text, other, text.size) == 0;
+}
+
+/* Takes ":PORT" off, if there is one; false when what follows the colon is no port. */
+static bool split_port(struct access_text host, struct access_text *ret_name)
+{
+	size_t name_size = host.size;
+	size_t port_size;
+
+	while (name_size && host.text[name_size - 1] >= '0' && host.text[name_size - 1] <= '9')
+		name_size--;
+	port_size = host.size - name_size;
+	if (!name_size || host.text[name_size - 1] != ':') {
+		*ret_name = host; /* no colon before the digits: they belong to the name */
+		return true;
+	}
+	if (port_size < 1 || port_size > 5)
+		return false;
+	*ret_name = (struct access_text){ host.text, name_size - 1 };
+	return true;
+}
+
+bool access_host_allowed(struct access_text host, const char *const *hosts, size_t host_count)
+{
+	static const char *const OWN[] = { "localhost", "127.0.0.1", "[::1]" };
+	struct access_text name;
+
+	if (!host.text || !split_port(host, &name))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(OWN); i++)
+		if (text_is(name, OWN[i]))
+			return true;
+	for (size_t i = 0; i < host_count; i++)
+		if (text_is(name, hosts[i]))
+			return true;
+	return false;
+}
+
+bool access_origin_matches(struct access_text origin, struct access_text host)
+{
+	static const char SCHEME[] = "http://";
+	const size_t scheme_size = sizeof(SCHEME) - 1;
+
+	return origin.text && host.text && origin.size == scheme_size + host.size &&
+	       strncasecmp(origin.text, SCHEME, scheme_size) == 0 &&
+	       strncasecmp(origin.text + scheme_size, host.text, host.size) == 0;
+}
+
+static bool is_blank(char character)
+{
+	return character == ' ' || character == '\t';
+}
+
+static struct access_text trimmed(struct access_text text)
+{
+	while (text.size && is_blank(text.text[0])) {
+		text.text++;
+		text.size--;
+	}
+	while (text.size && is_blank(text.text[text.size - 1]))
+		text.size--;
+	return text;
+}
+
+/* The next element of a list with commas (RFC 9110, 5.6.1), taken off its front. */
+static bool list_next(struct access_text *list, struct access_text *ret_element)
+{
+	const char *comma;
+	size_t size;
+
+	if (!list->size)
+		return false;
+	comma = memchr(list->text, ',', list->size);
+	size = comma ? (size_t)(comma - list->text) : list->size;
+	*ret_element = trimmed((struct access_text){ list->text, size });
+	size += comma != NULL;
+	list->text += size;
+	list->size -= size;
+	return true;
+}
+
+bool access_protocols_token(struct access_text protocols, struct access_text *ret_candidate)
+{
+	const size_t prefix_size = sizeof(PROTOCOL_TOKEN) - 1;
+	struct access_text element, candidate = { NULL, 0 };
+	unsigned int name_count = 0, token_count = 0;
+
+	if (!protocols.text)
+		return false;
+	while (list_next(&protocols, &element)) {
+		if (element.size == sizeof(PROTOCOL_NAME) - 1 &&
+		    memcmp(element.text, PROTOCOL_NAME, element.size) == 0) {
+			name_count++;
+		} else if (element.size >= prefix_size &&
+			   memcmp(element.text, PROTOCOL_TOKEN, prefix_size) == 0) {
+			candidate = (struct access_text){ element.text + prefix_size,
+							  element.size - prefix_size };
+			token_count++;
+		}
+	}
+	if (name_count != 1 || token_count != 1)
+		return false;
+	*ret_candidate = candidate;
+	return true;
+}
+
+bool access_bearer_token(struct access_text authorization, struct access_text *ret_candidate)
+{
+	static const char SCHEME[] = "Bearer ";
+	const size_t scheme_size = sizeof(SCHEME) - 1;
+
+	if (!authorization.text || authorization.size <= scheme_size ||
+	    strncasecmp(authorization.text, SCHEME, scheme_size) != 0)
+		return false;
+	*ret_candidate = trimmed((struct access_text){ authorization.text + scheme_size,
+						       authorization.size - scheme_size });
+	return true;
+}
