@@ -75,13 +75,16 @@ help: ## List the targets
 # --- the kernel side -------------------------------------------------------------------------
 
 BPF_SOURCES := $(wildcard bpf/*.bpf.c)
+# Where Debian keeps asm/types.h, which <linux/bpf.h> needs; empty elsewhere.
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m)))
 
 $(GEN)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(call say,CLANG,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Iinclude -Ibpf -Wall -Wextra \
-		-Wno-unused-parameter -Wno-missing-declarations -MMD -MP -MT $@ -c $< -o $@
+	$(Q)$(CLANG) -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Iinclude -Ibpf \
+		-idirafter /usr/include/$(MULTIARCH) -Wall -Wextra -Wno-unused-parameter \
+		-Wno-missing-declarations -MMD -MP -MT $@ -c $< -o $@
 
 # Linking strips the DWARF and keeps the BTF.
 $(GEN)/bpf/flickerscope.bpf.o: $(patsubst bpf/%.bpf.c,$(GEN)/bpf/%.bpf.o,$(BPF_SOURCES))

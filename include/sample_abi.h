@@ -20,8 +20,10 @@ enum sample_limits {
 	SAMPLE_USER_FRAMES_MAX = 127,
 	SAMPLE_FREQUENCY_MAX_HZ = 10000,
 	SAMPLE_CPUS_MAX = 1024,
+	SAMPLE_RING_CPUS = 16, /* CPUs that share one ring */
+	SAMPLE_RINGS_MAX = SAMPLE_CPUS_MAX / SAMPLE_RING_CPUS,
 	SAMPLE_PIDS_MAX = 8192,	    /* processes that a pid filter can hold, children included */
-	SAMPLE_KNOWN_PROCESSES_MAX = 65536, /* processes whose first sample was already announced */
+	SAMPLE_KNOWN_PROCESSES_MAX = 16384, /* processes whose first sample was already announced */
 };
 
 /*
@@ -84,6 +86,9 @@ struct sampler_counters {
 	__u64 last_tick_was_busy; /* kernel side's own */
 	__u64 loss_start_ns;	/* time of the first sample lost since the agent last looked; 0: none */
 	__u64 loss_end_ns;	/* time of the last one */
+	__u64 reserved;		/* up to two cache lines: no CPU writes into another's */
 };
+
+_Static_assert(sizeof(struct sampler_counters) == 128, "one CPU's counters have their own lines");
 
 #endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sampling of this host from open to free: the BPF program, one timer event for each CPU, the
+ * rings, and the side band of forks, execs, exits and mappings.
+ *
+ * Call sampler_session_drain() about 20 times a second, and whenever sampler_session_fd() is
+ * readable (a ring half full, or the first sample of a process since its exec). Owned by the loop
+ * thread. Privileges are needed by _open alone. Memory: the rings, 256 KiB of side band for each
+ * CPU, and SIDE_BAND_QUEUE_SIZE_MAX.
+ */
+#ifndef FLICKERSCOPE_SAMPLER_SESSION_H
+#define FLICKERSCOPE_SAMPLER_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "collect/side_band_record.h"
+#include "sample_abi.h"
+
+struct sampler_session;
+
+struct sampler_options {
+	uint32_t frequency_hz; /* 1 to SAMPLE_FREQUENCY_MAX_HZ */
+	const uint32_t *pids;  /* processes, or threads standing for theirs; with all threads */
+	size_t pid_count;      /* 0: all processes */
+	bool children;	       /* of @pids: present and future ones too, and their children */
+	const bool *cpu_chosen; /* [SAMPLE_CPUS_MAX]; NULL: all CPUs */
+	uint64_t ring_size;	/* bytes of all rings together; 0: sampler_ring_size() */
+	bool kernel_frames;
+	bool user_frames;
+};
+
+/* Samples that were lost on one CPU. */
+struct sampler_loss {
+	uint64_t start_ns; /* CLOCK_MONOTONIC, first and last one lost */
+	uint64_t end_ns;
+	uint64_t count;
+	uint32_t cpu;
+	enum sampler_counter reason; /* SAMPLER_LOST_… */
+};
+
+/*
+ * Who receives what a drain finds. Samples and process events come in one order of time: when a
+ * sample comes, all that happened to its process before has been told. What is borrowed is valid
+ * during the call only. Losses come last, as they are found when looked for.
+ */
+struct sampler_sink {
+	void *context;
+	void (*sample)(void *context, const struct sample_event *sample);
+	void (*process_event)(void *context, const struct side_band_event *event);
+	void (*lost)(void *context, const struct sampler_loss *loss);
+};
+
+/* What the session itself counts. */
+struct sampler_session_statistics {
+	uint64_t samples;	  /* handed over */
+	uint64_t process_events;  /* handed over */
+	uint64_t side_band_lost;  /* events that the kernel or the queue had no room for */
+	uint64_t out_of_order;	  /* handed over after a later one: told too late */
+	uint64_t malformed;	  /* records that break their own layout */
+	uint64_t drains;
+};
+
+/* The sizes in bytes of all rings together for a load of that many CPUs: 8 to 256 MiB. */
+uint64_t sampler_ring_size(uint32_t frequency_hz, uint32_t cpu_count);
+
+/*
+ * Loads, opens and starts everything. An error is logged as one line that names its cause and
+ * remedy. Waits up to a period, at most SAMPLER_STAGGER_MAX_NS, so that CPUs don't tick together.
+ *
+ * Returns 0 or -errno: -ESRCH when a process of @options does not exist, -EINVAL for a CPU that is
+ * not online.
+ */
+int sampler_session_open(const struct sampler_options *options,
+			 struct sampler_session **ret_session);
+void sampler_session_free(struct sampler_session *session); /* NULL is fine */
+DEFINE_CLEANUP(struct sampler_session *, sampler_session_free);
+
+/* Readable when a drain should not wait for the timer. Borrowed. */
+int sampler_session_fd(const struct sampler_session *session);
+
+/*
+ * Hands over what happened up to SAMPLER_REORDER_NS ago; what is younger waits for the next drain,
+ * since something older may still come from another CPU.
+ */
+void sampler_session_drain(struct sampler_session *session, const struct sampler_sink *sink);
+
+/* The same, with nothing held back: for the last drain, after sampler_session_stop(). */
+void sampler_session_drain_all(struct sampler_session *session, const struct sampler_sink *sink);
+
+/* Stops the timers: no sample comes any more. What is in the rings can still be drained. */
+void sampler_session_stop(struct sampler_session *session);
+
+/* Totals over all CPUs since the open. */
+void sampler_session_counters(const struct sampler_session *session,
+			      uint64_t ret_values[SAMPLER_COUNTER_COUNT]);
+void sampler_session_statistics(const struct sampler_session *session,
+				struct sampler_session_statistics *ret_statistics);
+
+/* The CPUs that are sampled, ascending. Borrowed. */
+size_t sampler_session_cpus(const struct sampler_session *session, const uint32_t **ret_cpus);
+
+/*
+ * The rate really reached on @cpu while it was busy since the last call for it, in mHz, from the
+ * time between ticks with a busy CPU at both ends; 0: there were none.
+ */
+uint32_t sampler_session_rate(struct sampler_session *session, uint32_t cpu);
+
+/* Run time and runs of the sampler program: see sampler_program_run_time(). */
+int sampler_session_run_time(const struct sampler_session *session, uint64_t *ret_time_ns,
+			     uint64_t *ret_runs);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The only kernel fields that are read, found by name in the running kernel's BTF (CO-RE), so that
+ * one object loads from 5.15 on. Order and offsets here mean nothing.
+ */
+#ifndef FLICKERSCOPE_KERNEL_TYPES_BPF_H
+#define FLICKERSCOPE_KERNEL_TYPES_BPF_H
+
+#include <stdbool.h>
+
+#include <linux/bpf.h>
+#include <linux/bpf_perf_event.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "sample_abi.h"
+
+enum {
+	PF_KTHREAD = 0x00200000, /* include/linux/sched.h: a kernel thread */
+};
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct kernel_atomic {
+	int counter;
+};
+
+struct signal_struct {
+	struct kernel_atomic live; /* threads that have not begun to exit */
+};
+
+struct task_struct {
+	unsigned int flags;
+	int pid;
+	int tgid;
+	struct task_struct *group_leader;
+	__u64 start_boottime;
+	__u64 self_exec_id; /* counts the execs; a child starts with its parent's */
+	struct signal_struct *signal;
+};
+
+#pragma clang attribute pop
+
+#endif

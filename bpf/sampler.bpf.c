@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The sampler: runs at each tick of a CPU's timer, leaves out what is not asked for, walks the
+ * stacks, and puts one record of the used length into the CPU's ring.
+ */
+#include "kernel_types.bpf.h"
+#include "maps.bpf.h"
+#include "stack_walk.bpf.h"
+
+/* Set before the load: the verifier drops what is switched off. */
+const volatile bool config_pid_filter = false;
+const volatile bool config_kernel_frames = true;
+const volatile bool config_user_frames = true;
+const volatile __u64 config_ring_size = 0;
+
+enum {
+	RING_RECORD_OVERHEAD = 8, /* BPF_RINGBUF_HDR_SZ */
+};
+
+static inline void count_tick(struct sampler_counters *counters, __u64 now_ns, bool busy)
+{
+	counters->value[SAMPLER_TICKS]++;
+	if (!busy)
+		counters->value[SAMPLER_IDLE]++;
+	if (busy && counters->last_tick_was_busy) {
+		counters->value[SAMPLER_BUSY_INTERVALS]++;
+		counters->value[SAMPLER_BUSY_INTERVAL_NS] += now_ns - counters->last_tick_ns;
+	}
+	counters->last_tick_ns = now_ns;
+	counters->last_tick_was_busy = busy;
+}
+
+static inline void count_loss(struct sampler_counters *counters, enum sampler_counter reason,
+			      __u64 now_ns)
+{
+	counters->value[reason]++;
+	counters->loss_end_ns = now_ns;
+	if (!counters->loss_start_ns)
+		counters->loss_start_ns = now_ns;
+}
+
+/* Whether this is the first sample of a process since its last exec. */
+static inline bool process_is_new(struct sample_scratch *scratch_area, struct task_struct *task)
+{
+	struct process_key key = {
+		.start_ns = scratch_area->event.process_start_ns,
+		.exec_id = task->self_exec_id,
+		.pid = scratch_area->event.pid,
+	};
+	const __u8 known = 1;
+
+	if (key.start_ns == scratch_area->last_process.start_ns &&
+	    key.pid == scratch_area->last_process.pid &&
+	    key.exec_id == scratch_area->last_process.exec_id)
+		return false;
+	scratch_area->last_process = key;
+	if (bpf_map_lookup_elem(&known_processes, &key))
+		return false;
+	bpf_map_update_elem(&known_processes, &key, &known, BPF_ANY);
+	return true;
+}
+
+/*
+ * Whether the ring is half full and the agent was not woken since it last read. Two CPUs may both
+ * say yes: one wake-up too many.
+ */
+static inline bool ring_wants_reader(void *ring, __u32 ring_index)
+{
+	__u64 position;
+
+	if (bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) < config_ring_size / 2)
+		return false;
+	position = bpf_ringbuf_query(ring, BPF_RB_CONS_POS) + 1;
+	if (ring_wakeup_position[ring_index] == position)
+		return false;
+	ring_wakeup_position[ring_index] = position;
+	return true;
+}
+
+static inline void emit_sample(struct sample_scratch *scratch_area, __u64 size, bool wake,
+			       struct sampler_counters *counters)
+{
+	__u32 ring_index = scratch_area->event.cpu / SAMPLE_RING_CPUS;
+	void *ring = bpf_map_lookup_elem(&sample_rings, &ring_index);
+	__u64 record_size = ((size + 7) & ~7ULL) + RING_RECORD_OVERHEAD;
+	__u64 now_ns = scratch_area->event.time_ns;
+
+	if (!ring || ring_index >= SAMPLE_RINGS_MAX) {
+		count_loss(counters, SAMPLER_LOST_SCRATCH, now_ns);
+		return;
+	}
+	wake = wake || ring_wants_reader(ring, ring_index);
+	if (bpf_ringbuf_output(ring, &scratch_area->event, size,
+			       wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP) == 0) {
+		counters->value[SAMPLER_EMITTED]++;
+		counters->value[SAMPLER_WAKEUPS] += wake;
+		return;
+	}
+	/* The helper gives one error for both reasons. */
+	if (bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) + record_size > config_ring_size)
+		count_loss(counters, SAMPLER_LOST_RING_FULL, now_ns);
+	else
+		count_loss(counters, SAMPLER_LOST_RING_BUSY, now_ns);
+}
+
+/* Walks both stacks into the scratch area and returns the size of the whole sample. */
+static inline __u64 walk_stacks(struct bpf_perf_event_data *ctx, struct task_struct *task,
+				struct sample_scratch *scratch_area)
+{
+	struct sample_event *event = &scratch_area->event;
+	struct stack_walk kernel = { .status = STACK_NONE }, user = { .status = STACK_NONE };
+
+	if (config_kernel_frames)
+		kernel = walk_kernel_stack(ctx, event->frames);
+	/* For the verifier: the user's frames start at most this far into the array. */
+	kernel.frame_count &= SAMPLE_KERNEL_FRAMES_MAX;
+	if (config_user_frames)
+		user = walk_user_stack(ctx, task, event->frames + kernel.frame_count);
+	user.frame_count &= SAMPLE_USER_FRAMES_MAX;
+
+	event->kernel_frame_count = kernel.frame_count;
+	event->kernel_status = kernel.status;
+	event->user_frame_count = user.frame_count;
+	event->user_status = user.status;
+	return sizeof(*event) + (kernel.frame_count + user.frame_count) * sizeof(__u64);
+}
+
+SEC("perf_event")
+int sample_cpu(struct bpf_perf_event_data *ctx)
+{
+	__u64 now_ns = bpf_ktime_get_ns();
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	struct sampler_counters *counters = cpu_counters();
+	struct sample_scratch *scratch_area;
+	struct sample_event *event;
+	struct task_struct *task;
+	__u32 zero = 0, pid = pid_tgid >> 32;
+
+	if (!counters)
+		return 0;
+	count_tick(counters, now_ns, pid_tgid != 0); /* only the idle threads have pid 0 */
+	if (!pid_tgid)
+		return 0;
+	if (config_pid_filter && !bpf_map_lookup_elem(&filter_pids, &pid)) {
+		counters->value[SAMPLER_FILTERED]++;
+		return 0;
+	}
+	scratch_area = bpf_map_lookup_elem(&scratch, &zero);
+	if (!scratch_area) {
+		count_loss(counters, SAMPLER_LOST_SCRATCH, now_ns);
+		return 0;
+	}
+
+	task = bpf_get_current_task_btf();
+	event = &scratch_area->event;
+	event->time_ns = now_ns;
+	event->process_start_ns = task->group_leader->start_boottime;
+	event->cgroup_id = bpf_get_current_cgroup_id();
+	event->pid = pid;
+	event->tid = (__u32)pid_tgid;
+	event->cpu = bpf_get_smp_processor_id();
+	bpf_get_current_comm(event->comm, sizeof(event->comm));
+	emit_sample(scratch_area, walk_stacks(ctx, task, scratch_area),
+		    process_is_new(scratch_area, task), counters);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
