@@ -148,8 +148,8 @@ bool listener_is_wildcard(const struct listener_address *address)
 
 uint16_t listener_port(const struct listener_address *address)
 {
-	return ntohs(address->any.sa_family == AF_INET ? address->v4.sin_port :
-							 address->v6.sin6_port);
+	return ntohs(address->any.sa_family == AF_INET ? address->v4.sin_port
+						       : address->v6.sin6_port);
 }
 
 void listener_name(const struct listener_address *address, char ret_name[LISTENER_NAME_SIZE_MAX])

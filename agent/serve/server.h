@@ -29,10 +29,10 @@ struct sample_window;
 struct server;
 
 enum server_limit {
-	SERVER_CLIENTS_MAX = 256,	      /* pages at once */
-	SERVER_GUESTS_MAX = 32,		      /* connections that have not shown the token */
-	SERVER_GUEST_TIME_MAX_MS = 5000,      /* for a guest's request, and for our answer */
-	SERVER_PING_AFTER_S = 20,	      /* of silence of a client */
+	SERVER_CLIENTS_MAX = 256,	 /* pages at once */
+	SERVER_GUESTS_MAX = 32,		 /* connections that have not shown the token */
+	SERVER_GUEST_TIME_MAX_MS = 5000, /* for a guest's request, and for our answer */
+	SERVER_PING_AFTER_S = 20,	 /* of silence of a client */
 	SERVER_HANG_UP_AFTER_S = 40,
 	SERVER_HEADERS_SIZE_MAX = 4096,
 	SERVER_HOSTS_MAX = 16,
@@ -44,9 +44,9 @@ enum server_limit {
 struct server_options {
 	struct loop *loop;
 	const struct sample_window *window;
-	const char *listen;	/* "ADDRESS:PORT", "[IPv6]:PORT" or "localhost:PORT"; 0 picks one;
+	const char *listen;	  /* "ADDRESS:PORT", "[IPv6]:PORT" or "localhost:PORT"; 0 picks one;
 				   NULL: SERVER_LISTEN_DEFAULT */
-	const char *token_path; /* made when missing; NULL: SERVER_TOKEN_PATH_DEFAULT */
+	const char *token_path;	  /* made when missing; NULL: SERVER_TOKEN_PATH_DEFAULT */
 	const char *const *hosts; /* further names that a Host header may hold, without port */
 	size_t host_count;
 	enum wire_source source;
