@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/connection.h"
+
+#include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "serve/request.h"
+#include "serve/viewer_files.h"
+
+struct connection {
+	TAILQ_ENTRY(connection) link;
+	struct connection_table *table;
+	struct lws *wsi;
+	struct client *client;		/* NULL: a guest */
+	uint64_t deadline_ms;		/* of a guest's next step, or of a client's RESUME */
+	bool answered;			/* one request at least */
+	const struct viewer_body *body; /* under way; NULL: none */
+	size_t body_sent;
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void connection_table_init(struct connection_table *table)
+{
+	TAILQ_INIT(&table->guests);
+	TAILQ_INIT(&table->clients);
+}
+
+bool connection_table_empty(const struct connection_table *table)
+{
+	return TAILQ_EMPTY(&table->guests) && TAILQ_EMPTY(&table->clients);
+}
+
+void connection_prepare_socket(int fd)
+{
+	const int on = 1, buffer_size = CONNECTION_SEND_BUFFER_SIZE;
+	const int unsent_size = CONNECTION_UNSENT_SIZE;
+
+	/* Best effort: without them a client is slower or costs the kernel more, not wrong. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer_size, sizeof(buffer_size));
+	/* History must not fill the socket: live bytes would wait behind it. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_size, sizeof(unsent_size));
+}
+
+/* From the lists; its connection of libwebsockets' may live on for a moment, without an owner. */
+static void connection_free(struct connection *connection)
+{
+	struct connection_table *table = connection->table;
+
+	lws_set_opaque_user_data(connection->wsi, NULL);
+	if (connection->client) {
+		TAILQ_REMOVE(&table->clients, connection, link);
+		table->client_count--;
+		table->counters.clients_skipped += client_skipped(connection->client);
+		client_free(connection->client);
+	} else {
+		TAILQ_REMOVE(&table->guests, connection, link);
+		table->guest_count--;
+	}
+	free(connection);
+}
+
+/* Not from within a callback of the same connection. */
+static void hang_up(struct connection *connection)
+{
+	struct lws *wsi = connection->wsi;
+
+	connection_free(connection);
+	lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+}
+
+/* Whether the peer ever sent anything: browsers open connections that they may never use. */
+static bool has_spoken(const struct connection *connection)
+{
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof(info);
+
+	return getsockopt(lws_get_socket_fd(connection->wsi), IPPROTO_TCP, TCP_INFO, &info,
+			  &size) == 0 &&
+	       info.tcpi_bytes_received > 0;
+}
+
+int connection_add(struct connection_table *table, struct lws *wsi)
+{
+	struct connection *connection;
+
+	if (table->guest_count == SERVER_GUESTS_MAX) {
+		table->counters.clients_refused++;
+		hang_up(TAILQ_FIRST(&table->guests));
+	}
+	connection = calloc(1, sizeof(*connection));
+	if (!connection)
+		return -ENOMEM;
+	connection->table = table;
+	connection->wsi = wsi;
+	connection->deadline_ms = now_ms() + SERVER_GUEST_TIME_MAX_MS;
+	TAILQ_INSERT_TAIL(&table->guests, connection, link);
+	table->guest_count++;
+	lws_set_opaque_user_data(wsi, connection);
+	return 0;
+}
+
+void connection_table_expire(struct connection_table *table)
+{
+	const uint64_t now = now_ms();
+	struct connection *connection, *next;
+
+	for (connection = TAILQ_FIRST(&table->guests); connection; connection = next) {
+		next = TAILQ_NEXT(connection, link);
+		if (now < connection->deadline_ms)
+			continue;
+		if (!connection->answered && has_spoken(connection))
+			table->counters.clients_refused++;
+		hang_up(connection);
+	}
+	for (connection = TAILQ_FIRST(&table->clients); connection; connection = next) {
+		next = TAILQ_NEXT(connection, link);
+		if (!client_resumed(connection->client) && now >= connection->deadline_ms)
+			hang_up(connection);
+	}
+}
+
+void connection_table_wake(struct connection_table *table)
+{
+	struct connection *connection;
+
+	TAILQ_FOREACH(connection, &table->clients, link)
+	{
+		/* Without memory it is tried again, and told, when the client is served. */
+		client_track(connection->client);
+		lws_callback_on_writable(connection->wsi);
+	}
+}
+
+struct server_counters connection_table_counters(const struct connection_table *table)
+{
+	struct server_counters counters = table->counters;
+	const struct connection *connection;
+
+	counters.clients = table->client_count;
+	TAILQ_FOREACH(connection, &table->clients, link)
+	counters.clients_skipped += client_skipped(connection->client);
+	return counters;
+}
+
+/* --- HTTP ------------------------------------------------------------------------------------ */
+
+/* Where the next header is copied to. */
+struct header_space {
+	struct lws *wsi;
+	char *at;
+	size_t left;
+};
+
+static struct access_text header(struct header_space *space, enum lws_token_indexes token)
+{
+	struct access_text text = { NULL, 0 };
+	int size;
+
+	if (lws_hdr_total_length(space->wsi, token) <= 0)
+		return text;
+	size = lws_hdr_copy(space->wsi, space->at, (int)space->left, token);
+	if (size < 0)
+		size = 0; /* too long for what all headers may be: it is there, and matches nothing */
+	text = (struct access_text){ space->at, (size_t)size };
+	space->at += size;
+	space->left -= (size_t)size;
+	return text;
+}
+
+static enum request_method method_of(struct lws *wsi)
+{
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) > 0)
+		return REQUEST_GET;
+	return lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0 ? REQUEST_HEAD
+								 : REQUEST_OTHER_METHOD;
+}
+
+static struct answer decide(struct connection *connection, struct access_text upgrade)
+{
+	struct connection_table *table = connection->table;
+	struct header_space space = { connection->wsi, (char *)table->scratch,
+				      sizeof(table->scratch) };
+	const struct request_rules rules = {
+		.token = table->token,
+		.hosts = table->hosts,
+		.host_count = table->host_count,
+		.clients_full = table->client_count >= SERVER_CLIENTS_MAX,
+	};
+	struct request request = { .method = method_of(connection->wsi), .upgrade = upgrade };
+	struct access_text length = header(&space, WSI_TOKEN_HTTP_CONTENT_LENGTH);
+
+	request.has_body = (length.text && !(length.size == 1 && length.text[0] == '0')) ||
+			   header(&space, WSI_TOKEN_HTTP_TRANSFER_ENCODING).text;
+	request.path = header(&space, request.method == REQUEST_HEAD ? WSI_TOKEN_HEAD_URI
+								     : WSI_TOKEN_GET_URI);
+	request.host = header(&space, WSI_TOKEN_HOST);
+	request.origin = header(&space, WSI_TOKEN_ORIGIN);
+	request.authorization = header(&space, WSI_TOKEN_HTTP_AUTHORIZATION);
+	request.accept_encoding = header(&space, WSI_TOKEN_HTTP_ACCEPT_ENCODING);
+	request.if_none_match = header(&space, WSI_TOKEN_HTTP_IF_NONE_MATCH);
+	request.protocols = header(&space, WSI_TOKEN_PROTOCOL);
+	request.version = header(&space, WSI_TOKEN_VERSION);
+	request.key = header(&space, WSI_TOKEN_KEY);
+	return request_answer(&request, &rules);
+}
+
+/* Ends a request; the next one on the same connection has its own time. */
+static int finish(struct connection *connection)
+{
+	connection->body = NULL;
+	connection->deadline_ms = now_ms() + SERVER_GUEST_TIME_MAX_MS;
+	return lws_http_transaction_completed(connection->wsi) ? -1 : 0;
+}
+
+static int send_answer(struct connection *connection, const struct answer *answer)
+{
+	char *head = (char *)connection->table->scratch + LWS_PRE;
+	size_t size = answer_head(answer, head);
+
+	connection->answered = true;
+	connection->deadline_ms = now_ms() + SERVER_GUEST_TIME_MAX_MS;
+	if (lws_write(connection->wsi, (uint8_t *)head, size, LWS_WRITE_HTTP_HEADERS) < 0)
+		return -1;
+	if (answer->refused) {
+		connection->table->counters.clients_refused++;
+		return -1;
+	}
+	if (!answer->file || answer->head_only || answer->status != REQUEST_OK)
+		return finish(connection);
+	connection->body = answer->body;
+	connection->body_sent = 0;
+	lws_callback_on_writable(connection->wsi);
+	return 0;
+}
+
+static int on_request(struct connection *connection)
+{
+	struct answer answer = decide(connection, (struct access_text){ NULL, 0 });
+
+	return send_answer(connection, &answer);
+}
+
+/* @upgrade: what the request wants to become, zero-terminated. */
+static int on_upgrade(struct connection *connection, const char *upgrade)
+{
+	struct answer answer = decide(connection, (struct access_text){ upgrade, strlen(upgrade) });
+
+	return answer.status == REQUEST_UPGRADE ? 0 : send_answer(connection, &answer);
+}
+
+static int on_body_writeable(struct connection *connection)
+{
+	const struct viewer_body *body = connection->body;
+	uint8_t *bytes = connection->table->scratch + LWS_PRE;
+	size_t size;
+
+	if (!body)
+		return 0;
+	size = body->size - connection->body_sent;
+	if (size > WIRE_MESSAGE_SIZE_MAX)
+		size = WIRE_MESSAGE_SIZE_MAX;
+	memcpy(bytes, body->bytes + connection->body_sent, size);
+	connection->body_sent += size;
+	connection->deadline_ms = now_ms() + SERVER_GUEST_TIME_MAX_MS;
+	if (lws_write(connection->wsi, bytes, size,
+		      connection->body_sent == body->size ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) <
+	    0)
+		return -1;
+	if (connection->body_sent == body->size)
+		return finish(connection);
+	lws_callback_on_writable(connection->wsi);
+	return 0;
+}
+
+/* --- WebSocket ------------------------------------------------------------------------------- */
+
+static int on_opened(struct connection *connection)
+{
+	struct connection_table *table = connection->table;
+	int r = client_new(table->window, &table->greeting, &connection->client);
+
+	if (r < 0)
+		return -1;
+	TAILQ_REMOVE(&table->guests, connection, link);
+	table->guest_count--;
+	TAILQ_INSERT_TAIL(&table->clients, connection, link);
+	table->client_count++;
+	table->counters.clients_total++;
+	connection->deadline_ms = now_ms() + CONNECTION_RESUME_TIME_MAX_MS;
+	lws_callback_on_writable(connection->wsi);
+	return 0;
+}
+
+/* A close frame with @code, then the end. */
+static int close_with(struct connection *connection, enum wire_close_code code)
+{
+	connection->table->counters.clients_refused++;
+	lws_close_reason(connection->wsi, (enum lws_close_status)code, NULL, 0);
+	return -1;
+}
+
+static int on_received(struct connection *connection, const void *bytes, size_t size)
+{
+	struct lws *wsi = connection->wsi;
+	bool last = lws_is_final_fragment(wsi) && !lws_remaining_packet_payload(wsi);
+	int r;
+
+	if (!lws_frame_is_binary(wsi))
+		return close_with(connection, WIRE_CLOSE_BAD_MESSAGE);
+	r = client_receive(connection->client, bytes, size, last);
+	switch (r) {
+	case 0:
+		lws_callback_on_writable(wsi);
+		return 0;
+	case CLIENT_BAD_VERSION:
+		return close_with(connection, WIRE_CLOSE_VERSION);
+	case CLIENT_BAD_MESSAGE:
+		return close_with(connection, WIRE_CLOSE_BAD_MESSAGE);
+	}
+	return -1;
+}
+
+static int on_client_writeable(struct connection *connection)
+{
+	uint8_t *message = connection->table->scratch + LWS_PRE;
+	struct lws *wsi = connection->wsi;
+	size_t size;
+	int r;
+
+	/* What the kernel did not take is kept by libwebsockets: nothing is added to it. */
+	if (lws_partial_buffered(wsi)) {
+		lws_callback_on_writable(wsi);
+		return 0;
+	}
+	r = client_next_message(connection->client, message, &size);
+	if (r == CLIENT_NOTHING_TO_SEND)
+		return 0;
+	if (r < 0 || lws_write(wsi, message, size, LWS_WRITE_BINARY) < 0)
+		return -1;
+	connection->table->counters.bytes_sent += size;
+	lws_callback_on_writable(wsi);
+	return 0;
+}
+
+int connection_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+			size_t size)
+{
+	struct connection *connection = wsi ? lws_get_opaque_user_data(wsi) : NULL;
+
+	if (!connection)
+		return 0; /* of the context itself, or while it is being taken in or ended */
+	switch (reason) {
+	case LWS_CALLBACK_HTTP:
+		return on_request(connection);
+	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+		return on_upgrade(connection, in);
+	case LWS_CALLBACK_HTTP_WRITEABLE:
+		return on_body_writeable(connection);
+	case LWS_CALLBACK_HTTP_BODY:
+		return -1;
+	case LWS_CALLBACK_ESTABLISHED:
+		return on_opened(connection);
+	case LWS_CALLBACK_RECEIVE:
+		return connection->client ? on_received(connection, in, size) : -1;
+	case LWS_CALLBACK_SERVER_WRITEABLE:
+		return connection->client ? on_client_writeable(connection) : -1;
+	case LWS_CALLBACK_WSI_DESTROY:
+		connection_free(connection);
+		return 0;
+	default:
+		return 0;
+	}
+}
