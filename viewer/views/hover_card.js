@@ -74,7 +74,8 @@ export class HoverCard {
 	place(point, bounds) {
 		const { width, height } = this.card.getBoundingClientRect();
 		const right = Math.min(innerWidth, bounds.right) - edge;
-		const bottom = innerHeight - edge;
+		/* Inside the panel, unless the panel is lower than the card. */
+		const bottom = Math.min(innerHeight, Math.max(bounds.bottom, bounds.top + height + edge)) - edge;
 		let x = point.x + pointer_distance;
 		if (x + width > right)
 			x = point.x - pointer_distance - width;

@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The page: takes the token, opens a source and wires it to the views. All that changes is painted
+ * once a frame; what is counted in words changes once a second.
+ */
+
+import { Connection } from "connection";
+import { ProfileSource } from "profile_source";
+import { cell_card, frame_card, small_card } from "views/cards";
+import { frame_shades_make, heat_tables_make, tokens_read } from "views/colors";
+import { by_id, text_set } from "views/elements";
+import { FlameGraph } from "views/flame_graph";
+import { flame_input_listen } from "views/flame_input";
+import { clock_text, count_text, cpus_text } from "views/format";
+import { GraphPanel } from "views/graph_panel";
+import { HeatMap } from "views/heat_map";
+import { HoverCard } from "views/hover_card";
+import { keys_sheet_open } from "views/keys_sheet";
+import { legend_show } from "views/legend";
+import { axis_height, marks_height, row_counts, row_units, second_us, unit_height }
+	from "views/map_geometry";
+import { MapInput } from "views/map_input";
+import { SelectionBar } from "views/selection_bar";
+import { StatusBar, rate_text } from "views/status_bar";
+import { theme_shown, theme_toggle, theme_watch } from "views/theme";
+import { token_take } from "views/token_form";
+
+/** @typedef {import("views/heat_map").Range} Range */
+/** @typedef {import("views/heat_map").Cell} Cell */
+/** @typedef {import("views/flame_layout").FlameRect} FlameRect */
+/** @typedef {import("views/status_bar").State} State */
+
+const graph_height_min = 220;
+/** While dragging the graph goes along as long as it costs no more than this. */
+const drag_graph_ms = 10;
+/** Below this share of the rate asked for, the fall is said in words. */
+const rate_reached_min = 0.9;
+/** One behind the other: how many frames in a row a rate may be low before it is said. */
+const rate_low_seconds = 3;
+
+class Page {
+	/** @param {string | null} token */
+	constructor(token) {
+		/** @type {ProfileSource} */
+		this.source = new ProfileSource();
+		this.map = new HeatMap(this.heat_source());
+		this.card = new HoverCard();
+		this.status = new StatusBar({
+			follow: () => this.follow_toggle(),
+			theme: () => theme_toggle(),
+			help: () => keys_sheet_open(theme_shown()),
+			retry: () => this.connection.retry(),
+		});
+		this.graph = new FlameGraph({
+			zoomed: () => this.panel.trail_show(),
+			hover: (rect, point) => this.frame_hover(rect, point),
+		});
+		this.panel = new GraphPanel(this.graph, (pattern) => this.search_changed(pattern));
+		this.input = new MapInput(this.map, {
+			hover: (cell, point, by_key) => this.cell_hover(cell, point, by_key),
+			preview: (range) => this.preview(range),
+			select: (range) => this.select(range),
+			scroll: (columns) => this.scroll(this.map.geometry.first + columns),
+		});
+		this.selection_bar = new SelectionBar({
+			change: (start_us, end_us) => this.select_wall(start_us, end_us),
+			clear: () => this.select(null),
+			start_us: () => this.source.start_wall_us(),
+		});
+		/** @type {Range | null} */
+		this.selection = null;
+		this.frame_asked = false;
+		/** The graph is of another stretch than is shown, or of other data. */
+		this.graph_stale = true;
+		this.graph_cost_ms = 0;
+		this.previewing = false;
+		this.rate_low_count = 0;
+		this.shades = frame_shades_make("light");
+		flame_input_listen(this.graph);
+		this.map.changed = this.graph.changed = () => this.frame_ask();
+		this.rows_fill();
+		this.keys_listen();
+		theme_watch(() => this.color());
+		new ResizeObserver(() => this.resize()).observe(this.graph.scroller);
+		addEventListener("resize", () => this.resize());
+		setInterval(() => this.second_passed(), 1000);
+		by_id("how-link", HTMLButtonElement).addEventListener("click",
+			() => keys_sheet_open(theme_shown()));
+		this.connection = new Connection({
+			source: (source) => this.source_take(source),
+			changed: (from, end) => this.data_changed(from, end),
+			state: () => this.state_show(),
+		});
+		this.color();
+		this.resize();
+		this.connection.open(token);
+		this.second_passed();
+	}
+
+	/** The map asks whatever source there is. */
+	heat_source() {
+		return {
+			column: (/** @type {number} */ second, /** @type {number} */ rows) =>
+				this.source.column(second, rows),
+			now_us: () => this.source.now_us(),
+			oldest_us: () => this.source.oldest_us(),
+			wall_us: (/** @type {number} */ second) => this.source.wall_us(second),
+			live: () => this.source.live(),
+		};
+	}
+
+	/** Another profile: an agent that started again, or a capture. @param {ProfileSource} source */
+	source_take(source) {
+		this.source = source;
+		source.search(this.panel.pattern);
+		this.selection = this.map.selection = null;
+		this.map.frozen_us = null;
+		this.map.follow(true);
+		this.graph.zooms = [];
+		this.graph_stale = true;
+		this.map.all_changed();
+		this.second_passed();
+	}
+
+	/**
+	 * Columns [from, end) hold other data.
+	 * @param {number} from
+	 * @param {number} end
+	 */
+	data_changed(from, end) {
+		this.map.columns_changed(from, end);
+		const range = this.graph_range();
+		if (from * second_us < range.end_us && end * second_us > range.start_us)
+			this.graph_stale = true;
+	}
+
+	/** The stretch that the graph is of. @returns {Range} */
+	graph_range() {
+		return this.selection ?? this.map.shown_range();
+	}
+
+	frame_ask() {
+		if (this.frame_asked)
+			return;
+		this.frame_asked = true;
+		requestAnimationFrame((now_ms) => {
+			this.frame_asked = false;
+			this.frame(now_ms);
+		});
+	}
+
+	/** @param {number} now_ms */
+	frame(now_ms) {
+		const { first } = this.map.geometry;
+		this.map.paint();
+		if (first !== this.map.geometry.first)
+			this.input.moved();
+		if (this.previewing && this.graph_cost_ms < drag_graph_ms)
+			this.graph_update();
+		this.graph.paint(now_ms);
+	}
+
+	/** What is in words and what is counted: once a second. */
+	second_passed() {
+		const facts = this.source.facts();
+		this.status.facts_show(facts);
+		legend_show(theme_shown(), facts.cpu_count, facts.frequency_hz > 0);
+		this.rate_watch(facts);
+		this.state_show();
+		this.message_show();
+		if (!this.previewing && !document.hidden)
+			this.graph_refresh();
+		this.input.moved();
+	}
+
+	graph_refresh() {
+		if (this.graph_stale || (!this.selection && this.map.following))
+			this.graph_update();
+		else
+			this.selection_show();
+	}
+
+	/** Counts the stretch and shows it. */
+	graph_update() {
+		const started_ms = performance.now();
+		this.graph_stale = false;
+		const range = this.graph_range();
+		const tree = this.source.flame(range);
+		this.graph.tree_show(tree);
+		this.panel.kinds_show(this.source.kinds(tree));
+		this.matches_show();
+		this.panel.trail_show();
+		this.selection_show();
+		this.graph_message();
+		this.frame_ask();
+		this.graph_cost_ms = performance.now() - started_ms;
+	}
+
+	graph_message() {
+		const { tree } = this.graph;
+		if (tree && tree.total[0] > 0) {
+			this.panel.message_show("");
+			return;
+		}
+		const brighter = theme_shown() === "dark" ? "brighter" : "darker";
+		this.panel.message_show(!this.source.now_us() ? "" : this.selection
+			? `The CPUs were idle here. Select a ${brighter} stretch.`
+			: "Nothing has run in what the map shows.");
+	}
+
+	matches_show() {
+		const { tree } = this.graph;
+		const { pattern } = this.panel;
+		if (!tree || !pattern) {
+			this.graph.search(null);
+			this.panel.result_show(0, 0);
+			return;
+		}
+		const { hits, samples } = this.source.matches(tree);
+		this.graph.search((node) => hits[node] !== 0);
+		this.panel.result_show(samples, tree.total[0]);
+	}
+
+	/** @param {RegExp | null} pattern */
+	search_changed(pattern) {
+		this.source.search(pattern);
+		this.matches_show();
+		this.map.all_changed();
+		this.frame_ask();
+	}
+
+	/* ---- selection ---- */
+
+	/** @param {Range} range */
+	preview(range) {
+		this.previewing = true;
+		this.selection = this.map.selection = range;
+		this.graph_stale = true;
+		this.map.overlay_changed();
+		this.selection_show();
+	}
+
+	/** @param {Range | null} range */
+	select(range) {
+		this.previewing = false;
+		this.selection = this.map.selection = range;
+		this.graph_stale = true;
+		this.map.overlay_changed();
+		this.graph_update();
+	}
+
+	/**
+	 * By times of the wall clock, typed by somebody.
+	 * @param {number} start_us
+	 * @param {number} end_us
+	 */
+	select_wall(start_us, end_us) {
+		const base_us = this.source.start_wall_us();
+		const range = { start_us: start_us - base_us, end_us: end_us - base_us };
+		this.select(range);
+		if (!this.map.following || range.start_us < this.map.geometry.first * second_us) {
+			this.follow(false);
+			this.map.reveal(range);
+		}
+	}
+
+	/** What is wrong with the selection, if anything. */
+	selection_problem() {
+		const { selection, source } = this;
+		if (!selection || !source.now_us())
+			return null;
+		const oldest_us = source.oldest_us();
+		const base_us = source.start_wall_us();
+		if (selection.start_us < oldest_us) {
+			const span_us = selection.end_us - selection.start_us;
+			const rounded_us = Math.ceil(oldest_us / second_us) * second_us;
+			return { text: `${clock_text(selection.start_us + base_us)} has left the window; ` +
+				`the oldest kept is ${clock_text(rounded_us + base_us)}.`, action: "Go there",
+				act: () => this.select_wall(rounded_us + base_us, rounded_us + span_us + base_us) };
+		}
+		if (selection.start_us >= source.now_us())
+			return { text: "This has not happened yet." };
+		return null;
+	}
+
+	selection_show() {
+		const range = this.graph_range();
+		const base_us = this.source.start_wall_us();
+		this.selection_bar.show({
+			start_us: range.start_us + base_us,
+			end_us: range.end_us + base_us,
+			chosen: this.selection !== null,
+			following: this.map.following && this.source.live(),
+			summary: this.source.summary(range),
+			problem: this.selection_problem(),
+		});
+	}
+
+	/* ---- following ---- */
+
+	/** @param {boolean} following */
+	follow(following) {
+		if (!this.source.live())
+			return;
+		this.map.follow(following);
+		this.state_show();
+		if (!this.selection)
+			this.graph_update();
+	}
+
+	follow_toggle() {
+		this.follow(!this.map.following);
+	}
+
+	/** @param {number} first */
+	scroll(first) {
+		if (this.map.following) {
+			if (first >= this.map.geometry.first)
+				return;
+			this.follow(false);
+		}
+		if (this.map.scroll_to(first)) {
+			this.state_show();
+			this.input.moved();
+			if (!this.selection)
+				this.graph_stale = true;
+		}
+	}
+
+	state_show() {
+		this.status.state_show(this.state_now(), this.map.following);
+	}
+
+	/** @returns {State} */
+	state_now() {
+		const { source, map } = this;
+		const state = this.connection.state();
+		if (state.kind !== "live")
+			return state;
+		if (map.following)
+			return { kind: "live", behind_ms: source.behind_ms() };
+		const end_us = Math.min(map.geometry.end * second_us, map.now_us());
+		return { kind: "paused", at_us: end_us + source.start_wall_us(),
+			behind_us: Math.max(0, source.now_us() - end_us) };
+	}
+
+	/** @param {ReturnType<ProfileSource["facts"]>} facts */
+	rate_watch(facts) {
+		const low = facts.reached_hz > 0 &&
+			facts.reached_hz < rate_reached_min * facts.frequency_hz;
+		this.rate_low_count = low ? this.rate_low_count + 1 : 0;
+		const notice = by_id("notice", HTMLElement);
+		const text = this.connection.notice() || (this.rate_low_count >= rate_low_seconds
+			? `Sampling at ${rate_text(facts.reached_hz)} Hz instead of ` +
+				`${rate_text(facts.frequency_hz)}: the kernel limits it. Colours allow for that.`
+			: "");
+		text_set(notice, text);
+		notice.hidden = text === "";
+		by_id("sentence", HTMLElement).hidden = by_id("how-link", HTMLElement).hidden = text !== "";
+	}
+
+	/** What stands on a map that has nothing to show. */
+	message_show() {
+		const message = by_id("map-message", HTMLElement);
+		const text = this.source.now_us() ? "" : this.connection.waiting_words();
+		message.hidden = text === "";
+		message.style.top = `${marks_height + this.map.geometry.cells_height / 2}px`;
+		text_set(message, text);
+	}
+
+	/* ---- cards ---- */
+
+	/**
+	 * @param {Cell | null} cell
+	 * @param {{ x: number, y: number }} point
+	 * @param {boolean} by_key
+	 */
+	cell_hover(cell, point, by_key) {
+		if (!cell) {
+			this.card.hide("cell");
+			return;
+		}
+		const range = this.map.geometry.cell_range(cell.second, cell.row);
+		if (range.start_us >= this.map.now_us() || range.end_us <= this.source.oldest_us()) {
+			this.card.hide("cell");
+			return;
+		}
+		const base_us = cell.second * second_us;
+		const open = this.map.now_us() < range.end_us + second_us ? performance.now() / 500 | 0 : 0;
+		const summary = () => this.source.cell(range);
+		this.card.show("cell", `${cell.second} ${cell.row} ${open}`, point,
+			this.map.section.getBoundingClientRect(), () => cell_card(
+				this.source.wall_us(cell.second),
+				{ start_us: range.start_us - base_us, end_us: range.end_us - base_us },
+				summary(), this.shades));
+		if (by_key) {
+			const { samples, cpus_busy, top } = summary();
+			text_set(by_id("map-words", HTMLElement),
+				`${clock_text(this.source.wall_us(cell.second) ?? 0)}, ` +
+				`${Math.round((range.start_us - base_us) / 1000)} ms: ` +
+				(cpus_busy === null ? "" : `${cpus_text(cpus_busy)} CPUs busy, `) +
+				`${count_text(samples)} samples${top.length ? `, mostly ${top[0].name}` : ""}`);
+		}
+	}
+
+	/**
+	 * @param {FlameRect | null} rect
+	 * @param {{ x: number, y: number }} point
+	 */
+	frame_hover(rect, point) {
+		const { tree } = this.graph;
+		if (!rect || !tree) {
+			this.card.hide("frame");
+			return;
+		}
+		const zoom = this.graph.zoom_node();
+		this.card.show("frame", `${rect.node} ${rect.depth} ${rect.total} ${zoom}`, point,
+			this.graph.scroller.getBoundingClientRect(), () => (rect.node < 0
+				? small_card(rect.small, rect.total, tree.total[0])
+				: frame_card(this.source.frame_facts(tree, rect.node), tree.total[0],
+					zoom ? tree.total[zoom] : null)));
+	}
+
+	/* ---- the window ---- */
+
+	color() {
+		const theme = theme_shown();
+		const tokens = tokens_read();
+		this.shades = frame_shades_make(theme);
+		this.map.color(tokens, heat_tables_make(theme));
+		this.graph.color(tokens, this.shades);
+		this.panel.kinds_color(this.shades);
+		this.panel.kinds_show(this.source.kinds(this.graph.tree));
+		text_set(by_id("sentence", HTMLElement), "Each column is one second, read upwards. " +
+			`${theme === "dark" ? "Brighter" : "Darker"} means more CPUs busy. ` +
+			"Drag over any stretch to see what ran in it.");
+		const { cpu_count, frequency_hz } = this.source.facts();
+		legend_show(theme, cpu_count, frequency_hz > 0);
+		this.card.hide();
+		this.frame_ask();
+	}
+
+	resize() {
+		const rows = document.querySelectorAll(".status, .how, .selection, .tabs, .crumbs");
+		let other = marks_height + axis_height + graph_height_min + rows.length;
+		for (const row of rows)
+			other += /** @type {HTMLElement} */ (row).offsetHeight;
+		const unit = unit_height(innerHeight, other);
+		const { geometry } = this.map;
+		const width = this.map.section.clientWidth;
+		if (geometry.width !== width || geometry.cells_height !== unit * row_units ||
+		    geometry.scale !== devicePixelRatio || !this.map.section.style.height) {
+			this.map.resize(width, unit);
+			this.message_show();
+		}
+		this.graph.resize();
+		this.card.hide();
+		this.frame_ask();
+	}
+
+	rows_fill() {
+		const select = by_id("rows", HTMLSelectElement);
+		for (const rows of row_counts)
+			select.add(new Option(`${1000 / rows} ms`, String(rows), rows === 50, rows === 50));
+		select.addEventListener("change", () => {
+			this.map.rows_set(Number(select.value));
+			this.card.hide();
+			select.blur();
+		});
+	}
+
+	/* ---- keys ---- */
+
+	keys_listen() {
+		addEventListener("keydown", (event) => {
+			const target = event.target instanceof HTMLElement ? event.target : document.body;
+			if (event.defaultPrevented || /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName) ||
+			    document.querySelector("dialog[open]"))
+				return;
+			if (this.key_take(event, target.tagName === "BUTTON"))
+				event.preventDefault();
+		});
+	}
+
+	/**
+	 * @param {KeyboardEvent} event
+	 * @param {boolean} on_button which takes Space and Enter itself
+	 * @returns {boolean} whether the key meant something here
+	 */
+	key_take(event, on_button) {
+		if (event.ctrlKey || event.metaKey || this.connection.asking())
+			return false;
+		if (event.altKey) {
+			if (event.key !== "ArrowLeft" || !this.graph.zooms.length)
+				return false;
+			this.graph.zoom_back();
+			return true;
+		}
+		const { map } = this;
+		const page = Math.floor(map.geometry.columns / 2);
+		/** @type {Record<string, () => void>} */
+		const actions = {
+			l: () => this.follow(true),
+			L: () => this.follow(true),
+			"/": () => this.panel.search.focus(),
+			"?": () => keys_sheet_open(theme_shown()),
+			0: () => this.graph.zoom_to(0),
+			Backspace: () => this.graph.zoom_back(),
+			Escape: () => this.escape(),
+			PageUp: () => this.scroll(map.geometry.first - page),
+			PageDown: () => this.scroll(map.geometry.first + page),
+			Home: () => this.scroll(-Infinity),
+			End: () => this.scroll(Infinity),
+		};
+		if (!on_button)
+			actions[" "] = () => this.follow_toggle();
+		if (event.shiftKey) {
+			actions.ArrowLeft = () => this.scroll(map.geometry.first - 10);
+			actions.ArrowRight = () => this.scroll(map.geometry.first + 10);
+		}
+		if (!actions[event.key])
+			return false;
+		actions[event.key]();
+		return true;
+	}
+
+	escape() {
+		if (!this.card.card.hidden)
+			this.card.hide();
+		if (this.input.drag_cancel())
+			return;
+		if (this.selection)
+			this.select(null);
+	}
+}
+
+const page = new Page(token_take());
+
+/* For tests and for the console: to look at, not to change. */
+Object.defineProperty(window, "flickerscope", { value: Object.freeze({
+	get source() { return page.source; },
+	get selection() { return page.selection; },
+	get following() { return page.map.following; },
+	get map() { return page.map; },
+	get graph() { return page.graph; },
+	get connection() { return page.connection; },
+}) });
+

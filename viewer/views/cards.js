@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the cards say about a cell of the map and about a frame of the graph. */
+
+import { element, emphasized } from "views/elements";
+import { clock_text, count_text, cpus_text, share_text } from "views/format";
+import { kind_name } from "views/graph_panel";
+import { card_row } from "views/hover_card";
+import { name_escape, name_shorten } from "views/names";
+import * as wire from "wire";
+
+/** @typedef {import("views/flame_graph").Shades} Shades */
+
+/**
+ * @typedef {object} CellSummary
+ * @property {number} samples that fell into the cell
+ * @property {number | null} cpus_busy null: the event does not say
+ * @property {number} cpu_count
+ * @property {{ name: string, kind: number, process: string, samples: number }[]} top functions,
+ * most samples first
+ * @property {{ lost: number, reason: string } | null} gap when data is missing in the cell
+ */
+
+/** @param {number} ms */
+function ms_text(ms) {
+	return String(Number(ms.toFixed(1)));
+}
+
+/** @param {number} samples */
+function samples_text(samples) {
+	return `${count_text(samples)} sample${samples === 1 ? "" : "s"}`;
+}
+
+/**
+ * @param {number | null} wall_us of the cell's second
+ * @param {{ start_us: number, end_us: number }} offset within the second
+ * @param {CellSummary | null} summary null: nothing is known there
+ * @param {Shades} shades
+ * @returns {Node[]}
+ */
+export function cell_card(wall_us, offset, summary, shades) {
+	const title = element("div", "title", element("b", "", wall_us === null ? "" : clock_text(wall_us)),
+		` from ${ms_text(offset.start_us / 1000)} to ${ms_text(offset.end_us / 1000)} ms`);
+	if (!summary)
+		return [title, element("div", "", "Nothing is known of this moment.")];
+	const { samples, cpus_busy, cpu_count, top, gap } = summary;
+	const busy = cpus_busy === null ? [samples_text(samples)] :
+		["", `${cpus_text(cpus_busy)} of ${cpu_count} CPU${cpu_count === 1 ? "" : "s"} busy`,
+			` ${samples_text(samples)}`];
+	/** @type {Node[]} */
+	const parts = [title, element("div", "", ...emphasized(busy))];
+	if (gap) {
+		parts.push(element("div", "dim", gap.lost
+			? `${count_text(gap.lost)} samples were lost here: ${gap.reason}.`
+			: `No data: ${gap.reason}.`));
+	}
+	if (top.length) {
+		parts.push(element("hr", ""));
+		for (const { name, kind, process, samples: part } of top) {
+			parts.push(card_row({ color: shades[kind]?.plain[3] ?? shades.process.plain[3],
+				name: name_shorten(name), inlined: kind === wire.WIRE_FRAME_INLINED,
+				process: name_escape(process), share: share_text(part, samples) }));
+		}
+	} else if (!gap) {
+		parts.push(element("div", "dim", samples ? "" : "No sample fell into this cell."));
+	}
+	return parts;
+}
+
+/**
+ * @typedef {object} FrameFacts
+ * @property {string} name
+ * @property {number} kind 0: a process or everything
+ * @property {string} process
+ * @property {string} module
+ * @property {string} file
+ * @property {number} line 0: not known
+ * @property {number} self
+ * @property {number} total
+ */
+
+/**
+ * @param {FrameFacts} facts
+ * @param {number} all samples of the stretch
+ * @param {number | null} zoom samples of what is zoomed into; null: no zoom
+ * @returns {Node[]}
+ */
+export function frame_card(facts, all, zoom) {
+	const { name, kind, process, module, file, line, self, total } = facts;
+	const place = [process, kind ? kind_name(kind) : "", module].filter(Boolean).map(name_escape);
+	/** @type {Node[]} */
+	const parts = [element("div", "title", element("b", "", name_escape(name)))];
+	if (kind)
+		parts.push(element("div", "dim", place.join(", ")));
+	if (file)
+		parts.push(element("div", "dim", name_escape(file) + (line ? `:${line}` : "")));
+	parts.push(element("hr", ""));
+	const row = (/** @type {string} */ label, /** @type {number} */ samples) => {
+		const cells = [label, count_text(samples), share_text(samples, all)];
+		if (zoom !== null)
+			cells.push(share_text(samples, zoom));
+		return element("tr", "", ...cells.map((text, i) =>
+			element("td", "", i === 2 ? element("b", "", text) : text)));
+	};
+	const heads = ["", "samples", "of the stretch", ...(zoom === null ? [] : ["of the zoom"])];
+	parts.push(element("table", "", element("tr", "dim", ...heads.map((head) => element("td", "", head))),
+		row("total, with all it called", total), row("self, in the function itself", self)));
+	return parts;
+}
+
+/**
+ * A block of frames too narrow to be drawn.
+ * @param {number} count
+ * @param {number} samples
+ * @param {number} all
+ * @returns {Node[]}
+ */
+export function small_card(count, samples, all) {
+	return [element("div", "title", element("b", "", `${count} small ones`)),
+		element("div", "", `${samples_text(samples)}, ${share_text(samples, all)} together.`),
+		element("div", "dim", "Click to widen them.")];
+}

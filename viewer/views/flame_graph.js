@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The flame graph of a stretch of time, as an icicle: everything, then processes, then calls. Zoom
+ * and search hold on to stacks and names, not to rectangles, so they outlive every update.
+ */
+
+import { name_shade } from "views/colors";
+import { by_id } from "views/elements";
+import { FlameOrder, flame_layout } from "views/flame_layout";
+import { count_text, share_text } from "views/format";
+import { canvas_fit } from "views/map_frame";
+import { name_shorten } from "views/names";
+import { TextFit } from "views/text_fit";
+import * as wire from "wire";
+
+/** @typedef {import("views/flame_layout").FlameRect} FlameRect */
+/** @typedef {import("views/flame_layout").FlameTree} FlameTree */
+/** @typedef {import("views/colors").Tokens} Tokens */
+
+/**
+ * A call tree with what is drawn of it.
+ * @typedef {FlameTree & {
+ *   kind: (node: number) => number,
+ *   process_of: (node: number) => string,
+ *   find: (identity: number) => number,
+ * }} FlameModel kind: enum wire_frame_kind, 0 for processes and everything; find: the node of a
+ * stack, -1 when it does not occur
+ */
+
+/** @typedef {ReturnType<typeof import("views/colors").frame_shades_make>} Shades */
+
+export const row_height = 18;
+const share_room = 150;
+const text_padding = 5;
+const zoom_ms = 120;
+const padding = 16;
+
+export class FlameGraph {
+	/**
+	 * @param {{ zoomed: () => void, hover: (rect: FlameRect | null, point: { x: number, y: number })
+	 * => void }} events
+	 */
+	constructor(events) {
+		this.events = events;
+		this.scroller = by_id("graph-scroll", HTMLElement);
+		this.space = by_id("graph-space", HTMLElement);
+		this.canvas = by_id("graph", HTMLCanvasElement);
+		this.context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
+		this.text = new TextFit(this.context);
+		/** @type {FlameModel | null} */
+		this.tree = null;
+		/** @type {FlameOrder | null} */
+		this.order = null;
+		/** @type {FlameRect[]} */
+		this.rects = [];
+		/** Identities of the stacks zoomed into, the last is shown; empty: everything. */
+		this.zooms = /** @type {number[]} */ ([]);
+		/** The window shown, which runs towards the zoomed node's. */
+		this.window = { start: 0, end: 0 };
+		this.animation = /** @type {{ from: { start: number, end: number }, started_ms: number }
+			| null} */ (null);
+		/** @type {((node: number) => boolean) | null} */
+		this.is_hit = null;
+		this.hover = -1;
+		/** Identity of the frame under the keyboard's cursor, -1: none. */
+		this.cursor = -1;
+		this.tokens = /** @type {Tokens | null} */ (null);
+		this.shades = /** @type {Shades} */ ({});
+		this.width = 0;
+		this.view_height = 0;
+		this.dirty = true;
+		this.scroller.addEventListener("scroll", () => this.changed(), { passive: true });
+		/** Asks for a paint(); set by the page. */
+		this.changed = () => {};
+	}
+
+	/**
+	 * @param {Tokens} tokens
+	 * @param {Shades} shades
+	 */
+	color(tokens, shades) {
+		this.tokens = tokens;
+		this.shades = shades;
+		const family = getComputedStyle(document.body).fontFamily;
+		this.fonts = { plain: `400 12px ${family}`, bold: `600 12px ${family}`,
+			italic: `italic 400 12px ${family}` };
+	}
+
+	resize() {
+		this.width = Math.max(1, this.scroller.clientWidth - 2 * padding);
+		this.view_height = this.scroller.clientHeight;
+		this.dirty = true;
+	}
+
+	/** @param {FlameModel | null} tree */
+	tree_show(tree) {
+		this.tree = tree;
+		this.order = tree && tree.count && tree.total[0] > 0 ? new FlameOrder(tree) : null;
+		this.animation = null;
+		this.hover = -1;
+		this.dirty = true;
+	}
+
+	/** @param {((node: number) => boolean) | null} is_hit */
+	search(is_hit) {
+		this.is_hit = is_hit;
+	}
+
+	/** The node zoomed into that this tree has: the zoom itself, or the nearest zoom before it. */
+	zoom_node() {
+		for (let i = this.zooms.length - 1; this.tree && i >= 0; i--) {
+			const node = this.tree.find(this.zooms[i]);
+			if (node >= 0)
+				return node;
+		}
+		return 0;
+	}
+
+	/** Whether the stack zoomed into does not occur in what is shown. */
+	zoom_is_gone() {
+		return this.zooms.length > 0 && this.tree !== null &&
+			this.tree.find(this.zooms[this.zooms.length - 1]) < 0;
+	}
+
+	/** @param {number} node 0: everything */
+	zoom_to(node) {
+		if (!this.tree)
+			return;
+		const identity = node > 0 ? this.tree.identity(node) : 0;
+		if (node <= 0)
+			this.zooms = [];
+		else if (this.zooms[this.zooms.length - 1] !== identity)
+			this.zooms.push(identity);
+		this.zoom_animate();
+	}
+
+	zoom_back() {
+		if (this.zooms.pop() !== undefined)
+			this.zoom_animate();
+	}
+
+	zoom_animate() {
+		const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+		this.animation = still ? null : { from: { ...this.window }, started_ms: performance.now() };
+		this.dirty = true;
+		this.events.zoomed();
+		this.changed();
+	}
+
+	/**
+	 * Moves the window towards the zoom, 120 ms with an ease-out.
+	 * @param {number} now_ms
+	 */
+	window_step(now_ms) {
+		if (!this.order)
+			return;
+		const goal = this.order.window_of(this.zoom_node());
+		if (!this.animation) {
+			this.window = goal;
+			return;
+		}
+		const part = Math.min(1, Math.max(0, (now_ms - this.animation.started_ms) / zoom_ms));
+		const eased = 1 - (1 - part) ** 3;
+		const { from } = this.animation;
+		this.window = {
+			start: from.start + (goal.start - from.start) * eased,
+			end: from.end + (goal.end - from.end) * eased,
+		};
+		this.dirty = true;
+		if (part === 1)
+			this.animation = null;
+		this.changed();
+	}
+
+	/** @param {number} now_ms of performance.now() */
+	paint(now_ms) {
+		if (!this.tokens || !this.width)
+			return;
+		if (this.dirty || this.animation) {
+			this.dirty = false;
+			this.window_step(now_ms);
+			this.rects = this.order ? flame_layout(this.order, this.window, this.width) : [];
+			const rows = this.rects.length ? this.rects[this.rects.length - 1].depth + 1 : 0;
+			const height = Math.max(this.view_height, rows * row_height + 12);
+			if (this.space.style.height !== `${height}px`)
+				this.space.style.height = `${height}px`;
+		}
+		this.draw();
+	}
+
+	draw() {
+		const tokens = /** @type {Tokens} */ (this.tokens);
+		const context = canvas_fit(this.canvas, this.width + 2 * padding, this.view_height,
+			devicePixelRatio);
+		context.clearRect(0, 0, this.width + 2 * padding, this.view_height);
+		context.save();
+		context.translate(padding, -this.scroller.scrollTop);
+		context.textBaseline = "middle";
+		const top = this.scroller.scrollTop - row_height;
+		const bottom = this.scroller.scrollTop + this.view_height;
+		const zoom = this.tree ? this.depth_of(this.zoom_node()) : 0;
+		this.rects.forEach((rect, i) => {
+			const y = rect.depth * row_height;
+			if (y > top && y < bottom)
+				this.rect_draw(context, tokens, rect, y, rect.depth < zoom && !this.animation);
+		});
+		this.outlines_draw(context, tokens);
+		context.restore();
+	}
+
+	/** @param {number} node */
+	depth_of(node) {
+		let depth = 0;
+		for (let at = node; at > 0 && this.tree; at = this.tree.parent[at])
+			depth++;
+		return depth;
+	}
+
+	/**
+	 * @param {CanvasRenderingContext2D} context
+	 * @param {Tokens} tokens
+	 * @param {FlameRect} rect
+	 * @param {number} y
+	 * @param {boolean} above whether it is a caller of what is zoomed into
+	 */
+	rect_draw(context, tokens, rect, y, above) {
+		const tree = /** @type {FlameModel} */ (this.tree);
+		const width = Math.max(1, rect.x1 - rect.x0 - 1);
+		if (rect.node < 0) {
+			context.fillStyle = this.shades.process[this.is_hit ? "faded" : "plain"][3];
+			context.fillRect(rect.x0, y, width, row_height - 1);
+			this.label_draw(context, `${rect.small} small`, "plain", tokens.ink2, rect, y, 0);
+			return;
+		}
+		const kind = tree.kind(rect.node);
+		const name = tree.name(rect.node);
+		const shade = kind ? this.shades[kind] : this.shades.process;
+		const fade = above || (this.is_hit !== null && !this.is_hit(rect.node));
+		context.fillStyle = shade[fade ? "faded" : "plain"][kind ? name_shade(name) : 3];
+		context.fillRect(rect.x0, y, width, row_height - 1);
+		if (width < 24)
+			return;
+		const style = !kind ? "bold" : kind === wire.WIRE_FRAME_INLINED ? "italic" : "plain";
+		const ink = fade ? tokens.ink2 : tokens["frame-ink"];
+		const differs = rect.parent < 0 || tree.total[rect.parent] !== rect.total;
+		let share_width = 0;
+		if (width >= share_room && differs) {
+			const share = share_text(rect.total, tree.total[0]);
+			const fonts = /** @type {{ plain: string }} */ (this.fonts);
+			share_width = this.text.width(fonts.plain, share) + 8;
+			context.font = fonts.plain;
+			context.fillStyle = ink;
+			context.fillText(share, rect.x0 + width - share_width + 8 - text_padding,
+				y + 9);
+		}
+		this.label_draw(context, name_shorten(name), style, ink, rect, y, share_width);
+	}
+
+	/**
+	 * @param {CanvasRenderingContext2D} context
+	 * @param {string} label
+	 * @param {"plain" | "bold" | "italic"} style
+	 * @param {string} ink
+	 * @param {FlameRect} rect
+	 * @param {number} y
+	 * @param {number} taken at the right
+	 */
+	label_draw(context, label, style, ink, rect, y, taken) {
+		const font = /** @type {Record<string, string>} */ (this.fonts)[style];
+		const room = rect.x1 - rect.x0 - 1 - 2 * text_padding - taken;
+		const text = room > 0 ? this.text.fit(font, label, room) : "";
+		if (!text)
+			return;
+		context.font = font;
+		context.fillStyle = ink;
+		context.fillText(text, rect.x0 + text_padding, y + 9);
+	}
+
+	/**
+	 * @param {CanvasRenderingContext2D} context
+	 * @param {Tokens} tokens
+	 */
+	outlines_draw(context, tokens) {
+		const cursor = document.activeElement === this.canvas ? this.cursor_rect() : -1;
+		for (const index of new Set([this.hover, cursor])) {
+			const rect = this.rects[index];
+			if (!rect)
+				continue;
+			const width = Math.max(1, rect.x1 - rect.x0 - 1);
+			context.strokeStyle = tokens.ink;
+			context.lineWidth = 2;
+			context.strokeRect(rect.x0 + 1, rect.depth * row_height + 1,
+				Math.max(1, width - 2), row_height - 3);
+		}
+	}
+
+	/** Index of the rectangle under the keyboard's cursor, -1: none. */
+	cursor_rect() {
+		if (this.cursor < 0 || !this.tree)
+			return -1;
+		const node = this.tree.find(this.cursor);
+		return node < 0 ? -1 : this.rects.findIndex((rect) => rect.node === node);
+	}
+
+	/**
+	 * Index of the rectangle at a point of the window, -1: none.
+	 * @param {number} client_x
+	 * @param {number} client_y
+	 */
+	rect_at(client_x, client_y) {
+		const bounds = this.canvas.getBoundingClientRect();
+		const x = client_x - bounds.left - padding;
+		const y = client_y - bounds.top + this.scroller.scrollTop;
+		const depth = Math.floor(y / row_height);
+		/* Rows follow one another: find the row's first by bisection, then walk it. */
+		let low = 0, high = this.rects.length;
+		while (low < high) {
+			const middle = (low + high) >> 1;
+			if (this.rects[middle].depth < depth)
+				low = middle + 1;
+			else
+				high = middle;
+		}
+		for (let i = low; i < this.rects.length && this.rects[i].depth === depth; i++) {
+			if (x >= this.rects[i].x0 && x < Math.max(this.rects[i].x1, this.rects[i].x0 + 1))
+				return i;
+		}
+		return -1;
+	}
+
+	/**
+	 * The way from everything to the node zoomed into.
+	 * @returns {number[]} nodes, the first is 0
+	 */
+	trail() {
+		const trail = [];
+		for (let at = this.zoom_node(); at > 0 && this.tree; at = this.tree.parent[at])
+			trail.unshift(at);
+		trail.unshift(0);
+		return trail;
+	}
+
+	/** What a rectangle is, for those who don't see it. @param {FlameRect} rect */
+	rect_words(rect) {
+		const tree = /** @type {FlameModel} */ (this.tree);
+		const name = rect.node < 0 ? `${rect.small} small` : name_shorten(tree.name(rect.node));
+		return `${name}, ${count_text(rect.total)} samples, ` +
+			share_text(rect.total, tree.total[0]);
+	}
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pointer and keys on the flame graph. */
+
+import { row_height } from "views/flame_graph";
+
+/** @typedef {import("views/flame_graph").FlameGraph} FlameGraph */
+
+/** @param {FlameGraph} graph */
+export function flame_input_listen(graph) {
+	const { canvas } = graph;
+	canvas.addEventListener("pointermove", (event) => {
+		hover_set(graph, graph.rect_at(event.clientX, event.clientY),
+			{ x: event.clientX, y: event.clientY });
+	});
+	canvas.addEventListener("pointerleave", () => hover_set(graph, -1, { x: 0, y: 0 }));
+	graph.scroller.addEventListener("scroll", () => {
+		if (graph.hover >= 0)
+			hover_set(graph, -1, { x: 0, y: 0 });
+	});
+	canvas.addEventListener("click", (event) => {
+		const rect = graph.rects[graph.rect_at(event.clientX, event.clientY)];
+		/* A block of small ones opens its parent, where they are wider. */
+		if (rect)
+			graph.zoom_to(rect.node >= 0 ? rect.node : rect.parent);
+	});
+	canvas.addEventListener("keydown", (event) => {
+		if (key_take(graph, event))
+			event.preventDefault();
+	});
+	canvas.addEventListener("focus", () => cursor_show(graph));
+	canvas.addEventListener("blur", () => {
+		hover_set(graph, -1, { x: 0, y: 0 });
+		graph.changed();
+	});
+}
+
+/**
+ * @param {FlameGraph} graph
+ * @param {number} index
+ * @param {{ x: number, y: number }} point
+ */
+function hover_set(graph, index, point) {
+	const changed = graph.hover !== index;
+	graph.hover = index;
+	graph.canvas.style.cursor = index >= 0 ? "pointer" : "default";
+	if (index >= 0 || changed)
+		graph.events.hover(graph.rects[index] ?? null, point);
+	if (changed)
+		graph.changed();
+}
+
+/**
+ * @param {FlameGraph} graph
+ * @param {KeyboardEvent} event
+ * @returns {boolean} whether the key was meant for the graph
+ */
+function key_take(graph, event) {
+	if (event.ctrlKey || event.metaKey || event.altKey)
+		return false;
+	const at = graph.cursor_rect();
+	if (event.key === "Enter") {
+		if (at >= 0)
+			graph.zoom_to(graph.rects[at].node);
+		return true;
+	}
+	const next = arrow_target(graph, at, event.key);
+	if (next === null)
+		return false;
+	const rect = graph.rects[next];
+	if (rect && graph.tree) {
+		graph.cursor = rect.node > 0 ? graph.tree.identity(rect.node) : 0;
+		cursor_show(graph);
+	}
+	return true;
+}
+
+/**
+ * Up to the caller, down to the widest callee, left and right along the row.
+ * @param {FlameGraph} graph
+ * @param {number} at
+ * @param {string} key
+ * @returns {number | null} index of a rectangle, -1: there is none, null: no arrow
+ */
+function arrow_target(graph, at, key) {
+	const { rects } = graph;
+	if (!/^Arrow/.test(key))
+		return null;
+	if (at < 0)
+		return 0;
+	const rect = rects[at];
+	if (key === "ArrowUp")
+		return rects.findIndex((other) => other.node === rect.parent);
+	if (key === "ArrowDown") {
+		return rects.findIndex((other) =>
+			other.parent === rect.node && other.node >= 0);
+	}
+	const step = key === "ArrowLeft" ? -1 : 1;
+	for (let i = at + step; rects[i] && rects[i].depth === rect.depth; i += step) {
+		if (rects[i].node >= 0)
+			return i;
+	}
+	return -1;
+}
+
+/** Brings the cursor's frame into sight, says it and shows its card. @param {FlameGraph} graph */
+function cursor_show(graph) {
+	const rect = graph.rects[graph.cursor_rect()];
+	if (!rect) {
+		graph.changed();
+		return;
+	}
+	const y = rect.depth * row_height;
+	const { scroller } = graph;
+	if (y < scroller.scrollTop)
+		scroller.scrollTop = y;
+	else if (y + 2 * row_height > scroller.scrollTop + graph.view_height)
+		scroller.scrollTop = y + 2 * row_height - graph.view_height;
+	const bounds = graph.canvas.getBoundingClientRect();
+	const words = document.getElementById("graph-words");
+	if (words)
+		words.textContent = graph.rect_words(rect);
+	if (graph.canvas.matches(":focus-visible")) {
+		graph.events.hover(rect, { x: bounds.left + 16 + Math.max(0, rect.x0),
+			y: bounds.top + y - scroller.scrollTop + row_height });
+	}
+	graph.changed();
+}

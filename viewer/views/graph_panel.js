@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What stands around the flame graph: search, the way back from a zoom, the legend, and messages. */
+
+import { by_id, element, text_set } from "views/elements";
+import { count_text, share_text } from "views/format";
+import { name_shorten } from "views/names";
+import * as wire from "wire";
+
+/** @typedef {import("views/flame_graph").FlameGraph} FlameGraph */
+/** @typedef {import("views/flame_graph").Shades} Shades */
+
+/** Kinds in the order of the legend. @type {[number, string, string][]} */
+export const kind_words = [
+	[wire.WIRE_FRAME_PROGRAM, "program", "code of the program itself"],
+	[wire.WIRE_FRAME_LIBRARY, "library", "code of a library"],
+	[wire.WIRE_FRAME_INLINED, "inlined", "put into its caller by the compiler"],
+	[wire.WIRE_FRAME_JIT, "JIT", "made and named by the process itself"],
+	[wire.WIRE_FRAME_KERNEL, "kernel", "code of the kernel"],
+	[wire.WIRE_FRAME_UNRESOLVED, "unresolved", "at an address of no known file"],
+];
+
+/** @param {number} kind */
+export function kind_name(kind) {
+	return kind_words.find(([known]) => known === kind)?.[1] ?? "process";
+}
+
+/** Crumbs in the middle of a long way are left out. */
+const crumbs_max = 4;
+
+/**
+ * What is wrong with a pattern, in words. Engines say it their own way: only the common ones are
+ * told apart.
+ * @param {string} pattern
+ * @param {unknown} error
+ */
+function pattern_problem(pattern, error) {
+	const bracket = bracket_open(pattern);
+	if (bracket >= 0)
+		return `The bracket at letter ${bracket + 1} is never closed.`;
+	const text = error instanceof Error ? error.message : "";
+	if (/nothing to repeat/i.test(text))
+		return "There is nothing before a *, + or ? to repeat.";
+	if (/unmatched|unterminated|missing/i.test(text))
+		return "A bracket closes that was never opened.";
+	return /\\$/.test(pattern) ? "A \\ at the end has nothing to escape."
+		: "This pattern cannot be read.";
+}
+
+/**
+ * @param {string} pattern
+ * @returns {number} index of a bracket that is never closed, -1: none
+ */
+function bracket_open(pattern) {
+	const open = [];
+	let set = -1;
+	for (let i = 0; i < pattern.length; i++) {
+		if (pattern[i] === "\\")
+			i++;
+		else if (set >= 0)
+			set = pattern[i] === "]" ? -1 : set;
+		else if (pattern[i] === "[")
+			set = i;
+		else if (pattern[i] === "(")
+			open.push(i);
+		else if (pattern[i] === ")")
+			open.pop();
+	}
+	return set >= 0 ? set : open.pop() ?? -1;
+}
+
+export class GraphPanel {
+	/**
+	 * @param {FlameGraph} graph
+	 * @param {(pattern: RegExp | null) => void} search_changed
+	 */
+	constructor(graph, search_changed) {
+		this.graph = graph;
+		this.search_changed = search_changed;
+		this.search = by_id("search", HTMLInputElement);
+		this.search_box = /** @type {HTMLElement} */ (this.search.parentElement);
+		this.result = by_id("search-result", HTMLElement);
+		this.trail = by_id("trail", HTMLElement);
+		this.back = by_id("zoom-back", HTMLButtonElement);
+		this.hint = by_id("graph-hint", HTMLElement);
+		this.kinds = by_id("kinds", HTMLElement);
+		this.message = by_id("graph-message", HTMLElement);
+		/** @type {RegExp | null} */
+		this.pattern = null;
+		this.search.addEventListener("input", () => this.search_take());
+		this.search.addEventListener("keydown", (event) => {
+			event.stopPropagation();
+			if (event.key === "Escape") {
+				this.search.value = "";
+				this.search_take();
+				this.search.blur();
+			} else if (event.key === "Enter") {
+				this.graph.canvas.focus();
+			}
+		});
+		this.back.addEventListener("click", () => graph.zoom_back());
+		this.kinds_made = false;
+		this.trail_key = "";
+	}
+
+	search_take() {
+		const text = this.search.value;
+		let problem = "";
+		try {
+			this.pattern = text ? new RegExp(text, "iu") : null;
+		} catch (error) {
+			/* Names are full of brackets and stars: without "u" more of them may stand alone. */
+			try {
+				this.pattern = new RegExp(text, "i");
+			} catch {
+				problem = pattern_problem(text, error);
+			}
+		}
+		this.search_box.classList.toggle("invalid", problem !== "");
+		this.search.setAttribute("aria-invalid", String(problem !== ""));
+		this.result.classList.toggle("problem", problem !== "");
+		if (problem) {
+			const still = this.pattern ? " Still showing the last search." : "";
+			this.result.textContent = `${problem}${still}`;
+			return;
+		}
+		this.search_changed(this.pattern);
+	}
+
+	/**
+	 * @param {number} matched samples
+	 * @param {number} total
+	 */
+	result_show(matched, total) {
+		if (this.search.getAttribute("aria-invalid") === "true")
+			return;
+		text_set(this.result, !this.pattern ? "" :
+			matched ? `matches ${share_text(matched, total)}` : "matches nothing here");
+	}
+
+	/** @param {Shades} shades */
+	kinds_color(shades) {
+		this.kinds.replaceChildren(...kind_words.map(([kind, word, meaning]) => {
+			const swatch = element("i", "");
+			swatch.style.background = shades[kind].plain[3];
+			const item = element("span", word === "inlined" ? "inlined" : "", swatch, word);
+			item.dataset.kind = String(kind);
+			item.title = meaning;
+			return item;
+		}));
+	}
+
+	/** @param {Set<number>} present kinds that occur */
+	kinds_show(present) {
+		for (const item of this.kinds.children) {
+			const { kind } = /** @type {HTMLElement} */ (item).dataset;
+			item.classList.toggle("absent", !present.has(Number(kind)));
+			/* What hardly ever occurs takes no room until it does. */
+			if (Number(kind) === wire.WIRE_FRAME_UNRESOLVED)
+				/** @type {HTMLElement} */ (item).hidden = !present.has(Number(kind));
+		}
+	}
+
+	/** The way from everything to the zoom, each step a button but the last. */
+	trail_show() {
+		const { graph } = this;
+		const { tree } = graph;
+		const zoomed = graph.zooms.length > 0;
+		this.back.disabled = !zoomed;
+		this.hint.hidden = zoomed;
+		const total = tree?.total[0] ?? 0;
+		const words = `${count_text(total)} sample${total === 1 ? "" : "s"}`;
+		const trail = tree && total ? graph.trail() : [];
+		const key = trail.map((node) => tree?.name(node)).join("\u0000") + words + zoomed +
+			graph.zoom_is_gone();
+		if (key === this.trail_key)
+			return;
+		this.trail_key = key;
+		if (!tree || !trail.length) {
+			this.trail.replaceChildren(element("b", "", `All ${words}`));
+			return;
+		}
+		/** @type {(Node | string)[]} */
+		const parts = [];
+		trail.forEach((node, i) => {
+			const name = i ? name_shorten(tree.name(node)) : `All ${words}`;
+			const last = i === trail.length - 1;
+			if (i > 1 && i < trail.length - (crumbs_max - 2) && trail.length > crumbs_max) {
+				if (i === 2)
+					parts.push("› …");
+				return;
+			}
+			if (i)
+				parts.push("›");
+			parts.push(last ? element("b", "", name) : this.crumb_make(name, node));
+		});
+		if (zoomed) {
+			const node = trail[trail.length - 1];
+			parts.push(graph.zoom_is_gone()
+				? "What was zoomed into did not run here." : node
+				? `${count_text(tree.total[node])} samples, ${share_text(tree.total[node], total)}` : "");
+		}
+		this.trail.replaceChildren(...parts);
+	}
+
+	/**
+	 * @param {string} name
+	 * @param {number} node
+	 */
+	crumb_make(name, node) {
+		const { graph } = this;
+		const identity = node ? graph.tree?.identity(node) : 0;
+		const crumb = element("button", "", name);
+		crumb.type = "button";
+		crumb.addEventListener("click", () =>
+			graph.zoom_to(identity ? graph.tree?.find(identity) ?? 0 : 0));
+		return crumb;
+	}
+
+	/** @param {string} text empty: none */
+	message_show(text) {
+		this.message.hidden = text === "";
+		text_set(this.message, text);
+	}
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rolling sub-second offset heat map: cells, axes, and what lies over them. Follows the newest
+ * second or stands still; paints only the columns that changed.
+ */
+
+import { css_to_pixel } from "views/colors";
+import { by_id } from "views/elements";
+import { HeatCells } from "views/heat_cells";
+import { frame_draw, overlay_draw } from "views/map_frame";
+import { MapGeometry, second_us } from "views/map_geometry";
+
+/** @typedef {import("views/heat_cells").ColumnData} ColumnData */
+/** @typedef {import("views/colors").Tokens} Tokens */
+/** @typedef {{ start_us: number, end_us: number }} Range microseconds since T = 0 */
+/** @typedef {{ second: number, row: number }} Cell */
+
+/**
+ * Where the map takes its cells from. Seconds and times count from T = 0.
+ * @typedef {object} HeatSource
+ * @property {(second: number, rows: number) => ColumnData | null} column
+ * @property {() => number} now_us the end of what has happened; 0: nothing has
+ * @property {() => number} oldest_us the start of what is kept
+ * @property {(second: number) => number | null} wall_us the wall clock at a second
+ * @property {() => boolean} live whether more is to come
+ */
+
+export class HeatMap {
+	/** @param {HeatSource} source */
+	constructor(source) {
+		this.source = source;
+		this.section = by_id("map", HTMLElement);
+		const [frame, cells, overlay] = this.section.querySelectorAll("canvas");
+		this.frame_canvas = frame;
+		this.overlay_canvas = overlay;
+		this.cells = new HeatCells(cells);
+		this.rows = 50;
+		this.geometry = new MapGeometry({ width: 1280, window_width: 1280, unit: 5, rows: 50,
+			scale: 1, first: 0 });
+		this.following = true;
+		/** While paused: nothing after this is shown. @type {number | null} */
+		this.frozen_us = null;
+		/** @type {Tokens | null} */
+		this.tokens = null;
+		/** @type {Range | null} */
+		this.selection = null;
+		/** Under the pointer. @type {Cell | null} */
+		this.hovered = null;
+		/** Of the keyboard. @type {Cell | null} */
+		this.cursor = null;
+		/** Columns to paint again, [from, end). */
+		this.changed_from = -Infinity;
+		this.changed_end = Infinity;
+		this.frame_dirty = true;
+		this.overlay_dirty = true;
+		/** Painted times of cells, frame and overlay: read by tests. */
+		this.paints = { cells: 0, frame: 0, overlay: 0 };
+		/** Asks for a paint(); set by the page. */
+		this.changed = () => {};
+	}
+
+	/**
+	 * @param {Tokens} tokens
+	 * @param {{ color: Uint32Array, grey: Uint32Array }} tables
+	 */
+	color(tokens, tables) {
+		this.tokens = tokens;
+		this.cells.color(tables, { bg: css_to_pixel(tokens.bg),
+			ground: css_to_pixel(tokens.sunken), line: css_to_pixel(tokens.control) });
+		this.all_changed();
+	}
+
+	/**
+	 * Takes the sizes of the window.
+	 * @param {number} width of the panel
+	 * @param {number} unit
+	 */
+	resize(width, unit) {
+		const end = this.geometry.end;
+		const geometry = new MapGeometry({ width, window_width: innerWidth, unit,
+			rows: this.rows, scale: devicePixelRatio, first: 0 });
+		this.geometry = geometry.scrolled(end - geometry.columns);
+		this.section.style.height = `${geometry.height}px`;
+		this.cells.resize(this.geometry);
+		this.all_changed();
+	}
+
+	/** @param {number} rows */
+	rows_set(rows) {
+		this.rows = rows;
+		const { geometry } = this;
+		this.hovered = this.cursor = null;
+		this.resize(geometry.width, geometry.cells_height / 50);
+	}
+
+	all_changed() {
+		this.changed_from = -Infinity;
+		this.changed_end = Infinity;
+		this.frame_dirty = this.overlay_dirty = true;
+		this.changed();
+	}
+
+	/**
+	 * The data of columns [from, end) is another one.
+	 * @param {number} from
+	 * @param {number} end
+	 */
+	columns_changed(from, end) {
+		this.changed_from = Math.min(this.changed_from, from);
+		this.changed_end = Math.max(this.changed_end, end);
+		this.overlay_dirty = true;
+		this.changed();
+	}
+
+	overlay_changed() {
+		this.overlay_dirty = true;
+		this.changed();
+	}
+
+	/** The end of what the map may show. */
+	now_us() {
+		return this.frozen_us ?? this.source.now_us();
+	}
+
+	/** The second that follows the newest one shown. */
+	newest_end() {
+		return Math.floor(Math.max(0, this.now_us() - 1) / second_us) + 1;
+	}
+
+	/** @param {boolean} following */
+	follow(following) {
+		if (this.following === following)
+			return;
+		this.following = following;
+		this.frozen_us = following ? null : this.source.now_us();
+		this.all_changed();
+	}
+
+	/**
+	 * Scrolls, within what there is.
+	 * @param {number} first
+	 * @returns {boolean} whether the map moved
+	 */
+	scroll_to(first) {
+		const { columns } = this.geometry;
+		/* Going on beyond what was there at the pause shows what came since. */
+		if (this.frozen_us !== null && first > this.newest_end() - columns)
+			this.frozen_us = this.source.now_us();
+		const newest = this.newest_end() - columns;
+		const oldest = Math.min(newest, Math.floor(this.source.oldest_us() / second_us));
+		let target = Math.round(Math.min(newest, Math.max(oldest, first)));
+		/* A capture that fits starts at the left. */
+		if (!this.source.live() && newest < oldest + 1)
+			target = Math.floor(this.source.oldest_us() / second_us);
+		if (target === this.geometry.first)
+			return false;
+		this.geometry = this.geometry.scrolled(target);
+		this.cells.geometry = this.geometry;
+		this.all_changed();
+		return true;
+	}
+
+	/** The stretch of time on the map that has data or may have. */
+	shown_range() {
+		const { first, end } = this.geometry;
+		const start_us = Math.max(first * second_us, this.source.oldest_us());
+		return { start_us, end_us: Math.max(start_us,
+			Math.min(end * second_us, this.now_us())) };
+	}
+
+	/**
+	 * Brings a stretch into sight, its middle in the middle when it is not there yet.
+	 * @param {Range} range
+	 */
+	reveal(range) {
+		const { first, end, columns } = this.geometry;
+		const from = Math.floor(range.start_us / second_us);
+		const to = Math.ceil(range.end_us / second_us);
+		if (from >= first && to <= end)
+			return;
+		this.scroll_to(to - from > columns ? from : Math.round((from + to - columns) / 2));
+	}
+
+	/** @param {number} second @returns {ColumnData | null} */
+	column(second) {
+		const column = this.source.column(second, this.rows);
+		if (!column || this.frozen_us === null)
+			return column;
+		const until_us = Math.min(column.until_us, this.frozen_us - second * second_us);
+		return until_us > 0 ? { ...column, until_us } : null;
+	}
+
+	/** Paints what has changed since the last time. */
+	paint() {
+		if (!this.tokens)
+			return;
+		if (this.following)
+			this.scroll_to(Infinity);
+		const { source, geometry } = this;
+		const wall_us = (/** @type {number} */ second) => source.wall_us(second);
+		if (this.frame_dirty) {
+			this.frame_dirty = false;
+			this.paints.frame++;
+			frame_draw(this.frame_canvas, geometry, this.tokens, wall_us);
+		}
+		if (this.changed_end > this.changed_from) {
+			this.paints.cells++;
+			this.cells.paint(this.changed_from, this.changed_end,
+				(second) => this.column(second));
+			this.changed_from = Infinity;
+			this.changed_end = -Infinity;
+		}
+		if (this.overlay_dirty) {
+			this.overlay_dirty = false;
+			this.paints.overlay++;
+			const focused = document.activeElement === this.overlay_canvas;
+			overlay_draw(this.overlay_canvas, geometry, this.tokens, {
+				selection: this.selection,
+				cell: this.hovered ?? (focused ? this.cursor : null),
+				now_us: source.live() && source.now_us() > 0 ? this.now_us() : null,
+			}, wall_us);
+		}
+	}
+}

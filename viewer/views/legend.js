@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the colours of the map mean: nine swatches with numbers, and the hatching. */
+
+import { heat_swatches } from "views/colors";
+import { by_id, element } from "views/elements";
+import { cpus_text } from "views/format";
+
+/** @typedef {import("views/colors").Theme} Theme */
+
+let shown = "";
+
+/**
+ * @param {Theme} theme
+ * @param {number} cpu_count
+ * @param {boolean} known whether anything is known of the host yet
+ */
+export function legend_show(theme, cpu_count, known) {
+	const key = `${theme} ${cpu_count} ${known}`;
+	if (key === shown)
+		return;
+	shown = key;
+	const legend = by_id("legend", HTMLElement);
+	legend.hidden = !known;
+	const swatches = element("span", "swatches");
+	swatches.setAttribute("role", "img");
+	swatches.setAttribute("aria-label", `from 0 to ${cpu_count} CPUs busy`);
+	const colors = heat_swatches(theme);
+	colors.forEach(({ background, ink }, i) => {
+		const cpus = (cpu_count * i) / (colors.length - 1);
+		/* Parts of a CPU are named in the middle only: else the numbers would not fit. */
+		const named = Number.isInteger(cpus) || i === 4;
+		const swatch = element("i", "", named ? String(Number(cpus.toFixed(1))) : "");
+		swatch.style.background = background;
+		swatch.style.color = ink;
+		swatch.title = `${cpus_text(cpus)} of ${cpu_count} CPUs busy`;
+		swatches.append(swatch);
+	});
+	legend.replaceChildren("CPUs busy", swatches,
+		element("span", "", element("i", "hatch"), "no data"));
+}

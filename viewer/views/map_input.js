@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pointer, wheel and keys on the heat map. A drag selects to the millisecond, a click one cell; the
+ * keyboard moves a cursor over the cells and selects with it.
+ */
+
+import { second_us } from "views/map_geometry";
+
+/** @typedef {import("views/heat_map").HeatMap} HeatMap */
+/** @typedef {import("views/heat_map").Range} Range */
+/** @typedef {import("views/heat_map").Cell} Cell */
+
+/**
+ * @typedef {object} MapEvents
+ * @property {(cell: Cell | null, point: { x: number, y: number }, by_key: boolean) => void} hover
+ * @property {(range: Range) => void} preview while a drag goes on
+ * @property {(range: Range | null) => void} select
+ * @property {(columns: number) => void} scroll towards newer columns
+ */
+
+const drag_min_px = 4;
+const grip_reach_px = 9;
+const wheel_px_per_column = 14;
+const ms_us = 1000;
+
+export class MapInput {
+	/**
+	 * @param {HeatMap} map
+	 * @param {MapEvents} events
+	 */
+	constructor(map, events) {
+		this.map = map;
+		this.events = events;
+		/** @type {{ x: number, y: number } | null} */
+		this.pointer = null;
+		/** @type {{ anchor_us: number, x: number, y: number, moved: boolean,
+		 * before: Range | null } | null} */
+		this.drag = null;
+		/** Where a selection by keys began. @type {Cell | null} */
+		this.anchor = null;
+		this.wheel_rest = 0;
+		const canvas = map.overlay_canvas;
+		canvas.addEventListener("pointerdown", (event) => this.pointer_down(event));
+		canvas.addEventListener("pointermove", (event) => this.pointer_move(event));
+		canvas.addEventListener("pointerup", (event) => this.pointer_up(event));
+		canvas.addEventListener("pointercancel", () => this.drag_cancel());
+		canvas.addEventListener("pointerleave", () => this.pointer_leave());
+		canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+		canvas.addEventListener("keydown", (event) => {
+			if (this.key_take(event))
+				event.preventDefault();
+		});
+		canvas.addEventListener("focus", () => map.overlay_changed());
+		canvas.addEventListener("blur", () => {
+			events.hover(null, { x: 0, y: 0 }, true);
+			map.overlay_changed();
+		});
+	}
+
+	/** @param {MouseEvent} event */
+	point(event) {
+		const bounds = this.map.overlay_canvas.getBoundingClientRect();
+		return { x: event.clientX - bounds.left, y: event.clientY - bounds.top };
+	}
+
+	/**
+	 * The end of the selection whose grip is at a point.
+	 * @param {{ x: number, y: number }} point
+	 * @returns {"start" | "end" | null}
+	 */
+	grip_at(point) {
+		const { selection, geometry } = this.map;
+		if (!selection)
+			return null;
+		const grips = geometry.grips(selection.start_us, selection.end_us);
+		for (const name of /** @type {const} */ (["end", "start"])) {
+			if (Math.abs(grips[name].x - point.x) <= grip_reach_px &&
+			    Math.abs(grips[name].y - point.y) <= grip_reach_px)
+				return name;
+		}
+		return null;
+	}
+
+	/** @param {PointerEvent} event */
+	pointer_down(event) {
+		const point = this.point(event);
+		const { map } = this;
+		const grip = this.grip_at(point);
+		if (event.button !== 0 || !(grip || map.geometry.holds(point.x, point.y)))
+			return;
+		map.overlay_canvas.setPointerCapture(event.pointerId);
+		let anchor_us = map.geometry.moment(point.x, point.y).us;
+		if (grip && map.selection)
+			anchor_us = grip === "start" ? map.selection.end_us : map.selection.start_us;
+		this.drag = { anchor_us, ...point, moved: false, before: map.selection };
+		this.anchor = null;
+	}
+
+	/** @param {PointerEvent} event */
+	pointer_move(event) {
+		const point = this.point(event);
+		this.pointer = point;
+		const { drag, map } = this;
+		map.overlay_canvas.classList.toggle("grip", !drag && this.grip_at(point) !== null);
+		if (!drag) {
+			this.hover_update(event);
+			return;
+		}
+		if (!drag.moved && Math.hypot(point.x - drag.x, point.y - drag.y) < drag_min_px)
+			return;
+		if (!drag.moved) {
+			drag.moved = true;
+			this.hover_clear();
+		}
+		const range = this.range_to(drag.anchor_us, map.geometry.moment(point.x, point.y).us);
+		if (range)
+			this.events.preview(range);
+	}
+
+	/** @param {PointerEvent} event */
+	pointer_up(event) {
+		const { drag, map } = this;
+		this.drag = null;
+		if (!drag)
+			return;
+		const point = this.point(event);
+		const moment = map.geometry.moment(point.x, point.y);
+		if (drag.moved) {
+			const range = this.range_to(drag.anchor_us, moment.us);
+			this.events.select(range ?? drag.before);
+		} else if (map.geometry.holds(point.x, point.y) && !this.grip_at(point)) {
+			const cell = map.geometry.cell_range(moment.second, moment.row);
+			const range = this.range_to(cell.start_us, cell.end_us);
+			if (range)
+				this.events.select(range);
+		}
+		this.hover_update(event);
+	}
+
+	pointer_leave() {
+		this.pointer = null;
+		if (!this.drag)
+			this.hover_clear();
+	}
+
+	/** @returns {boolean} whether there was a drag to give up */
+	drag_cancel() {
+		const { drag } = this;
+		this.drag = null;
+		if (drag?.moved)
+			this.events.select(drag.before);
+		return drag !== null;
+	}
+
+	/**
+	 * The stretch between two moments, in either order, within what has happened.
+	 * @param {number} a_us
+	 * @param {number} b_us
+	 * @returns {Range | null}
+	 */
+	range_to(a_us, b_us) {
+		const now_us = Math.ceil(this.map.now_us() / ms_us) * ms_us;
+		const oldest_us = Math.floor(this.map.source.oldest_us() / ms_us) * ms_us;
+		const start_us = Math.max(oldest_us, Math.min(a_us, b_us));
+		const end_us = Math.min(now_us, Math.max(a_us, b_us, start_us + ms_us));
+		return end_us > start_us ? { start_us, end_us } : null;
+	}
+
+	/** @param {{ clientX: number, clientY: number }} event */
+	hover_update({ clientX, clientY }) {
+		const { map, pointer } = this;
+		if (!pointer || !map.geometry.holds(pointer.x, pointer.y)) {
+			this.hover_clear();
+			return;
+		}
+		const { second, row } = map.geometry.moment(pointer.x, pointer.y);
+		if (map.hovered?.second !== second || map.hovered.row !== row) {
+			map.hovered = { second, row };
+			map.overlay_changed();
+		}
+		this.events.hover(map.hovered, { x: clientX, y: clientY }, false);
+	}
+
+	hover_clear() {
+		if (this.map.hovered) {
+			this.map.hovered = null;
+			this.map.overlay_changed();
+		}
+		this.events.hover(null, { x: 0, y: 0 }, false);
+	}
+
+	/** The map has moved below a pointer that stands still. */
+	moved() {
+		if (!this.pointer || this.drag)
+			return;
+		const bounds = this.map.overlay_canvas.getBoundingClientRect();
+		this.hover_update({ clientX: this.pointer.x + bounds.left,
+			clientY: this.pointer.y + bounds.top });
+	}
+
+	/** @param {WheelEvent} event */
+	wheel(event) {
+		if (event.ctrlKey)
+			return; /* the browser's zoom */
+		event.preventDefault();
+		const line = event.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? 1 : 20;
+		const delta = Math.abs(event.deltaX) > Math.abs(event.deltaY) ? event.deltaX : event.deltaY;
+		this.wheel_rest += (delta * line) / wheel_px_per_column;
+		const columns = Math.trunc(this.wheel_rest);
+		this.wheel_rest -= columns;
+		if (columns)
+			this.events.scroll(columns);
+	}
+
+	/**
+	 * @param {KeyboardEvent} event
+	 * @returns {boolean} whether the key was meant for the map
+	 */
+	key_take(event) {
+		if (event.ctrlKey || event.metaKey || event.altKey)
+			return false;
+		const steps = /** @type {Record<string, [number, number]>} */ ({
+			ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1],
+		});
+		if (steps[event.key]) {
+			this.cursor_step(...steps[event.key], event.shiftKey);
+			return true;
+		}
+		if (event.key === "Enter") {
+			this.cursor_enter();
+			return true;
+		}
+		return false;
+	}
+
+	/** The cursor, or where it comes up first. @returns {Cell} */
+	cursor_here() {
+		const { map } = this;
+		const { first, end, rows } = map.geometry;
+		const cell = map.cursor ?? map.hovered ??
+			{ second: Math.min(end, map.newest_end()) - 1, row: Math.floor(rows / 2) };
+		return { second: Math.min(end - 1, Math.max(first, cell.second)), row: cell.row };
+	}
+
+	/**
+	 * @param {number} columns
+	 * @param {number} rows upwards
+	 * @param {boolean} extend whether the selection goes along
+	 */
+	cursor_step(columns, rows, extend) {
+		const { map } = this;
+		const from = this.cursor_here();
+		const first_time = !map.cursor;
+		if (extend && !this.anchor)
+			this.anchor = from;
+		if (!extend)
+			this.anchor = null;
+		const to = first_time && !extend ? from : {
+			second: Math.max(0, Math.min(map.newest_end() - 1, from.second + columns)),
+			row: Math.max(0, Math.min(map.rows - 1, from.row + rows)),
+		};
+		if (to.second < map.geometry.first || to.second >= map.geometry.end)
+			this.events.scroll(to.second < map.geometry.first ? -10 : 10);
+		map.cursor = to;
+		map.hovered = null;
+		map.overlay_changed();
+		this.cursor_say();
+		if (extend && this.anchor)
+			this.cells_select(this.anchor, to);
+	}
+
+	/** Enter starts a selection at the cursor, and ends it the second time. */
+	cursor_enter() {
+		const cell = this.cursor_here();
+		this.map.cursor = cell;
+		if (this.anchor) {
+			this.cells_select(this.anchor, cell);
+			this.anchor = null;
+		} else {
+			this.anchor = cell;
+			this.cells_select(cell, cell);
+		}
+	}
+
+	/** Both cells included. @param {Cell} a @param {Cell} b */
+	cells_select(a, b) {
+		const { geometry } = this.map;
+		const [from, to] = [a, b].map((cell) => geometry.cell_range(cell.second, cell.row));
+		const range = this.range_to(Math.min(from.start_us, to.start_us),
+			Math.max(from.end_us, to.end_us));
+		if (range)
+			this.events.select(range);
+	}
+
+	cursor_say() {
+		const { cursor, geometry, overlay_canvas } = this.map;
+		if (!cursor)
+			return;
+		const bounds = overlay_canvas.getBoundingClientRect();
+		const offset_us = geometry.cell_range(cursor.second, cursor.row).start_us -
+			cursor.second * second_us;
+		this.events.hover(cursor, {
+			x: bounds.left + geometry.column_x(cursor.second) + geometry.column,
+			y: bounds.top + geometry.offset_y(offset_us),
+		}, true);
+	}
+}
