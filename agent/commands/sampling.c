@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "commands/sampling.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "commands/options.h"
+#include "pipeline.h"
+#include "stream/capture_writer.h"
+
+enum {
+	FILTER_SIZE_MAX = 256,
+	FINISH_TIME_MAX_MS = 800, /* an end is asked for to come within a second */
+};
+
+struct sampling {
+	struct pipeline *pipeline;
+	struct capture_writer *writer;
+	const char *path;
+};
+
+static void on_signal(int signal, void *context)
+{
+	loop_stop(context, 0);
+}
+
+int sampling_loop_new(struct loop **ret_loop)
+{
+	CLEANUP(loop_free) struct loop *loop = NULL;
+	int r = loop_new(&loop);
+
+	if (r >= 0)
+		r = loop_add_signal(loop, SIGINT, on_signal, loop);
+	if (r >= 0)
+		r = loop_add_signal(loop, SIGTERM, on_signal, loop);
+	if (r < 0)
+		return log_errno(r, "start the event loop");
+	/* A page or a pipe that goes away is an error of that write, not the end of us. */
+	signal(SIGPIPE, SIG_IGN);
+	*ret_loop = TAKE(loop);
+	return 0;
+}
+
+/* "process 12, 13 and children; 2 CPUs": what the page says is shown. Empty: everything. */
+static void describe_filter(const struct options *options, char *ret_text, size_t size)
+{
+	size_t used = 0;
+	unsigned int cpus = 0;
+
+	ret_text[0] = 0;
+	for (uint32_t i = 0; i < options->pid_count && used < size - 32; i++)
+		used += (size_t)snprintf(ret_text + used, size - used, "%s%u",
+					 i ? ", " : "process ", options->pids[i]);
+	if (options->pid_count)
+		used += (size_t)snprintf(ret_text + used, size - used, " and children");
+	for (unsigned int i = 0; i < SAMPLE_CPUS_MAX; i++)
+		cpus += options->cpu_chosen[i];
+	if (options->cpus_chosen)
+		snprintf(ret_text + used, size - used, "%s%u %s", used ? "; " : "", cpus,
+			 cpus == 1 ? "CPU" : "CPUs");
+}
+
+static int open_writer(struct sampling *sampling, const struct options *options)
+{
+	struct capture_writer_options writer = {
+		.path = options->output,
+		.fd = -1,
+		.force = options->force,
+		.instance_id = pipeline_instance_id(sampling->pipeline),
+	};
+	int r = capture_writer_open(&writer, &sampling->writer);
+
+	if (r == CAPTURE_WRITER_EXISTS) {
+		log_error("%s exists already; --force replaces it", options->output);
+		return -EEXIST;
+	}
+	if (r < 0)
+		return r;
+	sampling->path = options->output;
+	pipeline_set_writer(sampling->pipeline, sampling->writer);
+	return 0;
+}
+
+int sampling_start(const struct options *options, struct loop *loop, const char *title,
+		   struct sampling **ret_sampling)
+{
+	CLEANUP(sampling_stop) struct sampling *sampling = calloc(1, sizeof(*sampling));
+	char filter[FILTER_SIZE_MAX];
+	struct pipeline_options pipeline = {
+		.loop = loop,
+		.sampler = {
+			.frequency_hz = options->frequency_hz,
+			.pids = options->pids,
+			.pid_count = options->pid_count,
+			.children = true,
+			.cpu_chosen = options->cpus_chosen ? options->cpu_chosen : NULL,
+			.kernel_frames = true,
+			.user_frames = true,
+		},
+		.filter = filter,
+		.title = title,
+		.window_us = options->window_s * 1000000,
+		.memory_bytes = options->memory_bytes,
+	};
+	int r;
+
+	if (!sampling)
+		return log_errno(-ENOMEM, "start");
+	if (geteuid() != 0) {
+		log_error("sampling needs root: run it with sudo");
+		return -EPERM;
+	}
+	describe_filter(options, filter, sizeof(filter));
+	r = pipeline_new(&pipeline, &sampling->pipeline);
+	if (r < 0)
+		return r;
+	if (options->output) {
+		r = open_writer(sampling, options);
+		if (r < 0)
+			return r;
+	}
+	*ret_sampling = TAKE(sampling);
+	return 0;
+}
+
+int sampling_finish(struct sampling *sampling)
+{
+	struct capture_writer_status status;
+	int r;
+
+	pipeline_finish(sampling->pipeline);
+	if (!sampling->writer)
+		return 0;
+	r = capture_writer_finish_wait(sampling->writer, FINISH_TIME_MAX_MS);
+	if (r < 0)
+		return log_errno(r, "%s: the end of the capture was not written", sampling->path);
+	status = capture_writer_status(sampling->writer);
+	if (status.lost_bytes) {
+		log_error("%s: %llu bytes were not written: the disk was full or too slow",
+			  sampling->path, (unsigned long long)status.lost_bytes);
+		return -EIO;
+	}
+	return 0;
+}
+
+void sampling_stop(struct sampling *sampling)
+{
+	if (!sampling)
+		return;
+	if (sampling->pipeline)
+		pipeline_set_writer(sampling->pipeline, NULL);
+	capture_writer_free(sampling->writer);
+	pipeline_free(sampling->pipeline);
+	free(sampling);
+}
+
+struct pipeline *sampling_pipeline(struct sampling *sampling)
+{
+	return sampling->pipeline;
+}
+
+struct capture_writer *sampling_writer(struct sampling *sampling)
+{
+	return sampling->writer;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What `live` and `record` share: a loop that signals end, the pipeline from the command line's
+ * options, and the capture file beside it.
+ */
+#ifndef FLICKERSCOPE_SAMPLING_H
+#define FLICKERSCOPE_SAMPLING_H
+
+#include "base/cleanup.h"
+
+struct capture_writer;
+struct loop;
+struct options;
+struct pipeline;
+struct sampling;
+
+/* A loop that SIGINT and SIGTERM end with exit code 0. Logs. */
+int sampling_loop_new(struct loop **ret_loop);
+
+/*
+ * Starts the pipeline and, with -o, the capture's writer. @title: of the capture, or NULL.
+ * Returns 0 or -errno; logged in one line.
+ */
+int sampling_start(const struct options *options, struct loop *loop, const char *title,
+		   struct sampling **ret_sampling);
+
+/* Takes the last samples and completes the file. Returns 0 or -errno; logged. */
+int sampling_finish(struct sampling *sampling);
+
+/* Ends without completing anything; after sampling_finish() it only frees. NULL is fine. */
+void sampling_stop(struct sampling *sampling);
+DEFINE_CLEANUP(struct sampling *, sampling_stop);
+
+struct pipeline *sampling_pipeline(struct sampling *sampling);   /* borrowed */
+struct capture_writer *sampling_writer(struct sampling *sampling); /* borrowed; NULL without -o */
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `flickerscope view FILE`: serve the page for a capture. Needs no root. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "commands/commands.h"
+#include "commands/options.h"
+#include "commands/sampling.h"
+#include "profile/chunk.h"
+#include "profile/sample_window.h"
+#include "serve/server.h"
+#include "stream/capture_reader.h"
+
+static const struct options_usage usage = {
+	.name = "view",
+	.arguments = "FILE",
+	.summary = "Serves the page for a capture. Needs no root.",
+	.details = "The first line on standard output is the page's address. Ctrl-C ends it.",
+	.groups = OPTIONS_SERVING,
+	.arguments_least = 1,
+	.arguments_most = 1,
+};
+
+static int add_chunk(struct chunk *chunk, void *context)
+{
+	return sample_window_add(context, chunk);
+}
+
+/* Everything that can be read of the capture; the reader warns of what cannot. */
+static int load(struct capture_reader *reader, struct sample_window **ret_window)
+{
+	CLEANUP(sample_window_free) struct sample_window *window = NULL;
+	/* The file is in memory as it is on disk; twice that covers what holding it costs. */
+	struct sample_window_options options = {
+		.bytes_max = capture_reader_size(reader) * 2 + SAMPLE_WINDOW_BYTES_LEAST,
+	};
+	int r = sample_window_new(&options, &window);
+
+	if (r < 0)
+		return log_errno(r, "load the capture");
+	for (uint32_t i = 0; i < capture_reader_segment_count(reader); i++) {
+		r = capture_reader_chunks(reader, i, add_chunk, window);
+		if (r < 0)
+			return log_errno(r, "load the capture");
+	}
+	*ret_window = TAKE(window);
+	return 0;
+}
+
+/* The token's file of the agent is root's; a viewer who is not root has one of his own. */
+static const char *token_path(const struct options *options, char *buffer, size_t size)
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+
+	if (geteuid() == 0 || strcmp(options->token_file, SERVER_TOKEN_PATH_DEFAULT) != 0)
+		return options->token_file;
+	if (runtime && runtime[0] == '/')
+		snprintf(buffer, size, "%s/flickerscope/token", runtime);
+	else
+		snprintf(buffer, size, "/tmp/flickerscope-%u/token", geteuid());
+	return buffer;
+}
+
+static int serve(const struct options *options, struct loop *loop)
+{
+	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
+	CLEANUP(sample_window_free) struct sample_window *window = NULL;
+	CLEANUP(server_free) struct server *server = NULL;
+	char token[4096];
+	struct server_options server_options = {
+		.loop = loop,
+		.listen = options->listen,
+		.token_path = token_path(options, token, sizeof(token)),
+		.hosts = options->hosts,
+		.host_count = options->host_count,
+		.source = WIRE_SOURCE_CAPTURE,
+	};
+	const char *path = options->arguments[0];
+	int r = capture_reader_open(path, &reader);
+
+	if (r == CAPTURE_NOT_ONE)
+		log_error("%s: this is no capture of flickerscope", path);
+	if (r)
+		return -1;
+	r = load(reader, &window);
+	if (r < 0)
+		return r;
+	server_options.window = window;
+	server_options.instance_id = capture_reader_header(reader)->instance_id;
+	r = server_new(&server_options, &server);
+	if (r < 0)
+		return r;
+	printf("%s\n", server_url(server));
+	fflush(stdout);
+	return server_run(server);
+}
+
+int command_view(int argc, char **argv)
+{
+	CLEANUP(loop_free) struct loop *loop = NULL;
+	struct options options;
+	int r = options_parse(&usage, argc, argv, &options);
+
+	if (r)
+		return r == OPTIONS_HELP ? EXIT_CODE_OK : EXIT_CODE_USAGE;
+	if (server_listen_check(options.listen) < 0)
+		return EXIT_CODE_USAGE;
+	r = sampling_loop_new(&loop);
+	if (r < 0)
+		return EXIT_CODE_FAILED;
+	return serve(&options, loop) < 0 ? EXIT_CODE_FAILED : EXIT_CODE_OK;
+}

@@ -1,0 +1,714 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pipeline.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "base/hash_index.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "privileged/process_files.h"
+#include "process/process_table.h"
+#include "profile/chunk.h"
+#include "profile/id_cache.h"
+#include "profile/profile.h"
+#include "profile/sample_window.h"
+#include "profile/timeline.h"
+#include "sample_abi.h"
+#include "serve/server.h"
+#include "stream/capture_writer.h"
+#include "stream/record_encoder.h"
+#include "symbolize/symbolizer.h"
+#include "worker/worker.h"
+
+#define NS_PER_SECOND UINT64_C(1000000000)
+#define NS_PER_MS UINT64_C(1000000)
+
+struct pipeline {
+	struct loop *loop; /* borrowed */
+
+	/* The stages, in the order in which a sample passes them. */
+	struct sampler_session *session;
+	struct worker *worker;
+	struct process_files *process_files;
+	struct process_table *processes;
+	struct symbolizer *symbolizer;
+	struct profile *profile;
+	struct record_encoder *encoder;
+	struct sample_window *window;
+	struct server *server;	       /* borrowed, may be NULL */
+	struct capture_writer *writer; /* borrowed, may be NULL */
+
+	/* Ids of the open segment that were given before, by what the kernel said. */
+	struct id_cache stack_ids;
+	struct id_cache thread_ids;
+
+	struct timeline timeline;
+	struct loop_source *drain_timer;
+	struct loop_source *second_timer;
+	struct loop_source *session_source;
+	uint64_t instance_id;
+	uint64_t start_ns;
+	uint64_t drained_ns;  /* every event before this has been taken from the kernel */
+	uint64_t written_ns;  /* when the last chunk was written */
+	uint64_t lost_overload;
+	uint64_t lost_samples;
+	struct sampler_options sampler;
+	char *filter;
+	char *title;
+	char host[256];
+	char kernel[256];
+};
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
+}
+
+/* --- segments ---------------------------------------------------------------------------------- */
+
+static void open_segment(struct pipeline *pipeline, uint64_t start_ns)
+{
+	const uint32_t *cpus;
+	struct segment_start start = {
+		.start_us = timeline_us(&pipeline->timeline, start_ns),
+		.start_mono_ns = start_ns,
+		.wall_shift_s = pipeline->timeline.wall_shift_s,
+		.frequency_mhz = pipeline->sampler.frequency_hz * 1000,
+		.cpu_count = (uint32_t)sampler_session_cpus(pipeline->session, &cpus),
+		.event = WIRE_EVENT_CPU_CLOCK,
+		.meta = {
+			[WIRE_META_HOST] = pipeline->host,
+			[WIRE_META_KERNEL] = pipeline->kernel,
+			[WIRE_META_VERSION] = FLICKERSCOPE_VERSION,
+			[WIRE_META_EVENT] = "cpu-clock",
+			[WIRE_META_FILTER] = pipeline->filter,
+			[WIRE_META_TITLE] = pipeline->title,
+		},
+	};
+
+	/* Ids are a segment's own: what was remembered of the last one is void. */
+	id_cache_clear(&pipeline->stack_ids);
+	id_cache_clear(&pipeline->thread_ids);
+	if (record_encoder_open(pipeline->encoder, &start) < 0)
+		log_error("no memory for the next segment");
+}
+
+static void next_segment(struct pipeline *pipeline, uint64_t start_ns)
+{
+	record_encoder_close(pipeline->encoder, start_ns);
+	open_segment(pipeline, start_ns);
+}
+
+/* The last step of every sample: its chunk goes to the window, the file and the pages. */
+static void pass_chunk(struct chunk *chunk, void *context)
+{
+	struct pipeline *pipeline = context;
+
+	sample_window_add(pipeline->window, chunk);
+	if (pipeline->writer)
+		capture_writer_add(pipeline->writer, chunk);
+	if (pipeline->server)
+		server_wake(pipeline->server);
+}
+
+/* --- one sample -------------------------------------------------------------------------------- */
+
+/* Puts the frames of one address on top of the stack *stack_id, the outermost first. */
+static int push_frames(struct pipeline *pipeline, const struct frame_description *frames,
+		       unsigned int frame_count, uint32_t *stack_id)
+{
+	while (frame_count--) {
+		const struct frame_description *frame = &frames[frame_count];
+		struct profile_frame_row row = {
+			.function_key = frame->function_key,
+			.module_key = frame->module_key,
+			.kind = frame->kind,
+			.module_kind = frame->module_kind,
+			.name = frame->name,
+			.name_size = frame->name_size,
+			.module_name = frame->module_name,
+			.module_name_size = frame->module_name_size,
+			.file = frame->file,
+			.file_size = frame->file_size,
+			.line = frame->line,
+			.start = frame->start,
+		};
+		uint32_t frame_id;
+		int r = profile_frame(pipeline->profile, &row, &frame_id);
+
+		if (r)
+			return r;
+		r = profile_stack(pipeline->profile, *stack_id, frame_id, stack_id);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/* Names each address, from the thread's first function to the one that ran. */
+static int name_stack(struct pipeline *pipeline, const struct sample_event *event,
+		      struct process *process, uint32_t *ret_stack_id)
+{
+	struct frame_description frames[SYMBOLIZER_FRAMES_MAX];
+	const __u64 *user = event->frames + event->kernel_frame_count;
+	uint32_t stack_id = 0;
+	unsigned int count;
+	int r;
+
+	for (unsigned int i = event->user_frame_count; process && i--;) {
+		count = symbolizer_user(pipeline->symbolizer, process, user[i], i > 0, frames,
+					SYMBOLIZER_FRAMES_MAX);
+		r = push_frames(pipeline, frames, count, &stack_id);
+		if (r)
+			return r;
+	}
+	for (unsigned int i = event->kernel_frame_count; i--;) {
+		count = symbolizer_kernel(pipeline->symbolizer, event->frames[i], i > 0, frames,
+					  SYMBOLIZER_FRAMES_MAX);
+		r = push_frames(pipeline, frames, count, &stack_id);
+		if (r)
+			return r;
+	}
+	*ret_stack_id = stack_id;
+	return 0;
+}
+
+/* The id of the sample's stack: remembered, or named now. */
+static int find_stack(struct pipeline *pipeline, const struct sample_event *event,
+		      struct process *process, uint32_t *ret_stack_id)
+{
+	unsigned int count = event->kernel_frame_count + event->user_frame_count;
+	uint64_t state[] = { process ? process->id : 0, process ? process->generation : 0,
+			     event->kernel_frame_count };
+	uint64_t hash = hash_bytes(event->frames, count * sizeof(event->frames[0])) ^
+			hash_bytes(state, sizeof(state));
+	uint32_t stack_id = id_cache_find(&pipeline->stack_ids, hash);
+	int r;
+
+	if (!stack_id && count) {
+		r = name_stack(pipeline, event, process, &stack_id);
+		if (r == PROFILE_STACK_TOO_DEEP)
+			r = 0; /* what fits is kept: the outermost frames */
+		if (r)
+			return r;
+		id_cache_put(&pipeline->stack_ids, hash, stack_id);
+	}
+	*ret_stack_id = stack_id;
+	return 0;
+}
+
+/* The id of the sample's thread; any change of what is known about it makes a new row. */
+static int find_thread(struct pipeline *pipeline, const struct sample_event *event,
+		       struct process *process, uint32_t *ret_thread_id)
+{
+	struct {
+		uint64_t process_start_ns, cgroup_id;
+		uint32_t pid, tid;
+		char comm[SAMPLE_COMM_SIZE], process_name[PROCESS_COMM_SIZE];
+	} key = { .process_start_ns = event->process_start_ns,
+		  .cgroup_id = event->cgroup_id,
+		  .pid = event->pid,
+		  .tid = event->tid };
+	struct process_cgroup cgroup = { .path = "", .container = "" };
+	struct profile_thread_row row;
+	uint64_t hash;
+	int r;
+
+	/* The kernel pads names with what was there before: only up to the zero counts. */
+	strncpy(key.comm, event->comm, sizeof(key.comm) - 1);
+	strncpy(key.process_name, process ? process->comm : event->comm,
+		sizeof(key.process_name) - 1);
+	hash = hash_bytes(&key, sizeof(key));
+	*ret_thread_id = id_cache_find(&pipeline->thread_ids, hash);
+	if (*ret_thread_id)
+		return 0;
+
+	if (process)
+		cgroup = process_table_cgroup(pipeline->processes, process, event->cgroup_id);
+	row = (struct profile_thread_row){
+		.tid = event->tid,
+		.pid = event->pid,
+		.process_start_ns = event->process_start_ns,
+		.comm = key.comm,
+		.process_name = key.process_name,
+		.cgroup = cgroup.path,
+		.container = cgroup.container,
+	};
+	r = profile_thread(pipeline->profile, &row, ret_thread_id);
+	if (r)
+		return r;
+	id_cache_put(&pipeline->thread_ids, hash, *ret_thread_id);
+	return 0;
+}
+
+static int add_sample(struct pipeline *pipeline, const struct sample_event *event,
+		      struct process *process)
+{
+	struct profile_sample sample = {
+		.time_ns = event->time_ns,
+		.cpu = event->cpu,
+		.user_status = event->user_status,
+		.kernel_status = event->kernel_status,
+	};
+	int r = find_stack(pipeline, event, process, &sample.stack_id);
+
+	if (r)
+		return r;
+	r = find_thread(pipeline, event, process, &sample.thread_id);
+	if (r)
+		return r;
+	return profile_sample(pipeline->profile, &sample);
+}
+
+static void on_sample(void *context, const struct sample_event *event)
+{
+	struct pipeline *pipeline = context;
+	struct process *process =
+		process_table_find(pipeline->processes, event->pid, event->process_start_ns);
+	int r = add_sample(pipeline, event, process);
+
+	if (r == PROFILE_FULL) {
+		next_segment(pipeline, event->time_ns);
+		r = add_sample(pipeline, event, process);
+	}
+	if (r)
+		pipeline->lost_overload++;
+	else if (profile_should_flush(pipeline->profile))
+		record_encoder_flush(pipeline->encoder, event->time_ns);
+}
+
+/* --- what else the kernel tells ---------------------------------------------------------------- */
+
+static void map_file(struct pipeline *pipeline, const struct side_band_event *event)
+{
+	const struct side_band_mapping *mapping = &event->mapping;
+	struct process_mmap mmap = {
+		.time_ns = event->time_ns,
+		.pid = event->pid,
+		.tid = event->tid,
+		.address = mapping->address,
+		.length = mapping->length,
+		.file_offset = mapping->file_offset,
+		.identity = {
+			.inode = mapping->inode,
+			.inode_generation = mapping->inode_generation,
+			.device_major = mapping->device_major,
+			.device_minor = mapping->device_minor,
+			.build_id_size = mapping->build_id_size,
+		},
+		.path = event->name,
+		.executable = mapping->executable,
+	};
+
+	_Static_assert(sizeof(mmap.identity.build_id) == sizeof(mapping->build_id), "same size");
+	memcpy(mmap.identity.build_id, mapping->build_id, sizeof(mapping->build_id));
+	process_table_mmap(pipeline->processes, &mmap);
+}
+
+static void on_process_event(void *context, const struct side_band_event *event)
+{
+	struct pipeline *pipeline = context;
+	struct process_table *processes = pipeline->processes;
+
+	switch (event->kind) {
+	case SIDE_BAND_FORK:
+		process_table_fork(processes, event->parent_pid, event->pid, event->time_ns);
+		break;
+	case SIDE_BAND_EXEC:
+		process_table_exec(processes, event->pid, event->name, event->time_ns);
+		break;
+	case SIDE_BAND_COMM:
+		process_table_comm(processes, event->pid, event->tid, event->name);
+		break;
+	case SIDE_BAND_MMAP:
+		map_file(pipeline, event);
+		break;
+	case SIDE_BAND_EXIT:
+		process_table_exit(processes, event->pid, event->tid, event->time_ns);
+		break;
+	case SIDE_BAND_LOST:
+		process_table_lost(processes);
+		break;
+	}
+}
+
+/* Samples that never came are a gap in time, and a number that the page shows. */
+static void on_lost(void *context, const struct sampler_loss *loss)
+{
+	struct pipeline *pipeline = context;
+
+	pipeline->lost_samples += loss->count;
+	record_encoder_add_gap(pipeline->encoder, loss->start_ns, loss->end_ns,
+			       loss->reason == SAMPLER_LOST_RING_FULL ? WIRE_GAP_RING_FULL
+								      : WIRE_GAP_RING_BUSY,
+			       loss->count);
+}
+
+/* --- ticks ------------------------------------------------------------------------------------- */
+
+/* Names that arrived since the last tick go into the open segment; readers apply them backwards. */
+static void add_late_names(struct pipeline *pipeline)
+{
+	struct late_name name;
+
+	while (symbolizer_next_late_name(pipeline->symbolizer, &name)) {
+		int r = record_encoder_add_late_name(pipeline->encoder, name.key,
+						     name.canonical_key, name.name, name.name_size);
+
+		if (r == PROFILE_FULL) {
+			next_segment(pipeline, pipeline->drained_ns);
+			record_encoder_add_late_name(pipeline->encoder, name.key,
+						     name.canonical_key, name.name, name.name_size);
+		}
+	}
+}
+
+static void write_chunks(struct pipeline *pipeline, uint64_t now_ns)
+{
+	record_encoder_flush(pipeline->encoder, pipeline->drained_ns);
+	pipeline->written_ns = now_ns;
+	if (record_encoder_should_close(pipeline->encoder, pipeline->drained_ns))
+		next_segment(pipeline, pipeline->drained_ns);
+}
+
+static void drain(struct pipeline *pipeline)
+{
+	const struct sampler_sink sink = {
+		.context = pipeline,
+		.sample = on_sample,
+		.process_event = on_process_event,
+		.lost = on_lost,
+	};
+
+	pipeline->drained_ns = sampler_session_drain(pipeline->session, &sink);
+}
+
+static void on_drain_timer(void *context)
+{
+	struct pipeline *pipeline = context;
+	bool watched = pipeline->server && server_counters(pipeline->server).clients > 0;
+	uint64_t now_ns, due_ns;
+
+	drain(pipeline);
+	now_ns = clock_ns(CLOCK_MONOTONIC);
+	process_table_expire(pipeline->processes, now_ns);
+	symbolizer_tick(pipeline->symbolizer, now_ns);
+	add_late_names(pipeline);
+	/* Small chunks cost bytes: they are for somebody who looks. */
+	due_ns = watched ? 0 : PIPELINE_WRITE_INTERVAL_MS * NS_PER_MS;
+	if (now_ns - pipeline->written_ns >= due_ns)
+		write_chunks(pipeline, now_ns);
+}
+
+/* The kernel side asks before the timer does: the ring fills, or a new process needs its files. */
+static void on_session(uint32_t events, void *context)
+{
+	drain(context);
+}
+
+static uint64_t cpu_us_of_self(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
+	       (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+static uint64_t resident_bytes(void)
+{
+	CLEANUP(file_close) FILE *file = fopen("/proc/self/statm", "re");
+	unsigned long total = 0, resident = 0;
+
+	if (!file || fscanf(file, "%lu %lu", &total, &resident) != 2)
+		return 0;
+	return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Every counter that the page shows, joined with where it comes from. */
+static void add_counters(struct pipeline *pipeline, uint64_t now_ns)
+{
+	const struct symbolizer_counters *names = symbolizer_counters(pipeline->symbolizer);
+	const struct process_table_counters *processes =
+		process_table_counters(pipeline->processes);
+	const struct worker_counters *worker = worker_counters(pipeline->worker);
+	struct server_counters server = { 0 };
+	struct capture_writer_status file = { 0 };
+	struct sampler_session_statistics session;
+	uint64_t kernel[SAMPLER_COUNTER_COUNT], bpf_ns = 0, bpf_runs = 0;
+	uint64_t values[WIRE_COUNTER_COUNT] = { 0 };
+
+	sampler_session_counters(pipeline->session, kernel);
+	sampler_session_statistics(pipeline->session, &session);
+	sampler_session_run_time(pipeline->session, &bpf_ns, &bpf_runs);
+	if (pipeline->server)
+		server = server_counters(pipeline->server);
+	if (pipeline->writer)
+		file = capture_writer_status(pipeline->writer);
+	values[WIRE_COUNTER_SAMPLES] = pipeline->profile->sample_count;
+	values[WIRE_COUNTER_LOST_RING_FULL] = kernel[SAMPLER_LOST_RING_FULL];
+	values[WIRE_COUNTER_LOST_RING_BUSY] =
+		kernel[SAMPLER_LOST_RING_BUSY] + kernel[SAMPLER_LOST_SCRATCH];
+	values[WIRE_COUNTER_LOST_OVERLOAD] = pipeline->lost_overload;
+	values[WIRE_COUNTER_LOST_SIDE_BAND] = session.side_band_lost;
+	values[WIRE_COUNTER_AGENT_CPU_US] = cpu_us_of_self() + worker->cpu_us;
+	values[WIRE_COUNTER_AGENT_BPF_US] = bpf_ns / 1000;
+	values[WIRE_COUNTER_AGENT_RSS_BYTES] = resident_bytes();
+	values[WIRE_COUNTER_WINDOW_BYTES] = sample_window_bytes(pipeline->window);
+	values[WIRE_COUNTER_CLIENTS] = server.clients;
+	values[WIRE_COUNTER_CLIENTS_REFUSED] = server.clients_refused;
+	values[WIRE_COUNTER_CLIENTS_SKIPPED] = server.clients_skipped;
+	values[WIRE_COUNTER_PARSE_FAILED] = names->parse_failed + processes->parse_failed;
+	values[WIRE_COUNTER_WORKER_RESTARTS] = worker->restarts;
+	values[WIRE_COUNTER_TICKS] = kernel[SAMPLER_TICKS];
+	values[WIRE_COUNTER_FILTERED] = kernel[SAMPLER_FILTERED];
+	values[WIRE_COUNTER_FILE_BYTES] = file.written_bytes;
+	values[WIRE_COUNTER_FILE_LOST_BYTES] = file.lost_bytes;
+	record_encoder_add_counters(pipeline->encoder, now_ns, values);
+}
+
+static void add_rates(struct pipeline *pipeline, uint64_t now_ns)
+{
+	struct record_rate rates[SAMPLE_CPUS_MAX];
+	const uint32_t *cpus;
+	size_t count = sampler_session_cpus(pipeline->session, &cpus);
+
+	for (size_t i = 0; i < count; i++)
+		rates[i] = (struct record_rate){
+			.cpu = cpus[i],
+			.rate_mhz = sampler_session_rate(pipeline->session, cpus[i]),
+		};
+	record_encoder_add_rates(pipeline->encoder, now_ns, rates, (uint32_t)count);
+}
+
+static void follow_clock(struct pipeline *pipeline, uint64_t now_ns)
+{
+	uint64_t wall_ns = clock_ns(CLOCK_REALTIME);
+	uint64_t before_us = timeline_us(&pipeline->timeline, now_ns);
+
+	if (timeline_follow(&pipeline->timeline, now_ns, wall_ns)) {
+		/* What has been drained so far belongs to the old time. */
+		record_encoder_close(pipeline->encoder, now_ns);
+		open_segment(pipeline, now_ns);
+		record_encoder_add_gap_us(pipeline->encoder, before_us,
+					  timeline_us(&pipeline->timeline, now_ns),
+					  WIRE_GAP_CLOCK_STEP, 0);
+	}
+	record_encoder_add_clock(pipeline->encoder, now_ns, wall_ns);
+}
+
+static void on_second(void *context)
+{
+	struct pipeline *pipeline = context;
+	uint64_t now_ns;
+
+	drain(pipeline);
+	now_ns = pipeline->drained_ns;
+	follow_clock(pipeline, now_ns);
+	add_rates(pipeline, now_ns);
+	add_counters(pipeline, now_ns);
+}
+
+/* --- life -------------------------------------------------------------------------------------- */
+
+static int describe_host(struct pipeline *pipeline, const struct pipeline_options *options)
+{
+	struct utsname names;
+
+	if (uname(&names) < 0)
+		return -errno;
+	snprintf(pipeline->host, sizeof(pipeline->host), "%s", names.nodename);
+	snprintf(pipeline->kernel, sizeof(pipeline->kernel), "%s %s", names.sysname, names.release);
+	if (options->filter) {
+		pipeline->filter = strdup(options->filter);
+		if (!pipeline->filter)
+			return -ENOMEM;
+	}
+	if (options->title) {
+		pipeline->title = strdup(options->title);
+		if (!pipeline->title)
+			return -ENOMEM;
+	}
+	while (!pipeline->instance_id)
+		if (getrandom(&pipeline->instance_id, sizeof(pipeline->instance_id), 0) < 0)
+			return -errno;
+	return 0;
+}
+
+/* A quarter of the memory is for tables; the window gets what the rings and the rest leave. */
+static uint64_t window_bytes(const struct pipeline *pipeline, uint64_t memory_bytes)
+{
+	uint64_t others = sampler_session_ring_bytes(pipeline->session) + memory_bytes / 4 +
+			  PIPELINE_FIXED_MEMORY;
+
+	return memory_bytes > others + PIPELINE_WINDOW_LEAST ? memory_bytes - others
+							     : PIPELINE_WINDOW_LEAST;
+}
+
+static int make_names(struct pipeline *pipeline, const struct pipeline_options *options)
+{
+	struct symbolizer_options symbolizer = { .kernel_names = true,
+						 .tables_bytes_max = options->memory_bytes / 4 };
+	int r = process_files_new(&pipeline->process_files);
+
+	if (r < 0)
+		return r;
+	r = process_table_new(pipeline->process_files, &pipeline->processes);
+	if (r < 0)
+		return r;
+	symbolizer.worker = pipeline->worker;
+	symbolizer.processes = pipeline->processes;
+	symbolizer.files = pipeline->process_files;
+	return symbolizer_new(&symbolizer, &pipeline->symbolizer);
+}
+
+static int make_profile(struct pipeline *pipeline, const struct pipeline_options *options)
+{
+	struct sample_window_options window = {
+		.span_us = options->window_us,
+		.bytes_max = window_bytes(pipeline, options->memory_bytes),
+	};
+	struct record_encoder_options encoder = {
+		.instance_id = pipeline->instance_id,
+		.sink = pass_chunk,
+		.context = pipeline,
+	};
+	int r = profile_new(&pipeline->profile);
+
+	if (r < 0)
+		return r;
+	encoder.profile = pipeline->profile;
+	r = sample_window_new(&window, &pipeline->window);
+	if (r < 0)
+		return r;
+	r = id_cache_open(PIPELINE_STACK_CACHE_ENTRIES, &pipeline->stack_ids);
+	if (r < 0)
+		return r;
+	r = id_cache_open(PIPELINE_THREAD_CACHE_ENTRIES, &pipeline->thread_ids);
+	if (r < 0)
+		return r;
+	return record_encoder_new(&encoder, &pipeline->encoder);
+}
+
+static int start(struct pipeline *pipeline)
+{
+	int r;
+
+	pipeline->start_ns = clock_ns(CLOCK_MONOTONIC);
+	pipeline->drained_ns = pipeline->start_ns;
+	pipeline->timeline = timeline_start(pipeline->start_ns, clock_ns(CLOCK_REALTIME));
+	open_segment(pipeline, pipeline->start_ns);
+	r = loop_add_fd(pipeline->loop, sampler_session_fd(pipeline->session), EPOLLIN, on_session,
+			pipeline, &pipeline->session_source);
+	if (r < 0)
+		return r;
+	r = loop_add_timer(pipeline->loop, PIPELINE_DRAIN_INTERVAL_MS * NS_PER_MS, on_drain_timer,
+			   pipeline, &pipeline->drain_timer);
+	if (r < 0)
+		return r;
+	return loop_add_timer(pipeline->loop, NS_PER_SECOND, on_second, pipeline,
+			      &pipeline->second_timer);
+}
+
+int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_pipeline)
+{
+	CLEANUP(pipeline_free) struct pipeline *pipeline = calloc(1, sizeof(*pipeline));
+	size_t job_count;
+	const struct worker_job_type *jobs = symbolizer_job_types(&job_count);
+	int r;
+
+	if (!pipeline)
+		return log_errno(-ENOMEM, "start");
+	pipeline->loop = options->loop;
+	pipeline->sampler = options->sampler;
+	r = describe_host(pipeline, options);
+	if (r < 0)
+		return log_errno(r, "read the host's name");
+	/* Forks: before anything large is in memory. */
+	r = worker_new(options->loop, jobs, job_count, &pipeline->worker);
+	if (r < 0)
+		return log_errno(r, "start the worker process");
+	/* Logs what is missing and what to do about it. */
+	r = sampler_session_open(&options->sampler, &pipeline->session);
+	if (r < 0)
+		return r;
+	r = make_names(pipeline, options);
+	if (r < 0)
+		return log_errno(r, "prepare the names of processes and functions");
+	r = make_profile(pipeline, options);
+	if (r < 0)
+		return log_errno(r, "prepare the window");
+	r = start(pipeline);
+	if (r < 0)
+		return log_errno(r, "start sampling");
+	*ret_pipeline = TAKE(pipeline);
+	return 0;
+}
+
+void pipeline_free(struct pipeline *pipeline)
+{
+	if (!pipeline)
+		return;
+	loop_remove(pipeline->session_source);
+	loop_remove(pipeline->drain_timer);
+	loop_remove(pipeline->second_timer);
+	sampler_session_free(pipeline->session);
+	worker_free(pipeline->worker);
+	record_encoder_free(pipeline->encoder);
+	id_cache_close(&pipeline->stack_ids);
+	id_cache_close(&pipeline->thread_ids);
+	profile_free(pipeline->profile);
+	sample_window_free(pipeline->window);
+	symbolizer_free(pipeline->symbolizer);
+	process_table_free(pipeline->processes);
+	process_files_free(pipeline->process_files);
+	free(pipeline->filter);
+	free(pipeline->title);
+	free(pipeline);
+}
+
+void pipeline_set_server(struct pipeline *pipeline, struct server *server)
+{
+	pipeline->server = server;
+}
+
+void pipeline_set_writer(struct pipeline *pipeline, struct capture_writer *writer)
+{
+	pipeline->writer = writer;
+}
+
+void pipeline_finish(struct pipeline *pipeline)
+{
+	on_second(pipeline);
+	add_late_names(pipeline);
+	record_encoder_close(pipeline->encoder, pipeline->drained_ns);
+}
+
+const struct sample_window *pipeline_window(const struct pipeline *pipeline)
+{
+	return pipeline->window;
+}
+
+uint64_t pipeline_instance_id(const struct pipeline *pipeline)
+{
+	return pipeline->instance_id;
+}
+
+struct pipeline_progress pipeline_progress(const struct pipeline *pipeline)
+{
+	return (struct pipeline_progress){
+		.samples = pipeline->profile->sample_count,
+		.samples_lost = pipeline->lost_samples + pipeline->lost_overload,
+		.span_us = (pipeline->drained_ns - pipeline->start_ns) / 1000,
+	};
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The way of a sample: from the kernel's ring to the window, the page and the file.
+ *
+ *	collect -> process -> symbolize -> profile -> stream -> window -> serve
+ *	                                                    \-> capture file
+ *
+ * The modules know nothing of each other; pipeline.c alone passes values on, so that the flow can
+ * be read in one file. Everything runs on the loop thread.
+ */
+#ifndef FLICKERSCOPE_PIPELINE_H
+#define FLICKERSCOPE_PIPELINE_H
+
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "collect/sampler_session.h"
+
+struct capture_writer;
+struct loop;
+struct pipeline;
+struct sample_window;
+struct server;
+
+enum pipeline_limits {
+	PIPELINE_DRAIN_INTERVAL_MS = 50,
+	PIPELINE_WRITE_INTERVAL_MS = 1000, /* of chunks while nobody looks */
+	PIPELINE_STACK_CACHE_ENTRIES = 65536,
+	PIPELINE_THREAD_CACHE_ENTRIES = 16384,
+	PIPELINE_FIXED_MEMORY = 12 << 20, /* the open segment, caches, the encoder */
+	PIPELINE_WINDOW_LEAST = 8 << 20,
+};
+
+struct pipeline_options {
+	struct loop *loop; /* borrowed */
+	struct sampler_options sampler; /* copied; what it points to is borrowed for the call */
+	const char *filter; /* what is sampled, in words, or NULL for everything; copied */
+	const char *title;  /* of the capture, or NULL; copied */
+	uint64_t window_us;	/* how long the window reaches back; 0: as far as memory lasts */
+	uint64_t memory_bytes;	/* for rings, tables and the window together */
+};
+
+/*
+ * Starts the worker, loads the BPF programs and begins to sample. Fork what must be forked before,
+ * start threads after. Returns 0 or -errno; what went wrong has been logged in one line.
+ */
+int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_pipeline);
+void pipeline_free(struct pipeline *pipeline); /* NULL is fine; stops sampling */
+DEFINE_CLEANUP(struct pipeline *, pipeline_free);
+
+/* The sinks beside the window; both optional, borrowed until the pipeline is freed. */
+void pipeline_set_server(struct pipeline *pipeline, struct server *server);
+void pipeline_set_writer(struct pipeline *pipeline, struct capture_writer *writer);
+
+/* Takes what the ring still holds and closes the open segment: before the writer is finished. */
+void pipeline_finish(struct pipeline *pipeline);
+
+const struct sample_window *pipeline_window(const struct pipeline *pipeline); /* borrowed */
+uint64_t pipeline_instance_id(const struct pipeline *pipeline);
+
+struct pipeline_progress {
+	uint64_t samples;
+	uint64_t samples_lost;
+	uint64_t span_us; /* since the start */
+};
+
+struct pipeline_progress pipeline_progress(const struct pipeline *pipeline);
+
+#endif
