@@ -4,9 +4,9 @@
  * libiberty.
  *
  * Names are hostile. libiberty recurses along the name and can print exponentially much of it, so
- * it only runs in the worker process: names of up to DEMANGLE_PLAIN_SIZE_MAX with libiberty's own
- * limit, up to DEMANGLE_SIZE_MAX without it, longer ones stay as they are; and what is printed is
- * stopped at DEMANGLED_SIZE_MAX.
+ * it only runs in the worker process, which has a large stack. Names of up to
+ * DEMANGLE_PLAIN_SIZE_MAX get libiberty's own limit, those up to DEMANGLE_SIZE_MAX go without it,
+ * longer ones stay as they are; and what is printed is stopped at DEMANGLED_SIZE_MAX.
  */
 #ifndef FLICKERSCOPE_DEMANGLE_H
 #define FLICKERSCOPE_DEMANGLE_H
@@ -19,10 +19,9 @@
 enum demangle_limits {
 	DEMANGLE_PLAIN_SIZE_MAX = 1024,
 	DEMANGLE_SIZE_MAX = 16384,
-	DEMANGLED_SIZE_MAX = 16384, /* longer results are cut, with an ellipsis */
-	DEMANGLE_BATCH_MAX = 1024,  /* names in one job */
-	DEMANGLE_STACK_SIZE = 64 << 20, /* what a name of DEMANGLE_SIZE_MAX may need */
-	DEMANGLE_TIME_LIMIT_MS = 2000,	/* for struct worker_job_type */
+	DEMANGLED_SIZE_MAX = 16384,    /* longer results are cut, with an ellipsis */
+	DEMANGLE_BATCH_MAX = 1024,     /* names in one job */
+	DEMANGLE_TIME_LIMIT_MS = 2000, /* for struct worker_job_type */
 };
 
 /* Whether a name looks mangled: a cheap test of its first bytes. Any thread. */

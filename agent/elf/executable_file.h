@@ -28,6 +28,7 @@ enum executable_file_limits {
 	EXECUTABLE_SECTIONS_MAX = 131072, /* section headers; -ffunction-sections has thousands */
 	EXECUTABLE_NAMES_SIZE_MAX = 4 << 20, /* names of sections */
 	EXECUTABLE_NOTES_SIZE_MAX = 1 << 20, /* one segment or section of notes */
+	EXECUTABLE_NOTE_PARTS_MAX = 64,	     /* segments and sections of notes looked at */
 };
 
 /* Also outcomes of the worker's jobs that read ELF files. */
@@ -61,8 +62,8 @@ const Elf64_Phdr *executable_file_segments(const struct executable_file *file, s
 const Elf64_Shdr *executable_file_sections(const struct executable_file *file, size_t *ret_count);
 
 /* The first section with @name and @type (SHT_NULL: any type), or NULL. */
-const Elf64_Shdr *executable_file_find_section(const struct executable_file *file,
-					       const char *name, uint32_t type);
+const Elf64_Shdr *executable_file_find_section(const struct executable_file *file, const char *name,
+					       uint32_t type);
 
 /* The name of a section; "" when it has none. */
 const char *executable_file_section_name(const struct executable_file *file,

@@ -26,6 +26,7 @@
 
 enum symbol_builder_limits {
 	SYMBOL_BUILDER_SYMBOLS_MAX = 4 << 20,
+	SYMBOL_BUILDER_NAMES_SIZE_MAX = 512 << 20, /* of all names added; bounds the sorting too */
 };
 
 enum symbol_binding {
@@ -36,8 +37,8 @@ enum symbol_binding {
 
 struct symbol_source {
 	uint64_t start;
-	uint64_t size;	/* 0: to the next start */
-	uint64_t limit; /* where one without size ends at the latest; UINT64_MAX: nowhere */
+	uint64_t size;	  /* 0: to the next start */
+	uint64_t limit;	  /* where one without size ends at the latest; UINT64_MAX: nowhere */
 	const char *name; /* borrowed until the builder is freed; need not be zero-terminated */
 	size_t name_size; /* 0: names nothing, and ends a symbol without size before it */
 	uint16_t module;  /* from symbol_table_builder_module(); 0: none */

@@ -30,13 +30,14 @@ struct loop;
 struct worker;
 
 enum worker_limits {
-	WORKER_QUEUE_MAX = 1024,		 /* jobs that wait; each may hold a descriptor */
-	WORKER_ARGUMENT_SIZE_MAX = 64 << 10,	 /* fits a socket's buffer by far */
-	WORKER_RESULT_SIZE_MAX = 384 << 20,	 /* of one job */
-	WORKER_MEMORY_MAX_MIB = 2048,		 /* address space of the child */
-	WORKER_DESCRIPTORS_MAX = 16,		 /* of the child */
-	WORKER_RESTART_DELAY_LEAST_MS = 50,	 /* after a failure; doubles with each ... */
-	WORKER_RESTART_DELAY_MOST_MS = 10000,	 /* ... up to this; halves with each success */
+	WORKER_QUEUE_MAX = 1024,	      /* jobs that wait; each may hold a descriptor */
+	WORKER_ARGUMENT_SIZE_MAX = 64 << 10,  /* fits a socket's buffer by far */
+	WORKER_RESULT_SIZE_MAX = 384 << 20,   /* of one job */
+	WORKER_MEMORY_SIZE_MAX = 1 << 30,     /* address space of the child */
+	WORKER_STACK_SIZE_MAX = 64 << 20,     /* ... of these; the demangler recurses deeply */
+	WORKER_DESCRIPTORS_MAX = 16,	      /* of the child */
+	WORKER_RESTART_DELAY_LEAST_MS = 50,   /* after a failure; doubles with each ... */
+	WORKER_RESTART_DELAY_MOST_MS = 10000, /* ... up to this; halves with each success */
 };
 
 /* Outcomes of the worker itself, above all that a job may return. */
