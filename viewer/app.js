@@ -413,7 +413,9 @@ class Page {
 			this.card.hide("frame");
 			return;
 		}
-		const zoom = this.graph.zoom_node();
+		/* Callers of what is zoomed into have no share of it. */
+		const zoom = rect.depth < this.graph.depth_of(this.graph.zoom_node())
+			? 0 : this.graph.zoom_node();
 		this.card.show("frame", `${rect.node} ${rect.depth} ${rect.total} ${zoom}`, point,
 			this.graph.scroller.getBoundingClientRect(), () => (rect.node < 0
 				? small_card(rect.small, rect.total, tree.total[0])

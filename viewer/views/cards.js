@@ -101,9 +101,10 @@ export function frame_card(facts, all, zoom) {
 		return element("tr", "", ...cells.map((text, i) =>
 			element("td", "", i === 2 ? element("b", "", text) : text)));
 	};
-	const heads = ["", "samples", "of the stretch", ...(zoom === null ? [] : ["of the zoom"])];
+	const heads = ["", "samples", "of all", ...(zoom === null ? [] : ["of the zoom"])];
 	parts.push(element("table", "", element("tr", "dim", ...heads.map((head) => element("td", "", head))),
-		row("total, with all it called", total), row("self, in the function itself", self)));
+		row("total", total), row("self", self)));
+	parts.push(element("div", "dim", "Total: in it and all that it called. Self: in itself."));
 	return parts;
 }
 

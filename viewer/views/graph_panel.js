@@ -186,18 +186,18 @@ export class GraphPanel {
 			const last = i === trail.length - 1;
 			if (i > 1 && i < trail.length - (crumbs_max - 2) && trail.length > crumbs_max) {
 				if (i === 2)
-					parts.push("› …");
+					parts.push(element("span", "", "›"), element("span", "", "…"));
 				return;
 			}
 			if (i)
-				parts.push("›");
+				parts.push(element("span", "", "›"));
 			parts.push(last ? element("b", "", name) : this.crumb_make(name, node));
 		});
 		if (zoomed) {
 			const node = trail[trail.length - 1];
-			parts.push(graph.zoom_is_gone()
-				? "What was zoomed into did not run here." : node
-				? `${count_text(tree.total[node])} samples, ${share_text(tree.total[node], total)}` : "");
+			parts.push(element("span", "", graph.zoom_is_gone()
+				? "What was zoomed into did not run here."
+				: `${count_text(tree.total[node])} samples, ${share_text(tree.total[node], total)}`));
 		}
 		this.trail.replaceChildren(...parts);
 	}

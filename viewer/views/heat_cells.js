@@ -33,6 +33,7 @@ export class HeatCells {
 		/** @type {MapGeometry | null} */
 		this.geometry = null;
 		this.colors = { bg: 0, ground: 0, line: 0 };
+		/** @type {{ color: Uint32Array, grey: Uint32Array }} */
 		this.tables = { color: new Uint32Array(256), grey: new Uint32Array(256) };
 		/** Device pixel rows at which cells begin, from the bottom. */
 		this.row_edges = new Int32Array(0);

@@ -194,7 +194,7 @@ function selection_draw(context, canvas, geometry, tokens, range) {
 	}
 	context.save();
 	context.beginPath();
-	context.rect(left - 4, top - 4, right - left + 8, bottom - top + 8);
+	context.rect(left - 4, top - 14, right - left + 8, bottom - top + 28);
 	context.clip();
 	polygons_trace(context, polygons);
 	outline_stroke(context, tokens);

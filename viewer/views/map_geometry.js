@@ -15,6 +15,9 @@ export const padding_right = 16;
 
 export const row_units = 50;
 
+/** How far outside of a stretch within one second its grips stand. */
+const grip_outside = 8;
+
 /** How many rows may divide a second. */
 export const row_counts = [10, 20, 25, 50, 100];
 
@@ -160,18 +163,20 @@ export class MapGeometry {
 	}
 
 	/**
-	 * Where the grips of a stretch stand: in the middle of its first and its last column.
+	 * Where the grips of a stretch stand: in the middle of its first and its last column, and
+	 * outside of it when that is the same one, so that they hide no cell.
 	 * @param {number} start_us
 	 * @param {number} end_us
 	 */
 	grips(start_us, end_us) {
 		const from = Math.floor(start_us / second_us);
 		const last = Math.max(from, Math.ceil(end_us / second_us) - 1);
+		const outside = from === last ? grip_outside : 0;
 		return {
 			start: { x: this.column_x(from) + this.column / 2,
-				y: this.offset_y_whole(start_us - from * second_us) },
+				y: this.offset_y_whole(start_us - from * second_us) + outside },
 			end: { x: this.column_x(last) + this.column / 2,
-				y: this.offset_y_whole(end_us - last * second_us) },
+				y: this.offset_y_whole(end_us - last * second_us) - outside },
 		};
 	}
 }
