@@ -64,6 +64,11 @@ struct pipeline {
 	char *title;
 	char host[256];
 	char kernel[256];
+
+	/* Room for the names of the frame in hand. */
+	char name[WIRE_STRING_SIZE_MAX + 1];
+	char module_name[WIRE_STRING_SIZE_MAX + 1];
+	char file_name[WIRE_STRING_SIZE_MAX + 1];
 };
 
 static uint64_t clock_ns(clockid_t clock)
@@ -123,6 +128,18 @@ static void pass_chunk(struct chunk *chunk, void *context)
 
 /* --- one sample -------------------------------------------------------------------------------- */
 
+/* Names stand in tables without a zero behind them; a longer one than the wire's limit is cut. */
+static const char *terminate(const char *name, uint32_t size, char buffer[WIRE_STRING_SIZE_MAX + 1])
+{
+	if (!name)
+		return NULL;
+	if (size > WIRE_STRING_SIZE_MAX)
+		size = WIRE_STRING_SIZE_MAX;
+	memcpy(buffer, name, size);
+	buffer[size] = 0;
+	return buffer;
+}
+
 /* Puts the frames of one address on top of the stack *stack_id, the outermost first. */
 static int push_frames(struct pipeline *pipeline, const struct frame_description *frames,
 		       unsigned int frame_count, uint32_t *stack_id)
@@ -134,12 +151,10 @@ static int push_frames(struct pipeline *pipeline, const struct frame_description
 			.module_key = frame->module_key,
 			.kind = frame->kind,
 			.module_kind = frame->module_kind,
-			.name = frame->name,
-			.name_size = frame->name_size,
-			.module_name = frame->module_name,
-			.module_name_size = frame->module_name_size,
-			.file = frame->file,
-			.file_size = frame->file_size,
+			.name = terminate(frame->name, frame->name_size, pipeline->name),
+			.module_name = terminate(frame->module_name, frame->module_name_size,
+						 pipeline->module_name),
+			.file = terminate(frame->file, frame->file_size, pipeline->file_name),
 			.line = frame->line,
 			.start = frame->start,
 		};
@@ -362,13 +377,14 @@ static void add_late_names(struct pipeline *pipeline)
 	struct late_name name;
 
 	while (symbolizer_next_late_name(pipeline->symbolizer, &name)) {
+		const char *text = terminate(name.name, name.name_size, pipeline->name);
 		int r = record_encoder_add_late_name(pipeline->encoder, name.key,
-						     name.canonical_key, name.name, name.name_size);
+						     name.canonical_key, text);
 
 		if (r == PROFILE_FULL) {
 			next_segment(pipeline, pipeline->drained_ns);
 			record_encoder_add_late_name(pipeline->encoder, name.key,
-						     name.canonical_key, name.name, name.name_size);
+						     name.canonical_key, text);
 		}
 	}
 }

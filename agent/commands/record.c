@@ -88,6 +88,7 @@ int command_record(int argc, char **argv)
 		log_error("record needs a file: -o FILE; try 'flickerscope record --help'");
 		return EXIT_CODE_USAGE;
 	}
+	options.window_s = 1; /* nobody looks back: the file has it all */
 	r = sampling_loop_new(&loop);
 	if (r < 0)
 		return EXIT_CODE_FAILED;
