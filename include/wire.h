@@ -118,9 +118,12 @@ enum wire_record_kind {
 	WIRE_RECORD_META,	 /* rows {enum wire_meta varint, size varint, bytes}, to the end */
 	WIRE_RECORD_STRINGS,	 /* count; rows {size, bytes}: any bytes, not only UTF-8 */
 	WIRE_RECORD_MODULES,	 /* count; rows {key, name string, enum wire_module_kind} */
-	WIRE_RECORD_FUNCTIONS,	 /* count; rows {key, module, name string, start}: without a name
-				    (0) it is shown as module+0xstart */
-	WIRE_RECORD_FRAMES,	 /* count; rows {function, enum wire_frame_kind, file string, line} */
+	WIRE_RECORD_FUNCTIONS,	 /* count; rows {module, name string (zigzag difference to the last
+				    one of the record that was not 0; 0 stays 0 and is none: shown
+				    as module+0xstart), start << 1 | has key, the key if it has one;
+				    else it is the derived key, see below} */
+	WIRE_RECORD_FRAMES,	 /* count; rows {function (zigzag difference to the row before), enum
+				    wire_frame_kind, file string, line} */
 	WIRE_RECORD_STACKS,	 /* count; rows {own id - parent's id, frame}; a root's parent is 0 */
 	WIRE_RECORD_THREADS,	 /* count; rows {tid, pid, process start (ns of CLOCK_BOOTTIME), comm
 				    string, process name string, cgroup string, container string} */
@@ -142,14 +145,28 @@ enum wire_record_kind {
 /*
  * Columns of WIRE_RECORD_SAMPLES, each for all rows, one after another. Rows are in no order of
  * time: the encoder puts those of one CPU together, because that halves what they take deflated.
- *   time    zigzag differences in us; the first against the record's time. A sample may lie a
- *           little before the segment's start (a negative time)
+ *   time    zigzag of (difference to the row before - the segment's sampling period) in us; the
+ *           first one is a zigzag difference to the record's time. A sample may lie a little
+ *           before the segment's start (a negative time). The period is 1e9 / frequency_mhz,
+ *           rounded down; 0 when the frequency is 0
  *   cpu     varint
  *   thread  varint, id
- *   stack   varint, id; 0 when no frame is known
+ *   stack   zigzag differences of ids, the first against 0; id 0 when no frame is known
  *   status  runs {enum stack_status of the user part, length} until all rows are covered
  *   kernel  runs {enum stack_status of the kernel part, length}
  *   event   runs {event, length}; 0 is the segment's first event
+ */
+
+/*
+ * The derived key of a function, for functions that are known by their start in a module's file;
+ * its 8 bytes are random ones to deflate, and there are many. Unsigned 64-bit arithmetic:
+ *
+ *   mix(a, b) = low half of a * b, xor its high half
+ *   h = mix(module key ^ 0x3c6ef372fe94f82b ^ 0x6a09e667f3bcc909, start ^ 0xbb67ae8584caa73b)
+ *   key = mix(h ^ 8, 0x6a09e667f3bcc909); 1 where that is 0
+ *
+ * This is stable_key() of start, 8 bytes little-endian, with the module's key as the parent
+ * (agent/base/hash_index.h). A writer whose key is another one writes it out.
  */
 
 struct wire_segment_head {
