@@ -8,10 +8,11 @@ import { Connection } from "connection";
 import { ProfileSource } from "profile_source";
 import { cell_card, frame_card, small_card } from "views/cards";
 import { frame_shades_make, heat_tables_make, tokens_read } from "views/colors";
-import { by_id, text_set } from "views/elements";
+import { drop_listen } from "views/drop_target";
+import { announce, by_id, text_set } from "views/elements";
 import { FlameGraph } from "views/flame_graph";
 import { flame_input_listen } from "views/flame_input";
-import { clock_text, count_text, cpus_text } from "views/format";
+import { clock_text, count_text, cpus_text, span_text } from "views/format";
 import { GraphPanel } from "views/graph_panel";
 import { HeatMap } from "views/heat_map";
 import { HoverCard } from "views/hover_card";
@@ -20,6 +21,7 @@ import { legend_show } from "views/legend";
 import { axis_height, marks_height, row_counts, row_units, second_us, unit_height }
 	from "views/map_geometry";
 import { MapInput } from "views/map_input";
+import { name_escape } from "views/names";
 import { SelectionBar } from "views/selection_bar";
 import { StatusBar, rate_text } from "views/status_bar";
 import { theme_shown, theme_toggle, theme_watch } from "views/theme";
@@ -80,6 +82,7 @@ class Page {
 		this.map.changed = this.graph.changed = () => this.frame_ask();
 		this.rows_fill();
 		this.keys_listen();
+		drop_listen((file) => this.connection.open_file(file));
 		theme_watch(() => this.color());
 		new ResizeObserver(() => this.resize()).observe(this.graph.scroller);
 		addEventListener("resize", () => this.resize());
@@ -164,6 +167,7 @@ class Page {
 	second_passed() {
 		const facts = this.source.facts();
 		this.status.facts_show(facts);
+		document.title = facts.host ? `${name_escape(facts.host)} · flickerscope` : "flickerscope";
 		legend_show(theme_shown(), facts.cpu_count, facts.frequency_hz > 0);
 		this.rate_watch(facts);
 		this.state_show();
@@ -247,6 +251,7 @@ class Page {
 		this.graph_stale = true;
 		this.map.overlay_changed();
 		this.graph_update();
+		announce(range ? `${span_text(range.end_us - range.start_us)} selected` : "Nothing selected");
 	}
 
 	/**

@@ -61,3 +61,11 @@ export function text_set(target, text) {
 	if (target.textContent !== text)
 		target.textContent = text;
 }
+
+/**
+ * Says something to those who don't see the page. Only what they would want to be interrupted for.
+ * @param {string} text
+ */
+export function announce(text) {
+	text_set(by_id("announce", HTMLElement), text);
+}

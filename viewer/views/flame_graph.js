@@ -66,6 +66,8 @@ export class FlameGraph {
 		this.cursor = -1;
 		this.tokens = /** @type {Tokens | null} */ (null);
 		this.shades = /** @type {Shades} */ ({});
+		/** Whether frames have a line around them. */
+		this.contrast = false;
 		this.width = 0;
 		this.view_height = 0;
 		this.dirty = true;
@@ -82,6 +84,7 @@ export class FlameGraph {
 		this.tokens = tokens;
 		this.shades = shades;
 		const family = getComputedStyle(document.body).fontFamily;
+		this.contrast = matchMedia("(prefers-contrast: more)").matches;
 		this.fonts = { plain: `400 12px ${family}`, bold: `600 12px ${family}`,
 			italic: `italic 400 12px ${family}` };
 	}
@@ -238,6 +241,11 @@ export class FlameGraph {
 		const fade = above || (this.is_hit !== null && !this.is_hit(rect.node));
 		context.fillStyle = shade[fade ? "faded" : "plain"][kind ? name_shade(name) : 3];
 		context.fillRect(rect.x0, y, width, row_height - 1);
+		if (this.contrast && width > 2) {
+			context.strokeStyle = tokens.ink3;
+			context.lineWidth = 1;
+			context.strokeRect(rect.x0 + 0.5, y + 0.5, width - 1, row_height - 2);
+		}
 		if (width < 24)
 			return;
 		const style = !kind ? "bold" : kind === wire.WIRE_FRAME_INLINED ? "italic" : "plain";

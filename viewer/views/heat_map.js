@@ -53,6 +53,7 @@ export class HeatMap {
 		this.changed_end = Infinity;
 		this.frame_dirty = true;
 		this.overlay_dirty = true;
+		this.cells_painted_ms = 0;
 		/** Painted times of cells, frame and overlay: read by tests. */
 		this.paints = { cells: 0, frame: 0, overlay: 0 };
 		/** Asks for a paint(); set by the page. */
@@ -190,6 +191,13 @@ export class HeatMap {
 		return until_us > 0 ? { ...column, until_us } : null;
 	}
 
+	/** Whether the open column waits: with reduced motion it is painted once a second. */
+	rests() {
+		return this.following && this.changed_from >= this.newest_end() - 1 &&
+			performance.now() - this.cells_painted_ms < 990 &&
+			matchMedia("(prefers-reduced-motion: reduce)").matches;
+	}
+
 	/** Paints what has changed since the last time. */
 	paint() {
 		if (!this.tokens)
@@ -203,8 +211,9 @@ export class HeatMap {
 			this.paints.frame++;
 			frame_draw(this.frame_canvas, geometry, this.tokens, wall_us);
 		}
-		if (this.changed_end > this.changed_from) {
+		if (this.changed_end > this.changed_from && !this.rests()) {
 			this.paints.cells++;
+			this.cells_painted_ms = performance.now();
 			this.cells.paint(this.changed_from, this.changed_end,
 				(second) => this.column(second));
 			this.changed_from = Infinity;

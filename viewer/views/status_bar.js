@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The first row: what host this is, how it is sampled, what was lost, and whether the page follows. */
 
-import { by_id, element, emphasized, text_set, warning_icon } from "views/elements";
+import { announce, by_id, element, emphasized, text_set, warning_icon } from "views/elements";
 import { clock_text, count_text, span_words } from "views/format";
 import { name_escape } from "views/names";
 
@@ -121,6 +121,8 @@ export class StatusBar {
 	 * @param {boolean} following
 	 */
 	state_show(state, following) {
+		if (this.state.dataset.kind !== state.kind)
+			announce(state_pieces(state).join(""));
 		this.state.dataset.kind = state.kind;
 		this.write("state", state_pieces(state), this.state_words);
 		this.retry.hidden = state.kind !== "lost";
