@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "collect/cpu_list.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+
+#define ONLINE_PATH "/sys/devices/system/cpu/online"
+
+enum {
+	LIST_TEXT_SIZE_MAX = 16384, /* every other one of 4,096 CPUs */
+	CPU_NUMBER_MAX = 1 << 20,   /* no kernel has so many */
+};
+
+/* Parses "7" or "3-5" at *at and moves it behind. */
+static bool parse_range(const char **at, unsigned long *ret_first, unsigned long *ret_last)
+{
+	char *end;
+
+	if (!isdigit((unsigned char)**at))
+		return false;
+	*ret_first = *ret_last = strtoul(*at, &end, 10);
+	if (*end == '-') {
+		if (!isdigit((unsigned char)end[1]))
+			return false;
+		*ret_last = strtoul(end + 1, &end, 10);
+	}
+	*at = end;
+	return *ret_first <= *ret_last && *ret_last < CPU_NUMBER_MAX;
+}
+
+int cpu_list_parse(const char *text, struct cpu_list *ret_list)
+{
+	bool wanted[SAMPLE_CPUS_MAX] = { false };
+	struct cpu_list list = { 0 };
+	const char *at = text;
+
+	for (;;) {
+		unsigned long first, last;
+
+		if (!parse_range(&at, &first, &last))
+			return -EINVAL;
+		for (unsigned long cpu = first; cpu <= last; cpu++) {
+			if (cpu < SAMPLE_CPUS_MAX)
+				wanted[cpu] = true;
+			else
+				list.beyond_count++;
+		}
+		if (*at != ',')
+			break;
+		at++;
+	}
+	if (*at == '\n')
+		at++;
+	if (*at != '\0')
+		return -EINVAL;
+	for (uint32_t cpu = 0; cpu < SAMPLE_CPUS_MAX; cpu++)
+		if (wanted[cpu])
+			list.cpus[list.count++] = cpu;
+	*ret_list = list;
+	return 0;
+}
+
+int cpu_list_online(struct cpu_list *ret_list)
+{
+	CLEANUP(file_close) FILE *file = fopen(ONLINE_PATH, "re");
+	char text[LIST_TEXT_SIZE_MAX];
+	int r;
+
+	if (!file)
+		return log_errno(-errno, "open " ONLINE_PATH);
+	if (!fgets(text, sizeof(text), file))
+		return log_errno(-EIO, "read " ONLINE_PATH);
+	r = cpu_list_parse(text, ret_list);
+	if (r < 0)
+		return log_errno(r, "parse " ONLINE_PATH);
+	if (ret_list->beyond_count)
+		log_warning("%u CPUs with numbers from %d up are not sampled",
+			    ret_list->beyond_count, SAMPLE_CPUS_MAX);
+	return 0;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Lists of CPU numbers as the kernel writes them: "0-3,5" (Linux, Documentation/admin-guide/cputopology.rst).
+ */
+#ifndef FLICKERSCOPE_CPU_LIST_H
+#define FLICKERSCOPE_CPU_LIST_H
+
+#include <stdint.h>
+
+#include "sample_abi.h"
+
+struct cpu_list {
+	uint32_t count;
+	uint32_t beyond_count;		 /* CPUs that have a number of SAMPLE_CPUS_MAX or more */
+	uint32_t cpus[SAMPLE_CPUS_MAX]; /* ascending, each once */
+};
+
+/* Parses @text, which may end with a newline. Returns 0 or -EINVAL. */
+int cpu_list_parse(const char *text, struct cpu_list *ret_list);
+
+/* The CPUs that are online. Logs why not, and returns 0 or -errno. */
+int cpu_list_online(struct cpu_list *ret_list);
+
+#endif

@@ -1,0 +1,651 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "collect/sampler_session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "collect/cpu_list.h"
+#include "collect/sample_ring.h"
+#include "collect/side_band.h"
+#include "privileged/perf_events.h"
+#include "privileged/process_tree.h"
+#include "privileged/sampler_program.h"
+
+enum {
+	NS_PER_S = 1000000000,
+	SAMPLER_REORDER_NS = 500000,	    /* far above the few us between taking a time and a place */
+	SAMPLER_STAGGER_MAX_NS = 250000000, /* start-up waits no longer, however slow the rate */
+	SAMPLER_SPIN_NS = 100000,	    /* a sleep wakes about this late */
+	SAMPLE_SIZE_EXPECTED = 400,	    /* bytes of a record, about */
+	RING_SIZE_LEAST = 8 << 20,
+	RING_SIZE_MOST = 256 << 20,
+	FDS_ELSEWHERE = 512, /* what the rest of the agent may need */
+	DESCENDANT_ROUNDS_MAX = 8,
+};
+
+/* What was seen of one CPU's counters at the last look. */
+struct cpu_watch {
+	uint32_t cpu;
+	int timer_fd;
+	uint64_t lost[SAMPLER_COUNTER_COUNT]; /* only the SAMPLER_LOST_… are used */
+	uint64_t busy_intervals;
+	uint64_t busy_interval_ns;
+};
+
+struct sampler_session {
+	struct sampler_program *program;
+	struct sampler_counters *counters; /* of the program, by CPU number */
+	struct side_band *side_band;
+	size_t ring_count;
+	struct sample_ring *rings[SAMPLE_RINGS_MAX]; /* those that are wanted, without holes */
+	size_t cpu_count;
+	uint32_t cpus[SAMPLE_CPUS_MAX];
+	struct cpu_watch watches[SAMPLE_CPUS_MAX]; /* cpu_count of them */
+	int epoll_fd;
+	int soon_fd; /* a timer: drain again what a requested drain held back */
+	uint64_t handed_over_ns; /* time of the last thing handed over */
+	struct sampler_session_statistics statistics;
+};
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t power_of_two_at_least(uint64_t size)
+{
+	uint64_t power = 1;
+
+	while (power < size)
+		power *= 2;
+	return power;
+}
+
+uint64_t sampler_ring_size(uint32_t frequency_hz, uint32_t cpu_count)
+{
+	/* A quarter of a second: five drains. */
+	uint64_t size = (uint64_t)frequency_hz * cpu_count * SAMPLE_SIZE_EXPECTED / 4;
+
+	if (size > RING_SIZE_MOST)
+		return RING_SIZE_MOST;
+	return size < RING_SIZE_LEAST ? RING_SIZE_LEAST : power_of_two_at_least(size);
+}
+
+void sampler_session_free(struct sampler_session *session)
+{
+	if (!session)
+		return;
+	for (size_t i = 0; i < session->cpu_count; i++)
+		fd_close(session->watches[i].timer_fd);
+	for (size_t i = 0; i < session->ring_count; i++)
+		sample_ring_free(session->rings[i]);
+	side_band_free(session->side_band);
+	sampler_program_free(session->program);
+	fd_close(session->epoll_fd);
+	fd_close(session->soon_fd);
+	free(session);
+}
+
+/* --- opening --------------------------------------------------------------------------------- */
+
+/* Pids in samples and events are the host's; in another namespace they would name others. */
+static int check_pid_namespace(void)
+{
+	char name[64];
+	ssize_t size = readlink("/proc/self/ns/pid", name, sizeof(name) - 1);
+
+	if (size < 0)
+		return log_errno(-errno, "read /proc/self/ns/pid");
+	name[size] = '\0';
+	if (strcmp(name, "pid:[4026531836]") == 0) /* PROC_PID_INIT_INO */
+		return 0;
+	log_error("started inside a container's pid namespace, where processes have other numbers: "
+		  "start on the host, or with the host's (docker run --pid=host)");
+	return -EXDEV;
+}
+
+static void raise_fd_limit(size_t cpu_count)
+{
+	struct rlimit limit;
+	rlim_t wanted = 2 * cpu_count + FDS_ELSEWHERE;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit); /* if not, opening says what is missing */
+}
+
+static int choose_cpus(struct sampler_session *session, const struct sampler_options *options,
+		       const struct cpu_list *online)
+{
+	bool is_online[SAMPLE_CPUS_MAX] = { false };
+
+	for (uint32_t i = 0; i < online->count; i++)
+		is_online[online->cpus[i]] = true;
+	for (uint32_t cpu = 0; cpu < SAMPLE_CPUS_MAX; cpu++) {
+		if (options->cpu_chosen ? !options->cpu_chosen[cpu] : !is_online[cpu])
+			continue;
+		if (!is_online[cpu]) {
+			log_error("CPU %u is not online: see /sys/devices/system/cpu/online", cpu);
+			return -EINVAL;
+		}
+		session->watches[session->cpu_count] =
+			(struct cpu_watch){ .cpu = cpu, .timer_fd = -1 };
+		session->cpus[session->cpu_count++] = cpu;
+	}
+	if (session->cpu_count)
+		return 0;
+	log_error("no CPU was chosen");
+	return -EINVAL;
+}
+
+static int load_program(struct sampler_session *session, const struct sampler_options *options)
+{
+	struct sampler_program_options program_options = {
+		.pid_filter = options->pid_count > 0,
+		.children = options->children,
+		.kernel_frames = options->kernel_frames,
+		.user_frames = options->user_frames,
+		.frames_max = perf_events_frames_max(),
+	};
+	uint64_t size = options->ring_size;
+	size_t ring_count = 0;
+	int r;
+
+	for (size_t i = 0; i < session->cpu_count; i++) {
+		bool *wanted =
+			&program_options.ring_wanted[session->cpus[i] / SAMPLE_RING_CPUS];
+
+		ring_count += !*wanted;
+		*wanted = true;
+	}
+	if (!size)
+		size = sampler_ring_size(options->frequency_hz, (uint32_t)session->cpu_count);
+	size = power_of_two_at_least(size / ring_count);
+	if (size < (uint64_t)sysconf(_SC_PAGESIZE))
+		size = (uint64_t)sysconf(_SC_PAGESIZE);
+	program_options.ring_size = size;
+
+	r = sampler_program_load(&program_options, &session->program);
+	if (r < 0)
+		return r;
+	session->counters = sampler_program_counters(session->program);
+	for (uint32_t i = 0; i < SAMPLE_RINGS_MAX; i++) {
+		if (!program_options.ring_wanted[i])
+			continue;
+		r = sample_ring_open(sampler_program_ring_fd(session->program, i), size,
+				     &session->rings[session->ring_count]);
+		if (r < 0)
+			return log_errno(r, "map the ring of samples");
+		session->ring_count++;
+	}
+	return 0;
+}
+
+static int filter_asked_for(struct sampler_session *session, const struct sampler_options *options,
+			    uint32_t *pids)
+{
+	for (size_t i = 0; i < options->pid_count; i++) {
+		int r = process_tree_process_of(options->pids[i], &pids[i]);
+
+		if (r == 0)
+			r = sampler_program_add_pid(session->program, pids[i]);
+		if (r == -ESRCH)
+			log_error("there is no process %u (it may have ended)", options->pids[i]);
+		else if (r < 0)
+			log_errno(r, "sample only process %u", options->pids[i]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/*
+ * Forks are followed by now: a child of a process in the filter belongs to it. What was forked
+ * before is looked up, again and again, since it forks on until it is found.
+ */
+static int filter_descendants(struct sampler_session *session, uint32_t *pids, size_t pid_count)
+{
+	for (int round = 0; round < DESCENDANT_ROUNDS_MAX; round++) {
+		size_t known_count = pid_count;
+		int r = process_tree_add_descendants(pids, &pid_count, SAMPLE_PIDS_MAX);
+
+		if (r < 0)
+			return log_errno(r, "look for child processes");
+		if (r == 0)
+			return 0;
+		for (size_t i = known_count; i < pid_count; i++) {
+			r = sampler_program_add_pid(session->program, pids[i]);
+			if (r < 0)
+				return log_errno(r, "sample also process %u", pids[i]);
+		}
+	}
+	return 0;
+}
+
+static int filter_pids(struct sampler_session *session, const struct sampler_options *options)
+{
+	CLEANUP(memory_free) uint32_t *pids = NULL;
+	int r;
+
+	if (!options->pid_count)
+		return 0;
+	if (options->pid_count > SAMPLE_PIDS_MAX) {
+		log_error("more than %d processes were asked for", SAMPLE_PIDS_MAX);
+		return -E2BIG;
+	}
+	pids = calloc(SAMPLE_PIDS_MAX, sizeof(*pids));
+	if (!pids)
+		return log_errno(-ENOMEM, "filter processes");
+	r = filter_asked_for(session, options, pids);
+	if (r < 0 || !options->children)
+		return r;
+	return filter_descendants(session, pids, options->pid_count);
+}
+
+static int watch_fd(struct sampler_session *session, int fd, uint32_t events, uint32_t tag)
+{
+	struct epoll_event event = { .events = events, .data.u32 = tag };
+
+	return epoll_ctl(session->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+enum watched {
+	WATCHED_RING,
+	WATCHED_SOON,
+};
+
+static int open_wakeups(struct sampler_session *session)
+{
+	int r;
+
+	session->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (session->epoll_fd < 0)
+		return log_errno(-errno, "epoll_create1");
+	session->soon_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (session->soon_fd < 0)
+		return log_errno(-errno, "timerfd_create");
+	r = watch_fd(session, session->soon_fd, EPOLLIN, WATCHED_SOON);
+	for (uint32_t i = 0; r == 0 && i < SAMPLE_RINGS_MAX; i++) {
+		int fd = sampler_program_ring_fd(session->program, i);
+
+		/* Edge-triggered: what is held back in a ring must not keep it readable. */
+		if (fd >= 0)
+			r = watch_fd(session, fd, EPOLLIN | EPOLLET, WATCHED_RING);
+	}
+	return r < 0 ? log_errno(r, "watch the rings") : 0;
+}
+
+static int open_timers(struct sampler_session *session, uint64_t period_ns)
+{
+	int program_fd = sampler_program_fd(session->program);
+
+	for (size_t i = 0; i < session->cpu_count; i++) {
+		struct cpu_watch *watch = &session->watches[i];
+		int r = perf_events_open_timer(watch->cpu, period_ns, program_fd, &watch->timer_fd);
+
+		if (r < 0)
+			return perf_events_log(r, watch->cpu);
+	}
+	return 0;
+}
+
+/* Sleeps up to shortly before @time_ns, then spins: sleeping alone would be too late. */
+static void wait_until(uint64_t time_ns)
+{
+	if (time_ns > monotonic_ns() + SAMPLER_SPIN_NS) {
+		uint64_t wake_ns = time_ns - SAMPLER_SPIN_NS;
+		struct timespec wake = { .tv_sec = (time_t)(wake_ns / NS_PER_S),
+					 .tv_nsec = (long)(wake_ns % NS_PER_S) };
+
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &wake, NULL);
+	}
+	while (monotonic_ns() < time_ns)
+		;
+}
+
+/*
+ * A timer's ticks stay where its start put them, as multiples of the period: CPUs that were
+ * started together would interrupt together for ever, and write into the ring together.
+ */
+static int start_timers(struct sampler_session *session, uint64_t period_ns)
+{
+	uint64_t spread_ns = period_ns < SAMPLER_STAGGER_MAX_NS ? period_ns : SAMPLER_STAGGER_MAX_NS;
+	uint64_t start_ns = monotonic_ns();
+
+	for (size_t i = 0; i < session->cpu_count; i++) {
+		int r;
+
+		wait_until(start_ns + spread_ns * i / session->cpu_count);
+		r = perf_events_start(session->watches[i].timer_fd);
+		if (r < 0)
+			return perf_events_log(r, session->watches[i].cpu);
+	}
+	return 0;
+}
+
+static int open_all(struct sampler_session *session, const struct sampler_options *options,
+		    const struct cpu_list *online)
+{
+	uint64_t period_ns = NS_PER_S / options->frequency_hz;
+	int r;
+
+	r = choose_cpus(session, options, online);
+	if (r < 0)
+		return r;
+	raise_fd_limit(online->count);
+	r = load_program(session, options);
+	if (r < 0)
+		return r;
+	/* Before the samples, so that the first of them find the mappings made by then. */
+	r = side_band_open(online->cpus, online->count, &session->side_band);
+	if (r < 0)
+		return r;
+	r = filter_pids(session, options);
+	if (r < 0)
+		return r;
+	r = open_wakeups(session);
+	if (r < 0)
+		return r;
+	r = open_timers(session, period_ns);
+	if (r < 0)
+		return r;
+	perf_events_warn_throttle(options->frequency_hz);
+	return start_timers(session, period_ns);
+}
+
+int sampler_session_open(const struct sampler_options *options,
+			 struct sampler_session **ret_session)
+{
+	CLEANUP(sampler_session_free) struct sampler_session *session = NULL;
+	struct cpu_list online;
+	int r;
+
+	if (!options->frequency_hz || options->frequency_hz > SAMPLE_FREQUENCY_MAX_HZ) {
+		log_error("a rate of %u Hz is not between 1 and %d", options->frequency_hz,
+			  SAMPLE_FREQUENCY_MAX_HZ);
+		return -EINVAL;
+	}
+	r = check_pid_namespace();
+	if (r < 0)
+		return r;
+	r = cpu_list_online(&online);
+	if (r < 0)
+		return r;
+
+	session = calloc(1, sizeof(*session));
+	if (!session)
+		return log_errno(-ENOMEM, "open the sampler");
+	session->epoll_fd = session->soon_fd = -1;
+	r = open_all(session, options, &online);
+	if (r < 0)
+		return r;
+	*ret_session = TAKE(session);
+	return 0;
+}
+
+void sampler_session_stop(struct sampler_session *session)
+{
+	for (size_t i = 0; i < session->cpu_count; i++) {
+		fd_close(session->watches[i].timer_fd);
+		session->watches[i].timer_fd = -1;
+	}
+}
+
+/* --- draining -------------------------------------------------------------------------------- */
+
+int sampler_session_fd(const struct sampler_session *session)
+{
+	return session->epoll_fd;
+}
+
+/* Takes back what made the fd readable. True when a ring asked for this drain. */
+static bool take_request(struct sampler_session *session)
+{
+	struct epoll_event events[16];
+	bool requested = false;
+	int count = epoll_wait(session->epoll_fd, events, ARRAY_SIZE(events), 0);
+
+	for (int i = 0; i < count; i++) {
+		uint64_t expirations;
+
+		if (events[i].data.u32 == WATCHED_RING)
+			requested = true;
+		else if (read(session->soon_fd, &expirations, sizeof(expirations)) < 0)
+			continue; /* it was set anew in between */
+	}
+	return requested;
+}
+
+static void drain_soon(struct sampler_session *session)
+{
+	const struct itimerspec soon = { .it_value.tv_nsec = SAMPLER_REORDER_NS };
+
+	timerfd_settime(session->soon_fd, 0, &soon, NULL);
+}
+
+/* Counts what comes after something later: the receiver was told too late. */
+static void note_time(struct sampler_session *session, uint64_t time_ns)
+{
+	if (time_ns < session->handed_over_ns)
+		session->statistics.out_of_order++;
+	else
+		session->handed_over_ns = time_ns;
+}
+
+static void hand_over_process_event(struct sampler_session *session,
+				    const struct sampler_sink *sink)
+{
+	const struct side_band_event *event = side_band_pop(session->side_band);
+
+	note_time(session, event->time_ns);
+	session->statistics.process_events++;
+	session->statistics.side_band_lost += event->lost_count;
+	sink->process_event(sink->context, event);
+}
+
+static void hand_over_sample(struct sampler_session *session, struct sample_ring *ring,
+			     const struct sampler_sink *sink)
+{
+	const struct sample_event *sample = sample_ring_pop(ring);
+
+	note_time(session, sample->time_ns);
+	session->statistics.samples++;
+	sink->sample(sink->context, sample);
+}
+
+/* Merges everything that was gathered, up to and with @limit_ns. */
+static void hand_over_until(struct sampler_session *session, uint64_t limit_ns,
+			    const struct sampler_sink *sink)
+{
+	for (;;) {
+		uint64_t event_ns = side_band_next_time(session->side_band), sample_ns = UINT64_MAX;
+		struct sample_ring *ring = NULL;
+
+		for (size_t i = 0; i < session->ring_count; i++) {
+			uint64_t next_ns = sample_ring_next_time(session->rings[i]);
+
+			if (next_ns < sample_ns) {
+				sample_ns = next_ns;
+				ring = session->rings[i];
+			}
+		}
+		if (event_ns <= sample_ns && event_ns <= limit_ns && event_ns != UINT64_MAX)
+			hand_over_process_event(session, sink);
+		else if (ring && sample_ns <= limit_ns)
+			hand_over_sample(session, ring, sink);
+		else
+			return;
+	}
+}
+
+/*
+ * Gathers from all rings. *limit_ns comes down to what is known to be complete: a ring with more
+ * records than fit, or one in the middle of being written, may hold records as old as its last one.
+ *
+ * Returns whether there is more to gather.
+ */
+static bool gather(struct sampler_session *session, uint64_t *limit_ns)
+{
+	bool more = false;
+
+	for (size_t i = 0; i < session->ring_count; i++) {
+		int outcome = sample_ring_gather(session->rings[i]);
+		uint64_t last_ns = sample_ring_last_time(session->rings[i]);
+		uint64_t complete_ns = last_ns < SAMPLER_REORDER_NS ? 0 : last_ns - SAMPLER_REORDER_NS;
+
+		if (outcome == SAMPLE_RING_MORE)
+			more = true;
+		if (outcome != 0 && complete_ns < *limit_ns)
+			*limit_ns = complete_ns;
+	}
+	return more;
+}
+
+static void report_losses(struct sampler_session *session, const struct sampler_sink *sink)
+{
+	static const enum sampler_counter reasons[] = {
+		SAMPLER_LOST_RING_FULL,
+		SAMPLER_LOST_RING_BUSY,
+		SAMPLER_LOST_SCRATCH,
+	};
+
+	for (size_t i = 0; i < session->cpu_count; i++) {
+		struct cpu_watch *watch = &session->watches[i];
+		struct sampler_counters *counters = &session->counters[watch->cpu];
+		uint64_t start_ns, end_ns;
+
+		if (!__atomic_load_n(&counters->loss_start_ns, __ATOMIC_ACQUIRE))
+			continue;
+		/* What is lost from here on belongs to the next look, and starts anew. */
+		start_ns = __atomic_exchange_n(&counters->loss_start_ns, 0, __ATOMIC_ACQ_REL);
+		end_ns = __atomic_load_n(&counters->loss_end_ns, __ATOMIC_ACQUIRE);
+		for (size_t j = 0; j < ARRAY_SIZE(reasons); j++) {
+			uint64_t lost = __atomic_load_n(&counters->value[reasons[j]],
+							__ATOMIC_RELAXED);
+			struct sampler_loss loss = {
+				.start_ns = start_ns,
+				.end_ns = end_ns,
+				.count = lost - watch->lost[reasons[j]],
+				.cpu = watch->cpu,
+				.reason = reasons[j],
+			};
+
+			watch->lost[reasons[j]] = lost;
+			if (loss.count)
+				sink->lost(sink->context, &loss);
+		}
+	}
+}
+
+static void drain_until(struct sampler_session *session, uint64_t horizon_ns,
+			const struct sampler_sink *sink)
+{
+	bool more;
+	uint64_t count;
+
+	session->statistics.drains++;
+	/* The samples' ends first: what happened to a process before its samples is then there. */
+	for (size_t i = 0; i < session->ring_count; i++)
+		sample_ring_begin(session->rings[i]);
+	side_band_gather(session->side_band);
+	do {
+		uint64_t limit_ns = horizon_ns;
+
+		count = session->statistics.samples;
+		more = gather(session, &limit_ns);
+		hand_over_until(session, limit_ns, sink);
+		/* So many in so short a time: make room, whatever their order. */
+		if (more && session->statistics.samples == count)
+			hand_over_until(session, horizon_ns, sink);
+		for (size_t i = 0; i < session->ring_count; i++)
+			sample_ring_release(session->rings[i]);
+	} while (more);
+	report_losses(session, sink);
+}
+
+static bool anything_held_back(const struct sampler_session *session)
+{
+	for (size_t i = 0; i < session->ring_count; i++)
+		if (sample_ring_next_time(session->rings[i]) != UINT64_MAX)
+			return true;
+	return false;
+}
+
+void sampler_session_drain(struct sampler_session *session, const struct sampler_sink *sink)
+{
+	bool requested = take_request(session);
+
+	drain_until(session, monotonic_ns() - SAMPLER_REORDER_NS, sink);
+	if (requested && anything_held_back(session))
+		drain_soon(session);
+}
+
+void sampler_session_drain_all(struct sampler_session *session, const struct sampler_sink *sink)
+{
+	take_request(session);
+	drain_until(session, UINT64_MAX, sink);
+}
+
+/* --- what is known about it ------------------------------------------------------------------- */
+
+void sampler_session_counters(const struct sampler_session *session,
+			      uint64_t ret_values[SAMPLER_COUNTER_COUNT])
+{
+	memset(ret_values, 0, SAMPLER_COUNTER_COUNT * sizeof(*ret_values));
+	/* All CPUs: forks are followed also where nothing is sampled. */
+	for (size_t cpu = 0; cpu < SAMPLE_CPUS_MAX; cpu++)
+		for (size_t i = 0; i < SAMPLER_COUNTER_COUNT; i++)
+			ret_values[i] += __atomic_load_n(&session->counters[cpu].value[i],
+							 __ATOMIC_RELAXED);
+}
+
+void sampler_session_statistics(const struct sampler_session *session,
+				struct sampler_session_statistics *ret_statistics)
+{
+	*ret_statistics = session->statistics;
+	ret_statistics->malformed = side_band_malformed(session->side_band);
+	for (size_t i = 0; i < session->ring_count; i++)
+		ret_statistics->malformed += sample_ring_malformed(session->rings[i]);
+}
+
+size_t sampler_session_cpus(const struct sampler_session *session, const uint32_t **ret_cpus)
+{
+	*ret_cpus = session->cpus;
+	return session->cpu_count;
+}
+
+uint32_t sampler_session_rate(struct sampler_session *session, uint32_t cpu)
+{
+	for (size_t i = 0; i < session->cpu_count; i++) {
+		struct cpu_watch *watch = &session->watches[i];
+		const __u64 *now = session->counters[cpu].value;
+		uint64_t count, time_ns;
+
+		if (watch->cpu != cpu)
+			continue;
+		count = now[SAMPLER_BUSY_INTERVALS] - watch->busy_intervals;
+		time_ns = now[SAMPLER_BUSY_INTERVAL_NS] - watch->busy_interval_ns;
+		watch->busy_intervals += count;
+		watch->busy_interval_ns += time_ns;
+		return time_ns ? (uint32_t)((double)count * 1e12 / (double)time_ns) : 0;
+	}
+	return 0;
+}
+
+int sampler_session_run_time(const struct sampler_session *session, uint64_t *ret_time_ns,
+			     uint64_t *ret_runs)
+{
+	return sampler_program_run_time(session->program, ret_time_ns, ret_runs);
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "collect/side_band.h"
+
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "privileged/perf_events.h"
+
+struct perf_ring {
+	int fd;
+	struct perf_event_mmap_page *page; /* mapped; the data follows it */
+	const uint8_t *records;
+};
+
+struct queued_event {
+	struct side_band_event event; /* its name is set when it is popped */
+	size_t name_offset;	      /* in names */
+	uint64_t sequence;	      /* keeps the order of events of one time */
+};
+
+struct side_band {
+	size_t ring_count;
+	struct perf_ring *rings;
+	size_t page_size;
+	struct queued_event *queue; /* owned; sorted from first to end */
+	size_t first, end, capacity;
+	struct bytes_writer names, names_before; /* zero-terminated, of the queue's events */
+	uint64_t sequence;
+	uint64_t lost_count; /* not reported yet */
+	uint64_t lost_time_ns; /* of the first of them */
+	uint64_t last_time_ns; /* of the latest event so far */
+	uint64_t malformed;
+	uint8_t unwrapped[SIDE_BAND_RECORD_SIZE_MAX + 1]; /* a record that wraps, in one piece */
+};
+
+void side_band_free(struct side_band *side_band)
+{
+	if (!side_band)
+		return;
+	for (size_t i = 0; i < side_band->ring_count; i++) {
+		if (side_band->rings[i].page)
+			munmap(side_band->rings[i].page,
+			       side_band->page_size + SIDE_BAND_RING_SIZE);
+		fd_close(side_band->rings[i].fd);
+	}
+	bytes_writer_free(&side_band->names);
+	bytes_writer_free(&side_band->names_before);
+	free(side_band->rings);
+	free(side_band->queue);
+	free(side_band);
+}
+
+static int log_mmap_error(int error)
+{
+	if (error == -EPERM)
+		log_error("the kernel refuses memory for perf events: run as root (CAP_IPC_LOCK), or "
+			  "raise kernel.perf_event_mlock_kb");
+	else
+		log_errno(error, "map a perf ring");
+	return error;
+}
+
+static int open_ring(struct perf_ring *ring, size_t page_size, uint32_t cpu)
+{
+	void *mapped;
+	int r;
+
+	/* Nobody waits for the fd, so the kernel need never wake anybody. */
+	r = perf_events_open_process_events(cpu, SIDE_BAND_RING_SIZE, &ring->fd);
+	if (r < 0)
+		return perf_events_log(r, cpu);
+	mapped = mmap(NULL, page_size + SIDE_BAND_RING_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+		      ring->fd, 0);
+	if (mapped == MAP_FAILED)
+		return log_mmap_error(-errno);
+	ring->page = mapped;
+	ring->records = (const uint8_t *)mapped + page_size;
+	r = perf_events_start(ring->fd);
+	return r < 0 ? perf_events_log(r, cpu) : 0;
+}
+
+int side_band_open(const uint32_t *cpus, size_t cpu_count, struct side_band **ret_side_band)
+{
+	CLEANUP(side_band_free) struct side_band *side_band = calloc(1, sizeof(*side_band));
+
+	if (!side_band)
+		return log_errno(-ENOMEM, "open the side band");
+	side_band->page_size = (size_t)sysconf(_SC_PAGESIZE);
+	side_band->names = bytes_writer_with_max(SIDE_BAND_QUEUE_NAMES_SIZE_MAX);
+	side_band->names_before = bytes_writer_with_max(SIDE_BAND_QUEUE_NAMES_SIZE_MAX);
+	side_band->rings = calloc(cpu_count, sizeof(*side_band->rings));
+	if (!side_band->rings)
+		return log_errno(-ENOMEM, "open the side band");
+
+	for (size_t i = 0; i < cpu_count; i++) {
+		int r;
+
+		side_band->rings[i].fd = -1;
+		side_band->ring_count++;
+		r = open_ring(&side_band->rings[i], side_band->page_size, cpus[i]);
+		if (r < 0)
+			return r;
+	}
+	*ret_side_band = TAKE(side_band);
+	return 0;
+}
+
+static bool queue_reserve(struct side_band *side_band)
+{
+	struct queued_event *larger;
+	size_t capacity;
+
+	if (side_band->end < side_band->capacity)
+		return true;
+	capacity = side_band->capacity ? side_band->capacity * 2 : 256;
+	larger = reallocarray(side_band->queue, capacity, sizeof(*larger));
+	if (!larger)
+		return false;
+	side_band->queue = larger;
+	side_band->capacity = capacity;
+	return true;
+}
+
+/* Copies @event and its name. False: there was no room. */
+static bool queue_add(struct side_band *side_band, const struct side_band_event *event)
+{
+	struct bytes_writer *names = &side_band->names;
+	size_t name_offset = names->size;
+
+	if (!queue_reserve(side_band))
+		return false;
+	bytes_write(names, event->name, event->name_size + 1);
+	if (names->failed)
+		return false;
+	if (event->time_ns > side_band->last_time_ns)
+		side_band->last_time_ns = event->time_ns;
+	side_band->queue[side_band->end++] = (struct queued_event){
+		.event = *event,
+		.name_offset = name_offset,
+		.sequence = side_band->sequence++,
+	};
+	return true;
+}
+
+static void count_lost(struct side_band *side_band, uint64_t count, uint64_t time_ns)
+{
+	if (!side_band->lost_count)
+		side_band->lost_time_ns = time_ns;
+	side_band->lost_count += count;
+}
+
+/* Drops what was popped, so that the queue begins at its memory's start. */
+static void queue_compact(struct side_band *side_band)
+{
+	size_t first = side_band->first, end = side_band->end;
+	struct bytes_writer names = side_band->names;
+
+	side_band->names = side_band->names_before;
+	side_band->names_before = names;
+	bytes_writer_clear(&side_band->names);
+	side_band->first = side_band->end = 0;
+	for (size_t i = first; i < end; i++) {
+		struct queued_event kept = side_band->queue[i];
+
+		kept.event.name = (const char *)names.bytes + kept.name_offset;
+		kept.name_offset = side_band->names.size;
+		bytes_write(&side_band->names, kept.event.name, kept.event.name_size + 1);
+		if (side_band->names.failed) { /* no memory */
+			bytes_writer_clear(&side_band->names);
+			count_lost(side_band, end - i, kept.event.time_ns);
+			return;
+		}
+		side_band->queue[side_band->end++] = kept;
+	}
+}
+
+static int compare_events(const void *left_event, const void *right_event)
+{
+	const struct queued_event *left = left_event, *right = right_event;
+
+	if (left->event.time_ns != right->event.time_ns)
+		return left->event.time_ns < right->event.time_ns ? -1 : 1;
+	return left->sequence < right->sequence ? -1 : left->sequence > right->sequence;
+}
+
+/* Whether there is just enough room left for the event that reports a loss. */
+static bool queue_is_full(const struct side_band *side_band, const struct side_band_event *next)
+{
+	return side_band->end + 1 >= SIDE_BAND_QUEUE_EVENTS_MAX ||
+	       side_band->names.size + next->name_size + 2 > side_band->names.size_max;
+}
+
+static void add_record(struct side_band *side_band, const void *record, size_t size)
+{
+	struct side_band_event event;
+	int r = side_band_record_parse(record, size, &event);
+
+	if (r < 0)
+		side_band->malformed++;
+	else if (r == 0 && (queue_is_full(side_band, &event) || !queue_add(side_band, &event)))
+		count_lost(side_band, 1, event.time_ns);
+}
+
+/* The record at @position in one piece: in place, or copied when it wraps. */
+static const uint8_t *whole_record(struct side_band *side_band, const struct perf_ring *ring,
+				   uint64_t position, size_t size)
+{
+	size_t offset = position & (SIDE_BAND_RING_SIZE - 1);
+	size_t before_end = SIDE_BAND_RING_SIZE - offset;
+
+	if (size <= before_end)
+		return ring->records + offset;
+	memcpy(side_band->unwrapped, ring->records + offset, before_end);
+	memcpy(side_band->unwrapped + before_end, ring->records, size - before_end);
+	return side_band->unwrapped;
+}
+
+static void gather_ring(struct side_band *side_band, struct perf_ring *ring)
+{
+	uint64_t head = __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE);
+	uint64_t position = ring->page->data_tail;
+
+	while (position < head) {
+		/* Records are multiples of 8 bytes: a header never wraps. */
+		size_t offset = position & (SIDE_BAND_RING_SIZE - 1);
+		struct perf_event_header header;
+
+		memcpy(&header, ring->records + offset, sizeof(header));
+		if (header.size < sizeof(header) || header.size % 8 ||
+		    header.size > head - position) {
+			side_band->malformed++;
+			count_lost(side_band, 1, side_band->last_time_ns);
+			position = head; /* nothing after it can be trusted */
+			break;
+		}
+		add_record(side_band, whole_record(side_band, ring, position, header.size),
+			   header.size);
+		position += header.size;
+	}
+	__atomic_store_n(&ring->page->data_tail, position, __ATOMIC_RELEASE);
+}
+
+/* Says with an event that events were lost, as the kernel does when its ring is full. */
+static void report_lost(struct side_band *side_band)
+{
+	const struct side_band_event lost = {
+		.kind = SIDE_BAND_LOST,
+		.time_ns = side_band->lost_time_ns,
+		.name = "",
+		.lost_count = side_band->lost_count,
+	};
+
+	if (side_band->lost_count && queue_add(side_band, &lost))
+		side_band->lost_count = 0; /* else after the next gather */
+}
+
+void side_band_gather(struct side_band *side_band)
+{
+	size_t sorted_end;
+
+	queue_compact(side_band);
+	sorted_end = side_band->end;
+	for (size_t i = 0; i < side_band->ring_count; i++)
+		gather_ring(side_band, &side_band->rings[i]);
+	report_lost(side_band);
+	if (side_band->end > sorted_end)
+		qsort(side_band->queue, side_band->end, sizeof(*side_band->queue), compare_events);
+}
+
+uint64_t side_band_next_time(const struct side_band *side_band)
+{
+	return side_band->first < side_band->end ?
+		       side_band->queue[side_band->first].event.time_ns :
+		       UINT64_MAX;
+}
+
+const struct side_band_event *side_band_pop(struct side_band *side_band)
+{
+	struct queued_event *queued = &side_band->queue[side_band->first++];
+
+	queued->event.name = (const char *)side_band->names.bytes + queued->name_offset;
+	return &queued->event;
+}
+
+uint64_t side_band_malformed(const struct side_band *side_band)
+{
+	return side_band->malformed;
+}

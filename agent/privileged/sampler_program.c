@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "privileged/sampler_program.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "sampler.skel.h"
+
+struct sampler_program {
+	struct sampler_bpf *skeleton;
+	int ring_fds[SAMPLE_RINGS_MAX]; /* -1: not wanted */
+};
+
+#define KERNEL_TYPES_PATH "/sys/kernel/btf/vmlinux"
+
+/* libbpf's and the verifier's words are for developers; the operator gets load_failed()'s line. */
+static int print_debug(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	char line[1024];
+	size_t size;
+
+	vsnprintf(line, sizeof(line), format, arguments);
+	size = strlen(line);
+	while (size && line[size - 1] == '\n')
+		line[--size] = '\0';
+	if (level != LIBBPF_DEBUG && size)
+		log_debug("%s", line);
+	return 0;
+}
+
+/* In the mode "confidentiality" the kernel lets nobody read its memory, root included. */
+static bool kernel_is_locked_down(void)
+{
+	CLEANUP(file_close) FILE *file = fopen("/sys/kernel/security/lockdown", "re");
+	char text[128];
+
+	return file && fgets(text, sizeof(text), file) && strstr(text, "[confidentiality]");
+}
+
+static int load_failed(int error)
+{
+	if ((error == -EPERM || error == -EACCES) && kernel_is_locked_down())
+		log_error("the kernel is locked down (confidentiality) and refuses BPF programs that "
+			  "read stacks: boot with lockdown=integrity or less");
+	else if (error == -EPERM)
+		log_error("the kernel refuses to load the BPF program: run as root (CAP_BPF and "
+			  "CAP_PERFMON)");
+	else if (access(KERNEL_TYPES_PATH, F_OK) < 0)
+		log_error("this kernel says nothing about its types (no " KERNEL_TYPES_PATH
+			  "): use one built with CONFIG_DEBUG_INFO_BTF, as distributions do");
+	else if (error == -ENOMEM)
+		log_error("no memory for the BPF maps: ask for less with --memory");
+	else
+		log_errno(error, "the kernel does not accept the BPF program (Linux 5.15 or newer is "
+				 "needed; --verbose gives the kernel's words)");
+	return error;
+}
+
+void sampler_program_free(struct sampler_program *program)
+{
+	if (!program)
+		return;
+	for (uint32_t i = 0; i < SAMPLE_RINGS_MAX; i++)
+		fd_close(program->ring_fds[i]);
+	sampler_bpf__destroy(program->skeleton);
+	free(program);
+}
+
+static int create_rings(struct sampler_program *program,
+			const struct sampler_program_options *options)
+{
+	int rings_fd = bpf_map__fd(program->skeleton->maps.sample_rings);
+
+	for (uint32_t i = 0; i < SAMPLE_RINGS_MAX; i++) {
+		int fd;
+
+		if (!options->ring_wanted[i])
+			continue;
+		fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "samples", 0, 0,
+				    (uint32_t)options->ring_size, NULL);
+		if (fd < 0)
+			return -errno;
+		program->ring_fds[i] = fd;
+		if (bpf_map_update_elem(rings_fd, &i, &fd, BPF_ANY) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static void configure(struct sampler_bpf *skeleton, const struct sampler_program_options *options)
+{
+	skeleton->rodata->config_pid_filter = options->pid_filter;
+	skeleton->rodata->config_kernel_frames = options->kernel_frames;
+	skeleton->rodata->config_user_frames = options->user_frames;
+	skeleton->rodata->config_frames_max = options->frames_max;
+	skeleton->rodata->config_ring_size = options->ring_size;
+	bpf_program__set_autoload(skeleton->progs.process_forked,
+				  options->pid_filter && options->children);
+	bpf_program__set_autoload(skeleton->progs.process_exited, options->pid_filter);
+}
+
+static int follow_processes(struct sampler_bpf *skeleton,
+			    const struct sampler_program_options *options)
+{
+	if (!options->pid_filter)
+		return 0;
+	skeleton->links.process_exited = bpf_program__attach(skeleton->progs.process_exited);
+	if (!skeleton->links.process_exited)
+		return -errno;
+	if (!options->children)
+		return 0;
+	skeleton->links.process_forked = bpf_program__attach(skeleton->progs.process_forked);
+	return skeleton->links.process_forked ? 0 : -errno;
+}
+
+int sampler_program_load(const struct sampler_program_options *options,
+			 struct sampler_program **ret_program)
+{
+	CLEANUP(sampler_program_free) struct sampler_program *program = NULL;
+	int r;
+
+	program = calloc(1, sizeof(*program));
+	if (!program)
+		return log_errno(-ENOMEM, "load the BPF program");
+	memset(program->ring_fds, -1, sizeof(program->ring_fds));
+
+	libbpf_set_print(print_debug);
+	program->skeleton = sampler_bpf__open();
+	if (!program->skeleton)
+		return load_failed(-errno);
+	configure(program->skeleton, options);
+	r = sampler_bpf__load(program->skeleton);
+	if (r < 0)
+		return load_failed(r);
+	r = create_rings(program, options);
+	if (r < 0)
+		return load_failed(r);
+	r = follow_processes(program->skeleton, options);
+	if (r < 0)
+		return load_failed(r);
+
+	*ret_program = TAKE(program);
+	return 0;
+}
+
+int sampler_program_fd(const struct sampler_program *program)
+{
+	return bpf_program__fd(program->skeleton->progs.sample_cpu);
+}
+
+int sampler_program_ring_fd(const struct sampler_program *program, uint32_t ring_index)
+{
+	return ring_index < SAMPLE_RINGS_MAX ? program->ring_fds[ring_index] : -1;
+}
+
+struct sampler_counters *sampler_program_counters(const struct sampler_program *program)
+{
+	return program->skeleton->bss->counters_of_cpu;
+}
+
+int sampler_program_add_pid(const struct sampler_program *program, uint32_t pid)
+{
+	const uint8_t asked_for = 1;
+	int fd = bpf_map__fd(program->skeleton->maps.filter_pids);
+
+	return bpf_map_update_elem(fd, &pid, &asked_for, BPF_ANY) < 0 ? -errno : 0;
+}
+
+int sampler_program_run_time(const struct sampler_program *program, uint64_t *ret_time_ns,
+			     uint64_t *ret_runs)
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t size = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(sampler_program_fd(program), &info, &size) < 0)
+		return -errno;
+	*ret_time_ns = info.run_time_ns;
+	*ret_runs = info.run_cnt;
+	return 0;
+}
