@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "worker/worker_child.h"
+#include "worker/worker_message.h"
+#include "worker/worker_reply.h"
+
+enum { NS_PER_MS = 1000000, SOON_NS = 1 };
+
+struct job {
+	uint32_t type;
+	int input_fd; /* a duplicate; -1: none, or sent */
+	uint8_t *argument;
+	size_t argument_size;
+	worker_callback callback;
+	void *context;
+};
+
+enum child_state {
+	CHILD_NONE,  /* the timer runs until the next start */
+	CHILD_READY, /* was ordered: jobs can be sent, they wait in its socket while it starts */
+	CHILD_DYING, /* was given up: the forker will tell when it has ended */
+};
+
+struct worker {
+	struct loop *loop;
+	const struct worker_job_type *types;
+	size_t type_count;
+
+	pid_t forker_pid;
+	int forker_socket;
+	struct loop_source *forker_source;
+	bool is_gone; /* the forker is: no child can be started any more */
+
+	enum child_state child_state;
+	int child_socket;
+	struct loop_source *child_source;
+	pid_t child_pid; /* 0 until the forker has told */
+	int child_pidfd;
+	const char *lost_job; /* name of the job that the dying child had; NULL: none */
+
+	/* While a job runs: its time limit. Without a child: until the start of one. */
+	struct loop_source *timer;
+	uint64_t restart_delay_ms;
+
+	struct job jobs[WORKER_QUEUE_MAX]; /* a ring; the first one is running, if one is */
+	size_t first_job;
+	size_t job_count;
+	bool is_running;
+	uint32_t running_number;
+
+	struct worker_counters counters;
+	uint64_t ended_cpu_us; /* of the children that have ended */
+};
+
+static void send_next_job(struct worker *worker);
+
+static struct job *first_job(struct worker *worker)
+{
+	return &worker->jobs[worker->first_job];
+}
+
+static struct job take_first_job(struct worker *worker)
+{
+	struct job job = *first_job(worker);
+
+	*first_job(worker) = (struct job){ .input_fd = -1 };
+	worker->first_job = (worker->first_job + 1) % WORKER_QUEUE_MAX;
+	worker->job_count--;
+	worker->is_running = false;
+	return job;
+}
+
+static void job_release(struct job *job)
+{
+	fd_close(TAKE_FD(job->input_fd));
+	free(TAKE(job->argument));
+}
+
+static void count_outcome(struct worker_counters *counters, int outcome)
+{
+	switch (outcome) {
+	case 0:
+		counters->jobs_done++;
+		break;
+	case WORKER_TIMED_OUT:
+		counters->jobs_timed_out++;
+		break;
+	case WORKER_CRASHED:
+		counters->jobs_crashed++;
+		break;
+	case WORKER_TOO_LARGE:
+		counters->jobs_too_large++;
+		break;
+	case WORKER_BAD_REPLY:
+		counters->bad_replies++;
+		break;
+	default:
+		counters->jobs_refused++;
+	}
+}
+
+/* Tells the first job's owner. The callback may submit jobs, so everything is in order before it. */
+static void finish_first_job(struct worker *worker, int outcome, struct worker_result result)
+{
+	struct job job = take_first_job(worker);
+
+	count_outcome(&worker->counters, outcome);
+	job_release(&job);
+	job.callback(outcome, result, job.context);
+}
+
+static void fail_all_jobs(struct worker *worker, int outcome)
+{
+	/* Not those that a callback submits: worker_submit() refuses them. */
+	while (worker->job_count)
+		finish_first_job(worker, outcome, (struct worker_result){ 0 });
+}
+
+static void kill_child(struct worker *worker)
+{
+	if (worker->child_pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, worker->child_pidfd, SIGKILL, NULL, 0);
+}
+
+/* Gives the child up, whatever it is doing; the job that it had ends with @outcome. */
+static void lose_child(struct worker *worker, int outcome)
+{
+	loop_timer_set(worker->timer, 0);
+	loop_remove(TAKE(worker->child_source));
+	fd_close(TAKE_FD(worker->child_socket));
+	worker->child_state = CHILD_DYING;
+	kill_child(worker);
+	worker->lost_job = NULL;
+	if (!worker->is_running)
+		return;
+	worker->lost_job = worker->types[first_job(worker)->type].name;
+	finish_first_job(worker, outcome, (struct worker_result){ 0 });
+}
+
+static void handle_reply(struct worker *worker, const void *bytes, size_t size, int fd)
+{
+	struct worker_result result = { 0 };
+	int outcome = 0, r;
+
+	if (!worker->is_running)
+		r = WORKER_BAD_REPLY;
+	else
+		r = worker_reply_accept(bytes, size, fd, worker->running_number, &outcome, &result);
+	if (r == WORKER_BAD_REPLY) {
+		lose_child(worker, r);
+		return;
+	}
+	loop_timer_set(worker->timer, 0);
+	worker->restart_delay_ms /= 2;
+	finish_first_job(worker, r ? r : outcome, result);
+	send_next_job(worker);
+}
+
+static void on_child_event(uint32_t events, void *context)
+{
+	uint8_t bytes[sizeof(struct worker_reply)];
+	struct worker *worker = context;
+	CLEANUP(fd_close) int fd = -1;
+	size_t size;
+	int r;
+
+	r = worker_message_receive(worker->child_socket, bytes, sizeof(bytes), &size, &fd);
+	if (r == -EAGAIN)
+		return;
+	if (r < 0)
+		lose_child(worker, r == -EMSGSIZE ? WORKER_BAD_REPLY : WORKER_CRASHED);
+	else
+		handle_reply(worker, bytes, size, fd);
+}
+
+static void send_next_job(struct worker *worker)
+{
+	struct worker_request request;
+	struct job *job = first_job(worker);
+	int r;
+
+	if (worker->child_state != CHILD_READY || worker->is_running || !worker->job_count)
+		return;
+	request = (struct worker_request){
+		.job = ++worker->running_number,
+		.type = job->type,
+		.argument_size = (uint32_t)job->argument_size,
+		.has_input = job->input_fd >= 0,
+	};
+	r = worker_message_send(worker->child_socket, &request, sizeof(request), job->argument,
+				job->argument_size, job->input_fd);
+	if (r == -EPIPE || r == -ECONNRESET) {
+		/* The child is no more, and the job has no part in that: it keeps its place. */
+		lose_child(worker, WORKER_CRASHED);
+		return;
+	}
+	if (r < 0) {
+		loop_timer_set(worker->timer, SOON_NS); /* for the job behind it */
+		finish_first_job(worker, r, (struct worker_result){ 0 });
+		return;
+	}
+	worker->is_running = true;
+	job_release(job);
+	loop_timer_set(worker->timer, (uint64_t)worker->types[job->type].time_limit_ms * NS_PER_MS);
+}
+
+static int order_child(struct worker *worker)
+{
+	CLEANUP(fd_close) int own_end = -1;
+	CLEANUP(fd_close) int child_end = -1;
+	int ends[2], size = 4 * WORKER_ARGUMENT_SIZE_MAX, r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return -errno;
+	own_end = ends[0];
+	child_end = ends[1];
+	/* In case the host's default is too small for one message; as far as it lets us. */
+	setsockopt(own_end, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	if (fcntl(own_end, F_SETFL, O_NONBLOCK) < 0)
+		return -errno;
+	r = worker_message_send(worker->forker_socket, "+", 1, NULL, 0, child_end);
+	if (r < 0)
+		return r;
+	r = loop_add_fd(worker->loop, own_end, EPOLLIN, on_child_event, worker,
+			&worker->child_source);
+	if (r < 0)
+		return r;
+	worker->child_socket = TAKE_FD(own_end);
+	worker->child_state = CHILD_READY;
+	worker->counters.starts++;
+	worker->counters.restarts += worker->counters.starts > 1;
+	return 0;
+}
+
+/* At once after the first failure for long, later and later when they follow each other. */
+static void start_child_later(struct worker *worker)
+{
+	uint64_t delay_ms = worker->restart_delay_ms;
+
+	loop_timer_set(worker->timer, delay_ms ? delay_ms * NS_PER_MS : SOON_NS);
+	delay_ms = delay_ms ? 2 * delay_ms : WORKER_RESTART_DELAY_LEAST_MS;
+	worker->restart_delay_ms =
+		delay_ms < WORKER_RESTART_DELAY_MOST_MS ? delay_ms : WORKER_RESTART_DELAY_MOST_MS;
+}
+
+static void on_timer(void *context)
+{
+	struct worker *worker = context;
+
+	loop_timer_set(worker->timer, 0);
+	if (worker->is_running)
+		lose_child(worker, WORKER_TIMED_OUT);
+	else if (worker->child_state == CHILD_NONE && order_child(worker) < 0)
+		start_child_later(worker);
+	else
+		send_next_job(worker);
+}
+
+static void log_end(const struct worker *worker, int status)
+{
+	const char *job = worker->lost_job ? worker->lost_job : "none";
+
+	if (WIFSIGNALED(status))
+		log_warning("the worker process ended by signal %d (%s), its job: %s; another "
+			    "takes over",
+			    WTERMSIG(status), strsignal(WTERMSIG(status)), job);
+	else
+		log_warning(
+			"the worker process ended with status %d, its job: %s; another takes over",
+			WEXITSTATUS(status), job);
+}
+
+static void handle_end(struct worker *worker, const struct worker_event *event)
+{
+	/* What it sent before it died is still in the socket: a reply, perhaps, and then the end. */
+	while (worker->child_state == CHILD_READY)
+		on_child_event(EPOLLIN, worker);
+	if (event->kind == WORKER_NOT_STARTED)
+		log_errno(event->status, "start the worker process");
+	else
+		log_end(worker, event->status);
+	worker->ended_cpu_us += event->cpu_us;
+	worker->child_pid = 0;
+	fd_close(TAKE_FD(worker->child_pidfd));
+	worker->child_state = CHILD_NONE;
+	start_child_later(worker);
+}
+
+static void lose_forker(struct worker *worker)
+{
+	log_error("the process that starts workers is gone: new names will be missing; restart to "
+		  "have them again");
+	worker->is_gone = true;
+	loop_remove(TAKE(worker->forker_source));
+	if (worker->child_state == CHILD_READY)
+		lose_child(worker, WORKER_CRASHED);
+	loop_timer_set(worker->timer, 0);
+	fail_all_jobs(worker, WORKER_GONE);
+}
+
+static void on_forker_event(uint32_t events, void *context)
+{
+	struct worker *worker = context;
+	CLEANUP(fd_close) int fd = -1;
+	struct worker_event event;
+	size_t size;
+	int r;
+
+	r = worker_message_receive(worker->forker_socket, &event, sizeof(event), &size, &fd);
+	if (r == -EAGAIN)
+		return;
+	if (r < 0 || size != sizeof(event)) {
+		lose_forker(worker);
+		return;
+	}
+	if (event.kind != WORKER_STARTED) {
+		handle_end(worker, &event);
+		return;
+	}
+	worker->child_pid = event.pid;
+	worker->child_pidfd = TAKE_FD(fd);
+	if (worker->child_state == CHILD_DYING)
+		kill_child(worker);
+}
+
+static int fork_forker(struct worker *worker)
+{
+	CLEANUP(fd_close) int own_end = -1;
+	CLEANUP(fd_close) int forker_end = -1;
+	pid_t own_pid = getpid(), pid;
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return -errno;
+	own_end = ends[0];
+	forker_end = ends[1];
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (!pid)
+		worker_forker_run(forker_end, own_pid, worker->types, worker->type_count);
+	worker->forker_pid = pid;
+	worker->forker_socket = TAKE_FD(own_end);
+	return fcntl(worker->forker_socket, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+int worker_new(struct loop *loop, const struct worker_job_type *types, size_t type_count,
+	       struct worker **ret_worker)
+{
+	CLEANUP(worker_free) struct worker *worker = calloc(1, sizeof(*worker));
+	int r;
+
+	if (!worker)
+		return -ENOMEM;
+	worker->loop = loop;
+	worker->types = types;
+	worker->type_count = type_count;
+	worker->forker_socket = worker->child_socket = worker->child_pidfd = -1;
+	for (size_t i = 0; i < WORKER_QUEUE_MAX; i++)
+		worker->jobs[i].input_fd = -1;
+	r = fork_forker(worker);
+	if (r < 0)
+		return log_errno(r, "fork the process that starts workers");
+	r = loop_add_fd(loop, worker->forker_socket, EPOLLIN, on_forker_event, worker,
+			&worker->forker_source);
+	if (r < 0)
+		return r;
+	r = loop_add_timer(loop, 0, on_timer, worker, &worker->timer);
+	if (r < 0)
+		return r;
+	r = order_child(worker);
+	if (r < 0)
+		return log_errno(r, "start the worker process");
+	*ret_worker = TAKE(worker);
+	return 0;
+}
+
+void worker_free(struct worker *worker)
+{
+	if (!worker)
+		return;
+	loop_remove(worker->timer);
+	loop_remove(worker->child_source);
+	loop_remove(worker->forker_source);
+	kill_child(worker);
+	fd_close(worker->child_pidfd);
+	fd_close(worker->child_socket);
+	fd_close(worker->forker_socket);
+	while (worker->job_count) {
+		struct job job = take_first_job(worker);
+
+		job_release(&job);
+	}
+	/* Whatever child it has goes with it. */
+	if (worker->forker_pid > 0) {
+		kill(worker->forker_pid, SIGKILL);
+		waitpid(worker->forker_pid, NULL, 0);
+	}
+	free(worker);
+}
+
+int worker_submit(struct worker *worker, uint32_t type, int input_fd, const void *argument,
+		  size_t argument_size, worker_callback callback, void *context)
+{
+	struct job job = { .type = type,
+			   .input_fd = -1,
+			   .argument_size = argument_size,
+			   .callback = callback,
+			   .context = context };
+
+	assert(type < worker->type_count);
+	if (worker->is_gone)
+		return WORKER_GONE;
+	if (argument_size > WORKER_ARGUMENT_SIZE_MAX)
+		return -E2BIG;
+	if (worker->job_count == WORKER_QUEUE_MAX) {
+		worker->counters.queue_full++;
+		return WORKER_QUEUE_FULL;
+	}
+	if (argument_size) {
+		job.argument = malloc(argument_size);
+		if (!job.argument)
+			return -ENOMEM;
+		memcpy(job.argument, argument, argument_size);
+	}
+	if (input_fd >= 0) {
+		job.input_fd = fcntl(input_fd, F_DUPFD_CLOEXEC, 0);
+		if (job.input_fd < 0) {
+			int r = -errno;
+
+			job_release(&job);
+			return r;
+		}
+	}
+	worker->jobs[(worker->first_job + worker->job_count++) % WORKER_QUEUE_MAX] = job;
+	/* Sent from the timer, so that no callback comes from in here. */
+	if (worker->child_state == CHILD_READY && !worker->is_running)
+		loop_timer_set(worker->timer, SOON_NS);
+	return 0;
+}
+
+size_t worker_pending(const struct worker *worker)
+{
+	return worker->job_count;
+}
+
+/* Processor time of a process that lives, 0 of one that does not. */
+static uint64_t living_cpu_us(pid_t pid)
+{
+	struct timespec used;
+	clockid_t clock;
+
+	if (pid <= 0 || clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &used) < 0)
+		return 0;
+	return (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
+}
+
+const struct worker_counters *worker_counters(struct worker *worker)
+{
+	uint64_t cpu_us = worker->ended_cpu_us + living_cpu_us(worker->forker_pid) +
+			  living_cpu_us(worker->child_pid);
+
+	/* A child that has just ended is in neither number until the forker's word is read. */
+	if (cpu_us > worker->counters.cpu_us)
+		worker->counters.cpu_us = cpu_us;
+	return &worker->counters;
+}
+
+pid_t worker_pid(const struct worker *worker)
+{
+	return worker->child_state == CHILD_READY ? worker->child_pid : 0;
+}
+
+const char *worker_outcome_text(int outcome)
+{
+	switch (outcome) {
+	case WORKER_QUEUE_FULL:
+		return "too many files wait to be read";
+	case WORKER_TIMED_OUT:
+		return "took too long to read";
+	case WORKER_CRASHED:
+		return "ended the process that read it";
+	case WORKER_TOO_LARGE:
+		return "has more in it than is kept";
+	case WORKER_BAD_REPLY:
+		return "was answered with nonsense";
+	case WORKER_GONE:
+		return "cannot be read: the process that starts workers is gone";
+	default:
+		return NULL;
+	}
+}

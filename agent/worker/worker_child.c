@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/worker_child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <malloc.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "worker/worker_message.h"
+#include "worker/worker_process.h"
+#include "worker/worker_reply.h"
+
+enum {
+	NOBODY = 65534,
+	LARGE_ALLOCATION_SIZE = 256 << 10, /* mapped by itself, so that it is given back at once */
+};
+
+/* Sanitizers reserve terabytes of addresses for their own tables. */
+#if defined(__SANITIZE_ADDRESS__)
+#define ADDRESS_SPACE_IS_LIMITED 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ADDRESS_SPACE_IS_LIMITED 0
+#endif
+#endif
+#ifndef ADDRESS_SPACE_IS_LIMITED
+#define ADDRESS_SPACE_IS_LIMITED 1
+#endif
+
+static int limit(int resource, rlim_t soft, rlim_t hard)
+{
+	return setrlimit(resource, &(struct rlimit){ soft, hard }) < 0 ? -errno : 0;
+}
+
+static int limit_resources(void)
+{
+	static const struct {
+		int resource;
+		rlim_t value;
+	} limits[] = {
+		{ RLIMIT_STACK, WORKER_STACK_SIZE_MAX },
+		{ RLIMIT_NOFILE, WORKER_DESCRIPTORS_MAX },
+		{ RLIMIT_FSIZE, WORKER_RESULT_SIZE_MAX },
+		{ RLIMIT_CORE, 0 },
+		{ RLIMIT_MEMLOCK, 0 },
+		{ RLIMIT_MSGQUEUE, 0 },
+		{ RLIMIT_NPROC, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		struct rlimit now;
+		rlim_t value = limits[i].value;
+
+		if (getrlimit(limits[i].resource, &now) < 0)
+			return -errno;
+		/* A hard limit that is lower already, in a container, stays. */
+		if (now.rlim_max < value)
+			value = now.rlim_max;
+		if (limit(limits[i].resource, value, value) < 0)
+			return -errno;
+	}
+	return ADDRESS_SPACE_IS_LIMITED
+		       ? limit(RLIMIT_AS, WORKER_MEMORY_SIZE_MAX, WORKER_MEMORY_SIZE_MAX)
+		       : 0;
+}
+
+/* When memory runs out because of what it was given to read, this process goes and no other. */
+static void be_first_to_go(void)
+{
+	CLEANUP(fd_close) int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0 && write(fd, "1000", 4) < 0)
+		return; /* as good as it gets */
+}
+
+static int drop_privileges(void)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	/*
+	 * The change of the user id takes all capabilities with it (capabilities(7)). It fails only
+	 * for a root that is none, inside a user namespace, and then there is little to drop.
+	 */
+	if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+			       setresuid(NOBODY, NOBODY, NOBODY) < 0))
+		return 0;
+	return 0;
+}
+
+/* A second bound beside the agent's timer: processor time of this job, in whole seconds. */
+static void limit_job(unsigned int time_limit_ms)
+{
+	struct timespec used;
+
+	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) < 0)
+		return;
+	limit(RLIMIT_CPU, (rlim_t)used.tv_sec + 2 * (time_limit_ms / 1000) + 2, RLIM_INFINITY);
+}
+
+static int run_job(const struct worker_job_type *types, size_t type_count,
+		   struct bytes_reader message, int input_fd, struct bytes_writer *ret_result,
+		   uint32_t *ret_job)
+{
+	struct worker_request request;
+	int outcome;
+
+	if (!bytes_read_into(&message, &request, sizeof(request)) || request.type >= type_count ||
+	    request.argument_size != bytes_left(&message))
+		return -EINVAL;
+	*ret_job = request.job;
+	limit_job(types[request.type].time_limit_ms);
+	outcome = types[request.type].run(
+		input_fd, bytes_read_part(&message, request.argument_size), ret_result);
+	/* A job may fail because its result did; then that is the reason. */
+	return ret_result->failed ? WORKER_TOO_LARGE : outcome;
+}
+
+static int send_reply(int socket, struct worker_reply reply, const struct bytes_writer *result)
+{
+	CLEANUP(fd_close) int result_fd = -1;
+
+	if (!reply.outcome && result->size) {
+		result_fd = worker_result_seal(result->bytes, result->size);
+		if (result_fd < 0)
+			reply.outcome = result_fd;
+		else
+			reply.result_size = result->size;
+	}
+	return worker_message_send(socket, &reply, sizeof(reply), NULL, 0, result_fd);
+}
+
+static int serve_job(int socket, const struct worker_job_type *types, size_t type_count,
+		     uint8_t *message)
+{
+	CLEANUP(bytes_writer_free)
+	struct bytes_writer result = bytes_writer_with_max(WORKER_RESULT_SIZE_MAX);
+	CLEANUP(fd_close) int input_fd = -1;
+	struct worker_reply reply = { 0 };
+	size_t size;
+	int r;
+
+	r = worker_message_receive(socket, message,
+				   sizeof(struct worker_request) + WORKER_ARGUMENT_SIZE_MAX, &size,
+				   &input_fd);
+	if (r < 0)
+		return r;
+	reply.outcome = run_job(types, type_count, bytes_reader_of(message, size), input_fd,
+				&result, &reply.job);
+	return send_reply(socket, reply, &result);
+}
+
+noreturn void worker_child_run(int socket, pid_t forker_pid, const struct worker_job_type *types,
+			       size_t type_count)
+{
+	uint8_t *message = malloc(sizeof(struct worker_request) + WORKER_ARGUMENT_SIZE_MAX);
+
+	socket = worker_process_isolate("flickerscope-wk", socket);
+	be_first_to_go();
+	if (!message || socket < 0 || drop_privileges() < 0 || limit_resources() < 0)
+		_exit(1);
+	/* After the change of the user id, which takes this back. */
+	if (worker_process_die_with(forker_pid) < 0)
+		_exit(1);
+	mallopt(M_MMAP_THRESHOLD, LARGE_ALLOCATION_SIZE);
+	while (serve_job(socket, types, type_count, message) >= 0)
+		malloc_trim(0);
+	_exit(0);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the forker and the worker have in common: how a fork becomes a process of its own.
+ */
+#ifndef FLICKERSCOPE_WORKER_PROCESS_H
+#define FLICKERSCOPE_WORKER_PROCESS_H
+
+#include <sys/types.h>
+
+/*
+ * Cuts this fresh fork off from its parent: signals as at a program's start but for those that an
+ * operator sends to the whole group (ignored: the agent decides when its children end); standard
+ * input and output on /dev/null; no other descriptor but standard error and the socket.
+ *
+ * @name: of the process, at most 15 bytes.
+ *
+ * Returns the socket's new number, or -errno.
+ */
+int worker_process_isolate(const char *name, int socket);
+
+/* Makes the kernel kill this process when its parent, @parent_pid, ends. Returns 0 or -errno. */
+int worker_process_die_with(pid_t parent_pid);
+
+#endif

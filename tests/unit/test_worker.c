@@ -1,0 +1,609 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The worker as the agent uses it, with jobs that behave as hostile files make real ones behave.
+ */
+#include "worker/worker.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "check.h"
+#include "worker/worker_message.h"
+
+enum {
+	ANSWERS_MAX = WORKER_QUEUE_MAX + 8,
+	PATIENCE_MS = 20000, /* far beyond anything that is measured here */
+	CHILD_SOCKET_FD = 3, /* where worker_process_isolate() puts it */
+	OWN_OUTCOME = 7,
+};
+
+enum test_job {
+	JOB_ECHO,
+	JOB_READ,
+	JOB_REFUSE,
+	JOB_CRASH,
+	JOB_SLEEP,
+	JOB_TOO_LARGE,
+	JOB_GARBAGE,
+	JOB_FORGE,
+	JOB_CONDITIONS,
+	JOB_SPIN,
+	JOB_ALLOCATE,
+	JOB_CLOSE,
+};
+
+static int run_echo(int input_fd, struct bytes_reader argument, struct bytes_writer *ret_result)
+{
+	bytes_write(ret_result, argument.at, bytes_left(&argument));
+	return 0;
+}
+
+static int run_read(int input_fd, struct bytes_reader argument, struct bytes_writer *ret_result)
+{
+	char bytes[64];
+	ssize_t size = pread(input_fd, bytes, sizeof(bytes), 0);
+
+	if (size < 0)
+		return -errno;
+	bytes_write(ret_result, bytes, (size_t)size);
+	return 0;
+}
+
+static int run_refuse(int input_fd, struct bytes_reader argument, struct bytes_writer *ret_result)
+{
+	bytes_write_u32(ret_result, 1);
+	return OWN_OUTCOME;
+}
+
+static int run_crash(int input_fd, struct bytes_reader argument, struct bytes_writer *ret_result)
+{
+	raise(SIGKILL); /* SIGSEGV would make the sanitizer print a report */
+	return 0;
+}
+
+static int run_sleep(int input_fd, struct bytes_reader argument, struct bytes_writer *ret_result)
+{
+	for (;;)
+		pause();
+	return 0;
+}
+
+static int run_too_large(int input_fd, struct bytes_reader argument,
+			 struct bytes_writer *ret_result)
+{
+	bytes_writer_extend(ret_result, ret_result->size_max + 1);
+	return 0;
+}
+
+/* A child that was taken over: it answers by itself. */
+static int run_garbage(int input_fd, struct bytes_reader argument, struct bytes_writer *ret_result)
+{
+	char garbage[1000] = { 1 };
+
+	send(CHILD_SOCKET_FD, garbage, sizeof(garbage), MSG_NOSIGNAL);
+	return 0;
+}
+
+/* ... and with a result that can still be changed. */
+static int run_forge(int input_fd, struct bytes_reader argument, struct bytes_writer *ret_result)
+{
+	struct worker_reply reply = { .job = bytes_read_u32(&argument), .result_size = 4096 };
+	int fd = memfd_create("forged", 0);
+
+	if (ftruncate(fd, 4096) < 0)
+		return -errno;
+	worker_message_send(CHILD_SOCKET_FD, &reply, sizeof(reply), NULL, 0, fd);
+	return 0;
+}
+
+static uint32_t open_descriptors(void)
+{
+	uint32_t count = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+static int run_conditions(int input_fd, struct bytes_reader argument,
+			  struct bytes_writer *ret_result)
+{
+	struct rlimit core, files;
+
+	getrlimit(RLIMIT_CORE, &core);
+	getrlimit(RLIMIT_NOFILE, &files);
+	bytes_write_u32(ret_result, open_descriptors());
+	bytes_write_u32(ret_result, (uint32_t)prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
+	bytes_write_u32(ret_result, (uint32_t)core.rlim_max);
+	bytes_write_u32(ret_result, (uint32_t)files.rlim_max);
+	bytes_write_u32(ret_result, getuid());
+	bytes_write_u32(ret_result, open("/etc/shadow", O_RDONLY) >= 0);
+	bytes_write_u32(ret_result, fork() >= 0);
+	return 0;
+}
+
+static int run_spin(int input_fd, struct bytes_reader argument, struct bytes_writer *ret_result)
+{
+	struct timespec now = { 0 };
+
+	while (now.tv_sec == 0 && now.tv_nsec < 50000000)
+		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return 0;
+}
+
+static int run_allocate(int input_fd, struct bytes_reader argument, struct bytes_writer *ret_result)
+{
+	void *bytes = mmap(NULL, (size_t)4 << 30, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return bytes == MAP_FAILED ? -errno : 0;
+}
+
+static int run_close(int input_fd, struct bytes_reader argument, struct bytes_writer *ret_result)
+{
+	close(CHILD_SOCKET_FD);
+	for (;;)
+		pause();
+	return 0;
+}
+
+static const struct worker_job_type types[] = {
+	[JOB_ECHO] = { "echo", PATIENCE_MS, run_echo },
+	[JOB_READ] = { "read", PATIENCE_MS, run_read },
+	[JOB_REFUSE] = { "refuse", PATIENCE_MS, run_refuse },
+	[JOB_CRASH] = { "crash", PATIENCE_MS, run_crash },
+	[JOB_SLEEP] = { "sleep", 100, run_sleep },
+	[JOB_TOO_LARGE] = { "too large", PATIENCE_MS, run_too_large },
+	[JOB_GARBAGE] = { "garbage", PATIENCE_MS, run_garbage },
+	[JOB_FORGE] = { "forge", PATIENCE_MS, run_forge },
+	[JOB_CONDITIONS] = { "conditions", PATIENCE_MS, run_conditions },
+	[JOB_SPIN] = { "spin", PATIENCE_MS, run_spin },
+	[JOB_ALLOCATE] = { "allocate", PATIENCE_MS, run_allocate },
+	[JOB_CLOSE] = { "close", PATIENCE_MS, run_close },
+};
+
+struct answer {
+	int outcome;
+	size_t size;
+	uint8_t bytes[64];
+	uintptr_t label;
+};
+
+static struct answer answers[ANSWERS_MAX];
+static size_t answer_count;
+
+struct fixture {
+	struct loop *loop;
+	struct worker *worker;
+};
+
+static void keep_answer(int outcome, struct worker_result result, void *context)
+{
+	struct answer *answer = &answers[answer_count++];
+
+	*answer = (struct answer){ .outcome = outcome,
+				   .size = result.size,
+				   .label = (uintptr_t)context };
+	if (result.size)
+		memcpy(answer->bytes, result.bytes,
+		       result.size < sizeof(answer->bytes) ? result.size : sizeof(answer->bytes));
+	worker_result_free(&result);
+}
+
+static void setup(struct fixture *fixture)
+{
+	log_set_level(LOG_LEVEL_ERROR); /* lost children are the subject here, and no news */
+	answer_count = 0;
+	if (loop_new(&fixture->loop) < 0 ||
+	    worker_new(fixture->loop, types, ARRAY_SIZE(types), &fixture->worker) < 0)
+		abort();
+}
+
+static void cleanup_teardown(struct fixture *fixture)
+{
+	worker_free(fixture->worker);
+	loop_free(fixture->loop);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Runs the loop until there are @count answers; false when they don't come. */
+static bool wait_for_answers(struct fixture *fixture, size_t count)
+{
+	uint64_t end = now_ms() + PATIENCE_MS;
+
+	while (answer_count < count && now_ms() < end)
+		loop_dispatch(fixture->loop, 100);
+	return answer_count >= count;
+}
+
+static bool wait_for_child(struct fixture *fixture)
+{
+	uint64_t end = now_ms() + PATIENCE_MS;
+
+	while (!worker_pid(fixture->worker) && now_ms() < end)
+		loop_dispatch(fixture->loop, 100);
+	return worker_pid(fixture->worker) != 0;
+}
+
+static int submit(struct fixture *fixture, enum test_job job, const char *argument)
+{
+	return worker_submit(fixture->worker, job, -1, argument, argument ? strlen(argument) : 0,
+			     keep_answer, NULL);
+}
+
+/* A job that ends badly gives @outcome, and the next one is done as if nothing had happened. */
+static void check_job_and_next(enum test_job job, const char *argument, int outcome)
+{
+	CLEANUP(teardown) struct fixture fixture = { 0 };
+
+	setup(&fixture);
+	CHECK_EQ(submit(&fixture, job, argument), 0);
+	CHECK_EQ(submit(&fixture, JOB_ECHO, "next"), 0);
+	CHECK_OR_RETURN(wait_for_answers(&fixture, 2));
+	CHECK_EQ(answers[0].outcome, outcome);
+	CHECK_EQ(answers[0].size, 0);
+	CHECK_EQ(answers[1].outcome, 0);
+	CHECK_EQ(answers[1].size, 4);
+	CHECK(memcmp(answers[1].bytes, "next", 4) == 0);
+}
+
+static void a_result_comes_back(void)
+{
+	CLEANUP(teardown) struct fixture fixture = { 0 };
+
+	setup(&fixture);
+	CHECK_EQ(submit(&fixture, JOB_ECHO, "hello"), 0);
+	CHECK_EQ(worker_pending(fixture.worker), 1);
+	CHECK_EQ(answer_count, 0);
+	CHECK_OR_RETURN(wait_for_answers(&fixture, 1));
+	CHECK_EQ(answers[0].outcome, 0);
+	CHECK_EQ(answers[0].size, 5);
+	CHECK(memcmp(answers[0].bytes, "hello", 5) == 0);
+	CHECK_EQ(worker_pending(fixture.worker), 0);
+	CHECK_EQ(worker_counters(fixture.worker)->jobs_done, 1);
+}
+
+static void an_empty_result_is_no_mapping(void)
+{
+	CLEANUP(teardown) struct fixture fixture = { 0 };
+
+	setup(&fixture);
+	CHECK_EQ(submit(&fixture, JOB_ECHO, NULL), 0);
+	CHECK_OR_RETURN(wait_for_answers(&fixture, 1));
+	CHECK_EQ(answers[0].outcome, 0);
+	CHECK_EQ(answers[0].size, 0);
+}
+
+static void the_input_file_is_sent_along(void)
+{
+	CLEANUP(teardown) struct fixture fixture = { 0 };
+	CLEANUP(fd_close) int fd = memfd_create("input", MFD_CLOEXEC);
+
+	setup(&fixture);
+	CHECK_EQ(write(fd, "contents", 8), 8);
+	CHECK_EQ(worker_submit(fixture.worker, JOB_READ, fd, NULL, 0, keep_answer, NULL), 0);
+	fd_close(TAKE_FD(fd)); /* the worker has a duplicate */
+	CHECK_OR_RETURN(wait_for_answers(&fixture, 1));
+	CHECK_EQ(answers[0].outcome, 0);
+	CHECK_EQ(answers[0].size, 8);
+	CHECK(memcmp(answers[0].bytes, "contents", 8) == 0);
+}
+
+static void the_largest_argument_passes_and_a_larger_one_is_refused(void)
+{
+	CLEANUP(teardown) struct fixture fixture = { 0 };
+	CLEANUP(memory_free) char *argument = calloc(1, WORKER_ARGUMENT_SIZE_MAX + 1);
+
+	setup(&fixture);
+	CHECK_EQ(worker_submit(fixture.worker, JOB_ECHO, -1, argument, WORKER_ARGUMENT_SIZE_MAX,
+			       keep_answer, NULL),
+		 0);
+	CHECK_EQ(worker_submit(fixture.worker, JOB_ECHO, -1, argument, WORKER_ARGUMENT_SIZE_MAX + 1,
+			       keep_answer, NULL),
+		 -E2BIG);
+	CHECK_OR_RETURN(wait_for_answers(&fixture, 1));
+	CHECK_EQ(answers[0].outcome, 0);
+	CHECK_EQ(answers[0].size, WORKER_ARGUMENT_SIZE_MAX);
+}
+
+static void a_jobs_own_outcome_is_passed_on_without_a_result(void)
+{
+	check_job_and_next(JOB_REFUSE, NULL, OWN_OUTCOME);
+}
+
+static void a_job_that_crashes_costs_only_itself(void)
+{
+	check_job_and_next(JOB_CRASH, NULL, WORKER_CRASHED);
+}
+
+static void a_job_that_hangs_is_ended_at_its_time_limit(void)
+{
+	check_job_and_next(JOB_SLEEP, NULL, WORKER_TIMED_OUT);
+}
+
+static void a_result_beyond_the_limit_is_refused(void)
+{
+	check_job_and_next(JOB_TOO_LARGE, NULL, WORKER_TOO_LARGE);
+}
+
+static void a_garbled_reply_ends_the_child(void)
+{
+	check_job_and_next(JOB_GARBAGE, NULL, WORKER_BAD_REPLY);
+}
+
+static void a_result_without_seals_ends_the_child(void)
+{
+	check_job_and_next(JOB_FORGE, "\x01\0\0\0", WORKER_BAD_REPLY);
+}
+
+static void a_child_that_hangs_up_and_lives_on_is_ended(void)
+{
+	check_job_and_next(JOB_CLOSE, NULL, WORKER_CRASHED);
+}
+
+static void jobs_are_done_in_order_and_the_queue_has_an_end(void)
+{
+	CLEANUP(teardown) struct fixture fixture = { 0 };
+
+	setup(&fixture);
+	for (uintptr_t i = 0; i < WORKER_QUEUE_MAX; i++)
+		CHECK_EQ(
+			worker_submit(fixture.worker, JOB_ECHO, -1, "x", 1, keep_answer, (void *)i),
+			0);
+	CHECK_EQ(submit(&fixture, JOB_ECHO, "one too many"), WORKER_QUEUE_FULL);
+	CHECK_EQ(worker_counters(fixture.worker)->queue_full, 1);
+	CHECK_OR_RETURN(wait_for_answers(&fixture, WORKER_QUEUE_MAX));
+	for (size_t i = 0; i < WORKER_QUEUE_MAX; i++)
+		CHECK_EQ(answers[i].label, i);
+	CHECK_EQ(submit(&fixture, JOB_ECHO, "room again"), 0);
+}
+
+static void a_child_killed_by_somebody_in_the_middle_of_a_job_is_replaced(void)
+{
+	CLEANUP(teardown) struct fixture fixture = { 0 };
+	pid_t pid;
+
+	setup(&fixture);
+	CHECK_OR_RETURN(wait_for_child(&fixture));
+	pid = worker_pid(fixture.worker);
+	CHECK_EQ(submit(&fixture, JOB_SLEEP, NULL), 0);
+	CHECK_EQ(submit(&fixture, JOB_ECHO, "next"), 0);
+	loop_dispatch(fixture.loop, 100); /* sends the job */
+	CHECK_EQ(kill(pid, SIGKILL), 0);
+	CHECK_OR_RETURN(wait_for_answers(&fixture, 2));
+	CHECK_EQ(answers[0].outcome, WORKER_CRASHED);
+	CHECK_EQ(answers[1].outcome, 0);
+	CHECK(worker_pid(fixture.worker) != pid);
+	CHECK_EQ(worker_counters(fixture.worker)->restarts, 1);
+}
+
+static void an_idle_child_killed_by_somebody_is_replaced(void)
+{
+	CLEANUP(teardown) struct fixture fixture = { 0 };
+	pid_t pid;
+
+	setup(&fixture);
+	CHECK_OR_RETURN(wait_for_child(&fixture));
+	pid = worker_pid(fixture.worker);
+	CHECK_EQ(kill(pid, SIGKILL), 0);
+	while (worker_pid(fixture.worker) == pid)
+		loop_dispatch(fixture.loop, 100);
+	CHECK(wait_for_child(&fixture));
+	CHECK_EQ(submit(&fixture, JOB_ECHO, "x"), 0);
+	CHECK(wait_for_answers(&fixture, 1));
+	CHECK_EQ(answers[0].outcome, 0);
+}
+
+/* Each failure in a row waits longer for its new child. */
+static void a_crash_loop_starts_few_children(void)
+{
+	CLEANUP(teardown) struct fixture fixture = { 0 };
+	uint64_t start = now_ms();
+
+	setup(&fixture);
+	for (int i = 0; i < 6; i++)
+		CHECK_EQ(submit(&fixture, JOB_CRASH, NULL), 0);
+	CHECK_OR_RETURN(wait_for_answers(&fixture, 6));
+	/* 0, 50, 100, 200, 400 ms between the six. */
+	CHECK(now_ms() - start >= 700);
+	CHECK_EQ(worker_counters(fixture.worker)->jobs_crashed, 6);
+	CHECK_EQ(worker_counters(fixture.worker)->starts, 6);
+}
+
+static void the_child_has_next_to_nothing(void)
+{
+	CLEANUP(teardown) struct fixture fixture = { 0 };
+	CLEANUP(fd_close) int extra = open("/etc/shadow", O_RDONLY);
+	struct bytes_reader conditions;
+
+	setup(&fixture);
+	CHECK_EQ(submit(&fixture, JOB_CONDITIONS, NULL), 0);
+	CHECK_OR_RETURN(wait_for_answers(&fixture, 1));
+	conditions = bytes_reader_of(answers[0].bytes, answers[0].size);
+	CHECK_EQ(bytes_read_u32(&conditions), 4); /* standard ones and its socket */
+	CHECK_EQ(bytes_read_u32(&conditions), 1); /* no new privileges */
+	CHECK_EQ(bytes_read_u32(&conditions), 0); /* no core dumps */
+	CHECK_EQ(bytes_read_u32(&conditions), WORKER_DESCRIPTORS_MAX);
+	if (getuid() == 0) {
+		CHECK_EQ(bytes_read_u32(&conditions), 65534);
+		CHECK_EQ(bytes_read_u32(&conditions), 0); /* may not open what only root may */
+		CHECK_EQ(bytes_read_u32(&conditions), 0); /* may not fork */
+	}
+}
+
+static void the_childs_memory_is_limited(void)
+{
+	CLEANUP(teardown) struct fixture fixture = { 0 };
+
+#if defined(__SANITIZE_ADDRESS__)
+	SKIP("the address sanitizer needs terabytes of addresses");
+#endif
+	setup(&fixture);
+	CHECK_EQ(submit(&fixture, JOB_ALLOCATE, NULL), 0);
+	CHECK_OR_RETURN(wait_for_answers(&fixture, 1));
+	CHECK_EQ(answers[0].outcome, -ENOMEM);
+}
+
+static void processor_time_of_living_and_ended_children_is_counted(void)
+{
+	CLEANUP(teardown) struct fixture fixture = { 0 };
+	uint64_t living, ended;
+
+	setup(&fixture);
+	CHECK_EQ(submit(&fixture, JOB_SPIN, NULL), 0);
+	CHECK_OR_RETURN(wait_for_answers(&fixture, 1));
+	living = worker_counters(fixture.worker)->cpu_us;
+	CHECK(living >= 50000);
+	CHECK_EQ(submit(&fixture, JOB_CRASH, NULL), 0);
+	CHECK_EQ(submit(&fixture, JOB_SPIN, NULL), 0);
+	CHECK_OR_RETURN(wait_for_answers(&fixture, 3));
+	ended = worker_counters(fixture.worker)->cpu_us;
+	CHECK(ended >= living + 50000);
+}
+
+static void submit_another(int outcome, struct worker_result result, void *context)
+{
+	struct fixture *fixture = context;
+
+	worker_result_free(&result);
+	CHECK_EQ(submit(fixture, JOB_ECHO, "from the callback"), 0);
+}
+
+static void a_callback_may_submit_jobs(void)
+{
+	CLEANUP(teardown) struct fixture fixture = { 0 };
+
+	setup(&fixture);
+	CHECK_EQ(worker_submit(fixture.worker, JOB_CRASH, -1, NULL, 0, submit_another, &fixture),
+		 0);
+	CHECK_EQ(worker_submit(fixture.worker, JOB_ECHO, -1, NULL, 0, submit_another, &fixture), 0);
+	CHECK_OR_RETURN(wait_for_answers(&fixture, 2));
+	CHECK_EQ(answers[0].outcome, 0);
+	CHECK_EQ(answers[1].outcome, 0);
+}
+
+/* The forker is this process's only other child, besides the worker that is the forker's. */
+static pid_t forker_pid(void)
+{
+	char path[64], line[64] = "";
+	CLEANUP(file_close) FILE *file = NULL;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	file = fopen(path, "re");
+	if (!file || !fgets(line, sizeof(line), file))
+		return 0;
+	return atoi(line);
+}
+
+static void without_the_forker_jobs_fail_and_nothing_hangs(void)
+{
+	CLEANUP(teardown) struct fixture fixture = { 0 };
+	pid_t pid;
+
+	setup(&fixture);
+	CHECK_OR_RETURN(wait_for_child(&fixture));
+	pid = forker_pid();
+	if (!pid)
+		SKIP("the kernel does not list children");
+	CHECK_EQ(submit(&fixture, JOB_SLEEP, NULL), 0);
+	CHECK_EQ(submit(&fixture, JOB_ECHO, NULL), 0);
+	loop_dispatch(fixture.loop, 100);
+	log_set_level((enum log_level)(LOG_LEVEL_ERROR - 1));
+	CHECK_EQ(kill(pid, SIGKILL), 0);
+	CHECK_OR_RETURN(wait_for_answers(&fixture, 2));
+	CHECK_EQ(answers[0].outcome, WORKER_CRASHED);
+	CHECK_EQ(answers[1].outcome, WORKER_GONE);
+	CHECK_EQ(submit(&fixture, JOB_ECHO, NULL), WORKER_GONE);
+	CHECK_EQ(worker_pid(fixture.worker), 0);
+}
+
+/* An agent in a process of its own: starts, tells its worker's pid, and waits to be killed. */
+static void run_agent(int pipe_fd)
+{
+	struct fixture fixture = { 0 };
+	pid_t pid;
+
+	setup(&fixture);
+	submit(&fixture, JOB_SLEEP, NULL);
+	if (!wait_for_child(&fixture))
+		_exit(1);
+	pid = worker_pid(fixture.worker);
+	if (write(pipe_fd, &pid, sizeof(pid)) != sizeof(pid))
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+static void killing_the_agent_ends_its_children(void)
+{
+	CLEANUP(fd_close) int worker_pidfd = -1;
+	struct pollfd event = { .events = POLLIN };
+	pid_t agent, worker = 0;
+	int ends[2];
+
+	CHECK_EQ(pipe(ends), 0);
+	agent = fork();
+	if (!agent)
+		run_agent(ends[1]);
+	close(ends[1]);
+	CHECK_EQ(read(ends[0], &worker, sizeof(worker)), sizeof(worker));
+	close(ends[0]);
+	worker_pidfd = (int)syscall(SYS_pidfd_open, worker, 0);
+	CHECK_OR_RETURN(worker_pidfd >= 0);
+	kill(agent, SIGKILL);
+	waitpid(agent, NULL, 0);
+	event.fd = worker_pidfd;
+	CHECK_EQ(poll(&event, 1, PATIENCE_MS), 1); /* readable: it has ended */
+}
+
+static void freeing_in_the_middle_of_jobs_is_clean(void)
+{
+	CLEANUP(teardown) struct fixture fixture = { 0 };
+	pid_t pid;
+
+	setup(&fixture);
+	CHECK_OR_RETURN(wait_for_child(&fixture));
+	pid = worker_pid(fixture.worker);
+	for (int i = 0; i < 10; i++)
+		CHECK_EQ(submit(&fixture, JOB_SLEEP, "argument"), 0);
+	loop_dispatch(fixture.loop, 100);
+	worker_free(TAKE(fixture.worker));
+	CHECK_EQ(answer_count, 0);
+	CHECK(pid > 0);
+}
+
+TESTS(TEST(a_result_comes_back), TEST(an_empty_result_is_no_mapping),
+      TEST(the_input_file_is_sent_along),
+      TEST(the_largest_argument_passes_and_a_larger_one_is_refused),
+      TEST(a_jobs_own_outcome_is_passed_on_without_a_result),
+      TEST(a_job_that_crashes_costs_only_itself), TEST(a_job_that_hangs_is_ended_at_its_time_limit),
+      TEST(a_result_beyond_the_limit_is_refused), TEST(a_garbled_reply_ends_the_child),
+      TEST(a_result_without_seals_ends_the_child),
+      TEST(a_child_that_hangs_up_and_lives_on_is_ended),
+      TEST(jobs_are_done_in_order_and_the_queue_has_an_end),
+      TEST(a_child_killed_by_somebody_in_the_middle_of_a_job_is_replaced),
+      TEST(an_idle_child_killed_by_somebody_is_replaced), TEST(a_crash_loop_starts_few_children),
+      TEST(the_child_has_next_to_nothing), TEST(the_childs_memory_is_limited),
+      TEST(processor_time_of_living_and_ended_children_is_counted),
+      TEST(a_callback_may_submit_jobs), TEST(without_the_forker_jobs_fail_and_nothing_hangs),
+      TEST(killing_the_agent_ends_its_children), TEST(freeing_in_the_middle_of_jobs_is_clean))
