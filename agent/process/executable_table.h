@@ -26,6 +26,7 @@ enum executable_limits {
 	EXECUTABLES_MAX = 16384,
 	EXECUTABLE_FDS_MAX = 256,
 	EXECUTABLE_FD_KEPT_MS = 10000,
+	EXECUTABLE_OPEN_RETRY_MS = 100,
 	EXECUTABLE_BUILD_ID_SIZE_MAX = 20,
 	EXECUTABLE_PATH_SIZE_MAX = 4096,
 };
@@ -51,18 +52,19 @@ struct executable {
 	uint32_t slot; /* 1 to EXECUTABLES_MAX, used again: for arrays beside this table */
 	enum executable_kind kind;
 	struct executable_identity identity;
-	const char *path; /* as the kernel told it, without " (deleted)"; never NULL */
-	bool may_hold_jit_code; /* a memfd or shared memory: maybe no ELF file at all */
+	const char *path; /* as it was told first, without " (deleted)"; never NULL; owned */
+	bool is_memory; /* a memfd: lives in memory alone, and may be no ELF file at all */
 
 	/* The table's own. */
 	uint32_t reference_count;
+	bool was_used; /* since the search for a free slot passed by */
 	int fd;
 	uint64_t fd_opened_ns;
 	uint64_t open_failed_ns; /* when it last could not be opened; 0: never */
 };
 
 struct executable_counters {
-	uint64_t executables;	   /* now */
+	uint64_t executables;	   /* now, those that nobody maps any more included */
 	uint64_t fds;		   /* open now */
 	uint64_t opened;	   /* files opened */
 	uint64_t open_failed;	   /* files that could not be opened */
@@ -78,13 +80,14 @@ DEFINE_CLEANUP(struct executable_table *, executable_table_free);
 /*
  * Finds or adds an executable and takes a reference for the caller.
  *
- * @path: copied; @ret_is_new tells whether it was added, that is whether opening it makes sense.
+ * @path: as the kernel tells it, which also says what is no file: "[vdso]", "//anon", "". Copied.
+ * @ret_is_new: whether it was added just now; NULL is fine.
  *
  * Returns NULL (and counts) when the table is full or memory is short.
  */
-struct executable *executable_table_take(struct executable_table *table, enum executable_kind kind,
+struct executable *executable_table_take(struct executable_table *table,
 					 const struct executable_identity *identity,
-					 const char *path, bool *ret_is_new);
+					 const char *path, size_t path_size, bool *ret_is_new);
 
 void executable_take_again(struct executable *executable);
 
@@ -96,7 +99,8 @@ void executable_release(struct executable *executable);
  * @end); when that process is gone, the path does, if device and inode agree or the build id can
  * be compared afterwards (see executable_table_fd).
  *
- * Returns 0, or -errno: -EAGAIN when it failed less than a second ago.
+ * Returns 0; an outcome of process_files.h; or -errno: -EAGAIN when it failed less than
+ * EXECUTABLE_OPEN_RETRY_MS ago, -ENXIO for memory that is no file.
  */
 int executable_table_open(struct executable_table *table, struct executable *executable,
 			  uint32_t pid, uint64_t start, uint64_t end, uint64_t now_ns);
@@ -113,6 +117,6 @@ void executable_table_close_fd(struct executable_table *table, struct executable
 /* Closes descriptors that nobody asked for. */
 void executable_table_expire(struct executable_table *table, uint64_t now_ns);
 
-const struct executable_counters *executable_table_counters(const struct executable_table *table);
+const struct executable_counters *executable_table_counters(struct executable_table *table);
 
 #endif

@@ -3,7 +3,8 @@
  * The executable mappings of one address space, sorted, without overlaps.
  *
  * Shared by reference after a fork and copied by the first of the sharers that changes: a loop of
- * short processes costs no copies. Bounded by MAPPINGS_MAX. Owned by the loop thread.
+ * short processes costs no copies. Bounded by MAPPINGS_MAX for one, and by a budget for all.
+ * Owned by the loop thread.
  */
 #ifndef FLICKERSCOPE_MAPPING_TABLE_H
 #define FLICKERSCOPE_MAPPING_TABLE_H
@@ -20,45 +21,58 @@ enum mapping_limits {
 
 enum mapping_outcome {
 	MAPPING_TABLE_FULL = 1,
-	MAPPING_UNCHANGED = 2, /* the very same mapping was there already */
+	MAPPING_UNCHANGED = 2, /* the very same mapping was there already, or a newer one */
 };
 
 struct mapping {
 	uint64_t start;
-	uint64_t end; /* first address beyond */
+	uint64_t end;	      /* first address beyond */
 	uint64_t file_offset; /* of start */
-	uint64_t time_ns; /* CLOCK_MONOTONIC: when it was made, or seen first */
+	uint64_t time_ns;     /* CLOCK_MONOTONIC: when it was made, or seen first */
 	struct executable *executable; /* a reference */
-	bool is_main_executable; /* the program itself, not a library */
+	bool is_main_executable;       /* the program itself, not a library */
 };
 
-struct mapping_table {
-	uint32_t reference_count;
-	uint32_t count;
-	uint32_t capacity;
-	struct mapping *rows; /* owned, by start */
+/* What all tables together hold; outlives them. */
+struct mapping_budget {
+	uint64_t rows; /* allocated */
+	uint64_t rows_max;
 };
+
+struct mapping_table;
 
 /* The mapping that holds @address, or NULL. @table: NULL is an empty one. */
 const struct mapping *mapping_table_find(const struct mapping_table *table, uint64_t address);
 
-struct mapping_table *mapping_table_share(struct mapping_table *table); /* NULL is fine */
-void mapping_table_release(struct mapping_table *table);		 /* NULL is fine */
+/* All of them, sorted; valid until the table changes. */
+const struct mapping *mapping_table_rows(const struct mapping_table *table, uint32_t *ret_count);
 
 /*
- * Puts one mapping over whatever was there: covered ones go, overlapping ones are cut. The
- * reference in @mapping is taken, also on failure.
+ * The table for a child that was forked at @time_ns: the same one, unless some of it is newer (as
+ * read from /proc meanwhile): then a copy, in which nothing is newer than the fork, so that an
+ * exec of the child clears all of it. NULL for none, and when memory is short.
+ */
+struct mapping_table *mapping_table_fork(struct mapping_table *table, uint64_t time_ns);
+void mapping_table_release(struct mapping_table *table); /* NULL is fine */
+
+/*
+ * Puts one mapping over whatever was there: covered ones go, overlapping ones are cut. One that
+ * is newer than @mapping stays, and @mapping is dropped.
  *
  * @place: replaced by a copy when it is shared, made when it is NULL.
+ * @mapping: its reference is taken, also on failure.
  *
  * Returns 0, MAPPING_UNCHANGED, MAPPING_TABLE_FULL or -ENOMEM.
  */
-int mapping_table_put(struct mapping_table **place, const struct mapping *mapping);
+int mapping_table_put(struct mapping_table **place, struct mapping_budget *budget,
+		      const struct mapping *mapping);
 
-/* Removes the range @start to @end. Returns 0, MAPPING_TABLE_FULL (a split) or -ENOMEM. */
-int mapping_table_cut(struct mapping_table **place, uint64_t start, uint64_t end);
+/* Removes what is older than @time_ns. Returns 0 or -ENOMEM. */
+int mapping_table_clear_before(struct mapping_table **place, struct mapping_budget *budget,
+			       uint64_t time_ns);
 
-/* Removes the mappings older than @time_ns. Returns 0 or -ENOMEM. */
-int mapping_table_clear_before(struct mapping_table **place, uint64_t time_ns);
+/* Marks the mappings of @executable as the program itself, the others as not. Returns 0 or -ENOMEM. */
+int mapping_table_set_main(struct mapping_table **place, struct mapping_budget *budget,
+			   const struct executable *executable);
 
 #endif

@@ -8,7 +8,7 @@
  * of their start. An exec clears mappings older than itself only, since /proc may have been read
  * meanwhile. Exited processes stay PROCESS_EXITED_KEPT_MS, for samples still in flight.
  *
- * Every table is bounded; the process that was asked for longest ago makes room, and is read from
+ * Every table is bounded; the process that was heard of longest ago makes room, and is read from
  * /proc again should it come back. Owned by the loop thread.
  */
 #ifndef FLICKERSCOPE_PROCESS_TABLE_H
@@ -21,6 +21,7 @@
 #include "base/cleanup.h"
 #include "process/executable_table.h"
 #include "process/mapping_table.h"
+#include "process/process_cgroups.h"
 
 struct process_table;
 struct process_files;
@@ -30,8 +31,6 @@ enum process_table_limits {
 	PROCESS_MAPPING_ROWS_MAX = 1048576, /* of all processes */
 	PROCESS_EXITED_KEPT_MS = 5000,
 	PROCESS_COMM_SIZE = 16, /* TASK_COMM_LEN, the terminating zero included */
-	PROCESS_PATH_SIZE_MAX = EXECUTABLE_PATH_SIZE_MAX,
-	PROCESS_CGROUPS_MAX = 4096,
 };
 
 struct process {
@@ -39,21 +38,21 @@ struct process {
 	uint64_t start_ns;   /* CLOCK_BOOTTIME; 0 until its first sample told it */
 	uint64_t generation; /* changes whenever an address may mean something else than before */
 	uint32_t pid;
-	uint32_t namespace_pid; /* as the process sees itself (the last NSpid); 0: not known yet */
 	char comm[PROCESS_COMM_SIZE]; /* of the main thread: the process's name */
 	const char *executable_path;  /* "" for kernel threads and while unknown; borrowed */
 
 	/* The table's own. */
+	uint32_t slot;
+	uint32_t older, newer; /* neighbours in the order of use, by slot; 0: none */
 	struct mapping_table *mappings;
-	struct executable *main_executable;
-	uint64_t exit_ns;
-	uint64_t exec_ns;
-	uint64_t cgroup_id;
-	uint32_t cgroup_index;
-	bool cgroup_known;
-	bool maps_unknown;    /* /proc has to be read before the next look-up */
-	bool main_is_next;    /* the next file mapped for execution is the program itself */
-	uint32_t older, newer; /* neighbours in the order of use, by index */
+	struct executable *main_executable; /* a reference */
+	uint64_t read_ns;    /* CLOCK_MONOTONIC when /proc was read; 0: never */
+	uint64_t exit_ns;    /* ... when the main thread ended; 0: it lives */
+	uint64_t cgroup_id;  /* as the kernel numbers it */
+	uint64_t cgroup;     /* as process_cgroups does; 0: not known */
+	bool cgroup_unsure;  /* it may have been moved since */
+	bool maps_unknown;   /* /proc has to be read before the next look-up */
+	bool main_is_next;   /* the next file mapped for execution is the program itself */
 };
 
 /* One executable mapping, as mmap, mprotect or exec made it. Strings are borrowed for the call. */
@@ -67,11 +66,6 @@ struct process_mmap {
 	struct executable_identity identity; /* build id, or device and inode */
 	const char *path; /* "//anon", "[vdso]", "/usr/bin/true", "/tmp/a.out (deleted)" */
 	bool executable;
-};
-
-struct process_cgroup {
-	const char *path;      /* in the hierarchy that names containers; "" when unknown */
-	const char *container; /* its id, 12 hexadecimal digits, or a machine's name; "" when none */
 };
 
 struct process_table_counters {

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Questions to the text of /proc/PID/mountinfo (proc(5)): where is FUSE, without asking the FUSE
+ * daemon, which may be anybody's and may never answer.
+ *
+ * Pure functions; lines that make no sense are passed over. Any thread.
+ */
+#ifndef FLICKERSCOPE_MOUNT_INFO_H
+#define FLICKERSCOPE_MOUNT_INFO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum mount_kind {
+	MOUNT_UNKNOWN, /* not in the list */
+	MOUNT_FUSE,
+	MOUNT_OTHER,
+};
+
+/*
+ * The kind of the file system with mount @mount_id, or with the device @major:@minor. Both are
+ * compared: bind mounts share the device, and a btrfs file has another device than its mount.
+ */
+enum mount_kind mount_info_kind(const char *text, size_t size, uint64_t mount_id, uint32_t major,
+				uint32_t minor);
+
+/* Whether @path leads through a FUSE mount: one is mounted at a prefix of it. */
+bool mount_info_path_is_fuse(const char *text, size_t size, const char *path);
+
+#endif

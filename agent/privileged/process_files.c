@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "privileged/process_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "privileged/mount_info.h"
+
+enum {
+	READ_SIZE = 64 << 10,
+	FUSE_MAGIC = 0x65735546, /* statfs(2) */
+	PROC_PATH_SIZE_MAX = 256,
+};
+
+struct process_files {
+	struct process_files_counters counters;
+	int proc_fd;
+};
+
+int process_files_new(struct process_files **ret_files)
+{
+	return process_files_new_at("/proc", ret_files);
+}
+
+int process_files_new_at(const char *proc_path, struct process_files **ret_files)
+{
+	CLEANUP(process_files_free) struct process_files *files = calloc(1, sizeof(*files));
+
+	if (!files)
+		return -ENOMEM;
+	files->proc_fd = open(proc_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (files->proc_fd < 0)
+		return -errno;
+	*ret_files = TAKE(files);
+	return 0;
+}
+
+void process_files_free(struct process_files *files)
+{
+	if (!files)
+		return;
+	fd_close(files->proc_fd);
+	free(files);
+}
+
+int process_files_open_process(struct process_files *files, uint32_t pid, int *ret_process_fd)
+{
+	char name[16];
+	int fd;
+
+	snprintf(name, sizeof(name), "%u", pid);
+	fd = openat(files->proc_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	*ret_process_fd = fd;
+	return 0;
+}
+
+static int read_all(int fd, struct bytes_writer *ret_text)
+{
+	for (;;) {
+		size_t size = ret_text->size;
+		void *place = bytes_writer_extend(ret_text, READ_SIZE);
+		ssize_t got;
+
+		if (!place)
+			return -EFBIG;
+		got = read(fd, place, READ_SIZE);
+		ret_text->size = size + (got > 0 ? (size_t)got : 0);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? -errno : 0;
+	}
+}
+
+int process_files_read(int process_fd, const char *name, struct bytes_writer *ret_text)
+{
+	CLEANUP(fd_close) int fd = openat(process_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 ? -errno : read_all(fd, ret_text);
+}
+
+static int read_maps_of_tasks(int process_fd, struct bytes_writer *ret_text)
+{
+	CLEANUP(dir_close) DIR *tasks = NULL;
+	int fd = openat(process_fd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	size_t size = ret_text->size;
+	int looked_at = 0;
+
+	if (fd < 0)
+		return -errno;
+	tasks = fdopendir(fd);
+	if (!tasks) {
+		fd_close(fd);
+		return -ENOMEM;
+	}
+	while (looked_at < PROCESS_TASKS_LOOKED_AT_MAX && ret_text->size == size) {
+		const struct dirent *entry = readdir(tasks);
+		char name[sizeof(entry->d_name) + sizeof("/maps")];
+
+		if (!entry)
+			break;
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(name, sizeof(name), "%s/maps", entry->d_name);
+		process_files_read(fd, name, ret_text); /* this one may have ended: try the next */
+		looked_at++;
+	}
+	return 0;
+}
+
+int process_files_read_maps(int process_fd, struct bytes_writer *ret_text)
+{
+	size_t size = ret_text->size;
+	int r = process_files_read(process_fd, "maps", ret_text);
+
+	/* A main thread that has ended has no memory any more; the others still do. */
+	if (r < 0 || ret_text->size > size)
+		return r;
+	return read_maps_of_tasks(process_fd, ret_text);
+}
+
+int process_files_read_link(int process_fd, const char *name,
+			    char ret_path[PROCESS_USER_PATH_SIZE_MAX])
+{
+	char path[PROCESS_USER_PATH_SIZE_MAX];
+	ssize_t size = readlinkat(process_fd, name, path, sizeof(path));
+
+	if (size < 0)
+		return -errno;
+	if ((size_t)size >= sizeof(path))
+		return -ENAMETOOLONG;
+	memcpy(ret_path, path, (size_t)size);
+	ret_path[size] = '\0';
+	return 0;
+}
+
+/* The list of mounts that a process sees, as text; of ours with @process_fd -1. */
+static int read_mounts(struct process_files *files, int process_fd, struct bytes_writer *ret_text)
+{
+	if (process_fd >= 0)
+		return process_files_read(process_fd, "mountinfo", ret_text);
+	return process_files_read(files->proc_fd, "self/mountinfo", ret_text);
+}
+
+/*
+ * Whether the file is on FUSE, told by lists of mounts: statfs() would ask the FUSE daemon, and
+ * is left for what is in no list (the kernel's own mounts, as of a memfd; detached ones).
+ */
+static bool is_on_fuse(struct process_files *files, int process_fd, int path_fd,
+		       const struct statx *status)
+{
+	const int sources[] = { process_fd, -1 };
+	struct statfs file_system;
+
+	/* FUSE has no block device behind it, but for "fuseblk", which only root can mount. */
+	if (status->stx_dev_major != 0)
+		return false;
+	for (size_t i = process_fd < 0 ? 1 : 0; i < ARRAY_SIZE(sources); i++) {
+		CLEANUP(bytes_writer_free)
+		struct bytes_writer text = bytes_writer_with_max(PROCESS_MOUNTINFO_SIZE_MAX);
+		enum mount_kind kind;
+
+		if (read_mounts(files, sources[i], &text) < 0)
+			continue;
+		kind = mount_info_kind((const char *)text.bytes, text.size, status->stx_mnt_id,
+				       status->stx_dev_major, status->stx_dev_minor);
+		if (kind != MOUNT_UNKNOWN)
+			return kind == MOUNT_FUSE;
+	}
+	return fstatfs(path_fd, &file_system) < 0 || file_system.f_type == FUSE_MAGIC;
+}
+
+static int check(struct process_files *files, int process_fd, int path_fd,
+		 const struct process_file_rules *rules)
+{
+	struct statx status;
+
+	/* Without DONT_SYNC a network or FUSE file system would be asked. */
+	if (statx(path_fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+		  STATX_BASIC_STATS | STATX_MNT_ID, &status) < 0)
+		return -errno;
+	if (!S_ISREG(status.stx_mode))
+		return PROCESS_FILE_NOT_REGULAR;
+	if (rules->identity_matters &&
+	    (status.stx_ino != rules->inode || status.stx_dev_major != rules->device_major ||
+	     status.stx_dev_minor != rules->device_minor))
+		return PROCESS_FILE_OTHER;
+	if (rules->owner_matters && status.stx_uid != 0 && status.stx_uid != rules->owner)
+		return PROCESS_FILE_WRONG_OWNER;
+	if (status.stx_size > rules->size_max)
+		return PROCESS_FILE_TOO_LARGE;
+	if (is_on_fuse(files, process_fd, path_fd, &status))
+		return PROCESS_FILE_ON_FUSE;
+	return 0;
+}
+
+/* From the O_PATH descriptor, which is taken, to one that can be read. */
+static int check_and_open(struct process_files *files, int process_fd, int taken_path_fd,
+			  const struct process_file_rules *rules, int *ret_fd)
+{
+	CLEANUP(fd_close) int path_fd = taken_path_fd;
+	char name[32];
+	int fd, r;
+
+	r = check(files, process_fd, path_fd, rules);
+	if (r != 0) {
+		files->counters.refused += r > 0;
+		return r;
+	}
+	/* The link leads to the very file that was looked at, wherever its path leads by now. */
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", path_fd);
+	fd = open(name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	files->counters.opened++;
+	*ret_fd = fd;
+	return 0;
+}
+
+int process_files_open_mapped(struct process_files *files, int process_fd, uint64_t start,
+			      uint64_t end, int *ret_fd)
+{
+	const struct process_file_rules rules = { .size_max = PROCESS_EXECUTABLE_SIZE_MAX };
+	char name[64];
+	int path_fd;
+
+	snprintf(name, sizeof(name), "map_files/%llx-%llx", (unsigned long long)start,
+		 (unsigned long long)end);
+	path_fd = openat(process_fd, name, O_PATH | O_CLOEXEC);
+	if (path_fd < 0)
+		return -errno;
+	return check_and_open(files, process_fd, path_fd, &rules, ret_fd);
+}
+
+static int open_below(int root_fd, const char *path, uint64_t resolve)
+{
+	const struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_NO_MAGICLINKS | resolve,
+	};
+	long fd = syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+static int open_in_root(struct process_files *files, int process_fd, int root_fd, const char *path,
+			uint64_t resolve, const struct process_file_rules *rules, int *ret_fd)
+{
+	CLEANUP(bytes_writer_free)
+	struct bytes_writer mounts = bytes_writer_with_max(PROCESS_MOUNTINFO_SIZE_MAX);
+	int path_fd, r;
+
+	/* Before the walk: even looking a name up asks the daemon of a FUSE folder. */
+	r = read_mounts(files, process_fd, &mounts);
+	if (r < 0)
+		return r;
+	if (mount_info_path_is_fuse((const char *)mounts.bytes, mounts.size, path)) {
+		files->counters.refused++;
+		return PROCESS_FILE_ON_FUSE;
+	}
+	path_fd = open_below(root_fd, path, resolve);
+	if (path_fd < 0)
+		return path_fd;
+	return check_and_open(files, process_fd, path_fd, rules, ret_fd);
+}
+
+int process_files_open_in_root(struct process_files *files, int process_fd, const char *path,
+			       const struct process_file_rules *rules, int *ret_fd)
+{
+	CLEANUP(fd_close)
+	int root_fd = openat(process_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (root_fd < 0)
+		return -errno;
+	return open_in_root(files, process_fd, root_fd, path, RESOLVE_IN_ROOT, rules, ret_fd);
+}
+
+int process_files_open_path(struct process_files *files, const char *path,
+			    const struct process_file_rules *rules, int *ret_fd)
+{
+	CLEANUP(fd_close) int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (root_fd < 0)
+		return -errno;
+	/* The kernel told the path with all links followed: a link in it now is something else. */
+	return open_in_root(files, -1, root_fd, path, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS, rules,
+			    ret_fd);
+}
+
+int process_files_open_kernel_symbols(struct process_files *files, int *ret_fd)
+{
+	int fd = openat(files->proc_fd, "kallsyms", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
+/* The [vdso] of this process, by its own maps: start and size. */
+static int find_vdso(const char **ret_start, size_t *ret_size)
+{
+	CLEANUP(file_close) FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned long vdso = getauxval(AT_SYSINFO_EHDR), start, end;
+	char line[PROC_PATH_SIZE_MAX];
+
+	if (!maps)
+		return -errno;
+	while (vdso && fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx", &start, &end) != 2 || start != vdso)
+			continue;
+		if (end - start > PROCESS_VDSO_SIZE_MAX)
+			return -EFBIG;
+		*ret_start = (const char *)start; /* NOLINT(performance-no-int-to-ptr) */
+		*ret_size = end - start;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+int process_files_open_vdso(int *ret_fd, size_t *ret_size)
+{
+	CLEANUP(fd_close) int fd = memfd_create("vdso", MFD_CLOEXEC);
+	const char *start;
+	size_t size;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = find_vdso(&start, &size);
+	if (r < 0)
+		return r;
+	if (write(fd, start, size) != (ssize_t)size)
+		return -EIO;
+	*ret_fd = TAKE_FD(fd);
+	*ret_size = size;
+	return 0;
+}
+
+const struct process_files_counters *process_files_counters(const struct process_files *files)
+{
+	return &files->counters;
+}
+
+const char *process_file_outcome_text(int outcome)
+{
+	switch (outcome) {
+	case PROCESS_FILE_NOT_REGULAR:
+		return "is not a regular file";
+	case PROCESS_FILE_WRONG_OWNER:
+		return "belongs neither to root nor to the user of the process";
+	case PROCESS_FILE_TOO_LARGE:
+		return "is too large";
+	case PROCESS_FILE_ON_FUSE:
+		return "is on a FUSE file system";
+	case PROCESS_FILE_OTHER:
+		return "is another file than the one that was mapped";
+	default:
+		return "cannot be read";
+	}
+}
