@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of the views that draw nothing: names, times, where a moment stands, layouts. */
+
+import "./bare_names.mjs";
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+process.env.TZ = "UTC";
+
+const { name_escape, name_shorten } = await import("views/names");
+const format = await import("views/format");
+const { MapGeometry, column_width, unit_height } = await import("views/map_geometry");
+const { FlameOrder, flame_layout } = await import("views/flame_layout");
+const { name_hash, name_shade } = await import("views/colors");
+
+const thin = "\u2009";
+
+test("demangled names lose their parameters, arguments and return type", () => {
+	const names = {
+		"foo(std::vector<int, std::allocator<int> >&, int)": "foo(…)",
+		"std::vector<int, std::allocator<int>>::push_back(int const&) const":
+			"std::vector<…>::push_back(…)",
+		"void std::sort<__gnu_cxx::__normal_iterator<int*, std::vector<int> > >(int, long)":
+			"std::sort<…>(…)",
+		"std::pair<int, long> make<int, long>(int)": "make<int, long>(…)",
+		"(anonymous namespace)::Foo::bar(int)": "(anon)::Foo::bar(…)",
+		"<core::iter::adapters::map::Map<I,F> as core::iter::traits::iterator::Iterator>::next":
+			"<Map as Iterator>::next",
+		"main::{lambda(int)#1}::operator()(int) const": "main::{lambda#1}::operator()(…)",
+		"foo(int) [clone .cold]": "foo(…) .cold",
+	};
+	for (const [name, short] of Object.entries(names))
+		assert.equal(name_shorten(name), short);
+});
+
+test("operators keep the signs that look like brackets", () => {
+	assert.equal(name_shorten("std::operator<<(std::ostream&, char const*)"), "std::operator<<(…)");
+	assert.equal(name_shorten("Foo::operator()<int>(int) const"), "Foo::operator()<int>(…)");
+	assert.equal(name_shorten("Foo::operator->() const"), "Foo::operator->()");
+	assert.equal(name_shorten("operator new(unsigned long)"), "operator new(…)");
+});
+
+test("names of other kinds stay as they are", () => {
+	for (const name of ["net/http.(*conn).serve", "libc.so.6+0x1234", "a<b", "foo->bar", "",
+		"Function:^(anonymous) node:internal", "entry_SYSCALL_64_after_hwframe", "((((", ">>>)"])
+		assert.equal(name_shorten(name), name);
+});
+
+test("hidden characters are shown, never obeyed", () => {
+	assert.equal(name_escape("a\u202eb\u0007\u200b\ud800"), "a⟨U+202E⟩b⟨U+0007⟩⟨U+200B⟩⟨U+D800⟩");
+	assert.equal(name_escape("naïve 名前 🔥"), "naïve 名前 🔥");
+	assert.ok(name_escape("x".repeat(1e6)).length < 3000);
+});
+
+test("a hostile name takes no time", () => {
+	const started = performance.now();
+	name_shorten("<".repeat(2000));
+	name_shorten("a(".repeat(900));
+	name_shorten("operator".repeat(250));
+	name_shorten("<T as ".repeat(300));
+	name_shorten(`<${"(T as ".repeat(100)}${")".repeat(100)}>::f()`);
+	assert.ok(performance.now() - started < 1000);
+});
+
+test("numbers are grouped, shares have two figures below ten", () => {
+	assert.equal(format.count_text(1491), `1${thin}491`);
+	assert.equal(format.count_text(12345678), `12${thin}345${thin}678`);
+	assert.equal(format.share_text(34, 100), `34${thin}%`);
+	assert.equal(format.share_text(9, 100), `9.0${thin}%`);
+	assert.equal(format.share_text(0, 100), `0${thin}%`);
+	assert.equal(format.share_text(1, 100000), `<0.1${thin}%`);
+	assert.equal(format.share_text(1, 0), `0${thin}%`);
+});
+
+test("stretches of time are told in the unit that fits", () => {
+	assert.equal(format.span_text(240e3), "240 ms");
+	assert.equal(format.span_text(8.76e6), "8.760 s");
+	assert.equal(format.span_text(59.9999e6), "1 min");
+	assert.equal(format.span_text(194e6), "3 min 14 s");
+	assert.equal(format.span_words(3720e6), "1 h 2 min");
+});
+
+test("a time that was typed is read, on the day that is nearer", () => {
+	const near_us = Date.UTC(2026, 2, 1, 12, 3, 12) * 1e3;
+	const read = (text) => format.time_parse(text, near_us, near_us - 100e6);
+	assert.deepEqual(read("12:03:12.620"), { us: near_us + 620e3 });
+	assert.deepEqual(read(" 12:04 "), { us: near_us + 48e6 });
+	assert.deepEqual(read("99.5 s"), { us: near_us - 0.5e6 });
+	assert.ok("error" in read("25:00:00"));
+	assert.ok("error" in read("soon"));
+	assert.ok("error" in read(""));
+	const midnight_us = Date.UTC(2026, 2, 2, 0, 0, 1) * 1e3;
+	assert.deepEqual(format.time_parse("23:59:59", midnight_us, 0), { us: midnight_us - 2e6 });
+});
+
+const geometry = new MapGeometry({ width: 1440, window_width: 1440, unit: 5, rows: 50, scale: 1,
+	first: 100 });
+
+test("the map has whole columns, aligned right", () => {
+	assert.equal(geometry.columns, 194);
+	assert.equal(geometry.right, 1440 - 16);
+	assert.equal(column_width(1280), 6);
+	assert.equal(column_width(1920), 9);
+	assert.equal(unit_height(900, 443), 5);
+	assert.equal(unit_height(400, 443), 2);
+});
+
+test("a point and its moment agree, whatever the rows", () => {
+	for (const rows of [10, 20, 25, 50, 100]) {
+		const map = new MapGeometry({ width: 1440, window_width: 1440, unit: 5, rows, scale: 1,
+			first: 100 });
+		for (const row of [0, 1, rows - 1]) {
+			const { start_us } = map.cell_range(150, row);
+			const y = map.offset_y(start_us - 150e6) - 1;
+			const moment = map.moment(map.column_x(150) + 1, y);
+			assert.equal(moment.second, 150);
+			assert.equal(moment.row, row);
+			assert.equal(moment.us % 1000, 0);
+		}
+	}
+	const outside = geometry.moment(-50, -50);
+	assert.deepEqual(outside, { second: 100, row: 49, us: 101e6 });
+});
+
+test("an outline steps at the seconds, and has two pieces when they don't touch", () => {
+	assert.equal(geometry.outline(110.2e6, 110.4e6).length, 1);
+	assert.equal(geometry.outline(110.8e6, 111.2e6).length, 2);
+	assert.equal(geometry.outline(110.2e6, 111.8e6).length, 1);
+	assert.equal(geometry.outline(110.2e6, 111.8e6)[0].length, 16);
+	/* A whole second ends with its own column. */
+	const [, , right] = geometry.outline(110e6, 111e6)[0];
+	assert.equal(right, geometry.column_x(111));
+});
+
+/** parent, total of each node */
+function tree_make(rows) {
+	return { count: rows.length, parent: rows.map((row) => row[0]), total: rows.map((row) => row[1]),
+		self: rows.map(() => 0), identity: (node) => node, name: (node) => `f${node}` };
+}
+
+test("a layout puts the larger first and covers each parent's samples", () => {
+	const order = new FlameOrder(tree_make([[0, 100], [0, 30], [0, 70], [2, 60]]));
+	const rects = flame_layout(order, { start: 0, end: 100 }, 1000);
+	assert.deepEqual(rects.map(({ node, x0, x1 }) => [node, x0, x1]),
+		[[0, 0, 1000], [2, 0, 700], [1, 700, 1000], [3, 0, 600]]);
+	assert.deepEqual(order.window_of(1), { start: 70, end: 100 });
+});
+
+test("a window shows its callers at full width and nothing beside", () => {
+	const order = new FlameOrder(tree_make([[0, 100], [0, 30], [0, 70], [1, 10]]));
+	const rects = flame_layout(order, order.window_of(1), 1000);
+	assert.deepEqual(rects.map(({ node, x0, x1 }) => [node, x0, x1]),
+		[[0, 0, 1000], [1, 0, 1000], [3, 0, 333]]);
+});
+
+test("siblings too small to be seen become one block", () => {
+	const rows = [[0, 1000], [0, 990]];
+	for (let i = 0; i < 10; i++)
+		rows.push([0, 1]);
+	const rects = flame_layout(new FlameOrder(tree_make(rows)), { start: 0, end: 1000 }, 1000);
+	assert.deepEqual(rects.at(-1), { node: -1, parent: 0, depth: 1, x0: 990, x1: 1000, total: 10,
+		small: 10 });
+});
+
+test("an empty tree has no rectangles", () => {
+	assert.deepEqual(flame_layout(new FlameOrder(tree_make([[0, 0]])), { start: 0, end: 0 }, 100), []);
+});
+
+test("names spread over seven shades", () => {
+	const shades = new Set();
+	for (let i = 0; i < 200; i++)
+		shades.add(name_shade(`function_${i}`));
+	assert.deepEqual([...shades].sort(), [0, 1, 2, 3, 4, 5, 6]);
+	assert.ok(name_hash("") >= 0 && name_hash("main") <= 1);
+});
