@@ -397,14 +397,19 @@ static void write_chunks(struct pipeline *pipeline, uint64_t now_ns)
 		next_segment(pipeline, pipeline->drained_ns);
 }
 
-static void drain(struct pipeline *pipeline)
+static struct sampler_sink sink_of(struct pipeline *pipeline)
 {
-	const struct sampler_sink sink = {
+	return (struct sampler_sink){
 		.context = pipeline,
 		.sample = on_sample,
 		.process_event = on_process_event,
 		.lost = on_lost,
 	};
+}
+
+static void drain(struct pipeline *pipeline)
+{
+	const struct sampler_sink sink = sink_of(pipeline);
 
 	pipeline->drained_ns = sampler_session_drain(pipeline->session, &sink);
 }
@@ -564,8 +569,10 @@ static int describe_host(struct pipeline *pipeline, const struct pipeline_option
 /* A quarter of the memory is for tables; the window gets what the rings and the rest leave. */
 static uint64_t window_bytes(const struct pipeline *pipeline, uint64_t memory_bytes)
 {
-	uint64_t others = sampler_session_ring_bytes(pipeline->session) + memory_bytes / 4 +
-			  PIPELINE_FIXED_MEMORY;
+	const uint32_t *cpus;
+	uint32_t cpu_count = (uint32_t)sampler_session_cpus(pipeline->session, &cpus);
+	uint64_t others = sampler_ring_size(pipeline->sampler.frequency_hz, cpu_count) +
+			  memory_bytes / 4 + PIPELINE_FIXED_MEMORY;
 
 	return memory_bytes > others + PIPELINE_WINDOW_LEAST ? memory_bytes - others
 							     : PIPELINE_WINDOW_LEAST;
@@ -575,7 +582,7 @@ static int make_names(struct pipeline *pipeline, const struct pipeline_options *
 {
 	struct symbolizer_options symbolizer = { .kernel_names = true,
 						 .tables_bytes_max = options->memory_bytes / 4 };
-	int r = process_files_new(&pipeline->process_files);
+	int r = process_files_new("/proc", &pipeline->process_files);
 
 	if (r < 0)
 		return r;
@@ -705,7 +712,12 @@ void pipeline_set_writer(struct pipeline *pipeline, struct capture_writer *write
 
 void pipeline_finish(struct pipeline *pipeline)
 {
-	on_second(pipeline);
+	const struct sampler_sink sink = sink_of(pipeline);
+
+	sampler_session_stop(pipeline->session);
+	pipeline->drained_ns = sampler_session_drain_all(pipeline->session, &sink);
+	add_rates(pipeline, pipeline->drained_ns);
+	add_counters(pipeline, pipeline->drained_ns);
 	add_late_names(pipeline);
 	record_encoder_close(pipeline->encoder, pipeline->drained_ns);
 }

@@ -583,19 +583,24 @@ static bool anything_held_back(const struct sampler_session *session)
 	return false;
 }
 
-void sampler_session_drain(struct sampler_session *session, const struct sampler_sink *sink)
+uint64_t sampler_session_drain(struct sampler_session *session, const struct sampler_sink *sink)
 {
 	bool requested = take_request(session);
+	uint64_t horizon_ns = monotonic_ns() - SAMPLER_REORDER_NS;
 
-	drain_until(session, monotonic_ns() - SAMPLER_REORDER_NS, sink);
+	drain_until(session, horizon_ns, sink);
 	if (requested && anything_held_back(session))
 		drain_soon(session);
+	return horizon_ns;
 }
 
-void sampler_session_drain_all(struct sampler_session *session, const struct sampler_sink *sink)
+uint64_t sampler_session_drain_all(struct sampler_session *session, const struct sampler_sink *sink)
 {
+	uint64_t now_ns = monotonic_ns();
+
 	take_request(session);
 	drain_until(session, UINT64_MAX, sink);
+	return now_ns;
 }
 
 /* --- what is known about it ------------------------------------------------------------------- */

@@ -84,11 +84,13 @@ int sampler_session_fd(const struct sampler_session *session);
 /*
  * Hands over what happened up to SAMPLER_REORDER_NS ago; what is younger waits for the next drain,
  * since something older may still come from another CPU.
+ *
+ * Returns that time, CLOCK_MONOTONIC: everything before it has been handed over.
  */
-void sampler_session_drain(struct sampler_session *session, const struct sampler_sink *sink);
+uint64_t sampler_session_drain(struct sampler_session *session, const struct sampler_sink *sink);
 
 /* The same, with nothing held back: for the last drain, after sampler_session_stop(). */
-void sampler_session_drain_all(struct sampler_session *session, const struct sampler_sink *sink);
+uint64_t sampler_session_drain_all(struct sampler_session *session, const struct sampler_sink *sink);
 
 /* Stops the timers: no sample comes any more. What is in the rings can still be drained. */
 void sampler_session_stop(struct sampler_session *session);
