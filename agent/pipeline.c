@@ -582,7 +582,7 @@ static int make_names(struct pipeline *pipeline, const struct pipeline_options *
 {
 	struct symbolizer_options symbolizer = { .kernel_names = true,
 						 .tables_bytes_max = options->memory_bytes / 4 };
-	int r = process_files_new("/proc", &pipeline->process_files);
+	int r = process_files_new(&pipeline->process_files);
 
 	if (r < 0)
 		return r;
