@@ -38,6 +38,8 @@ export class MapInput {
 		this.drag = null;
 		/** Where a selection by keys began. @type {Cell | null} */
 		this.anchor = null;
+		/** Whether Enter began it: then it lasts until the next Enter. */
+		this.anchor_held = false;
 		this.wheel_rest = 0;
 		const canvas = map.overlay_canvas;
 		canvas.addEventListener("pointerdown", (event) => this.pointer_down(event));
@@ -94,6 +96,7 @@ export class MapInput {
 			anchor_us = grip === "start" ? map.selection.end_us : map.selection.start_us;
 		this.drag = { anchor_us, ...point, moved: false, before: map.selection };
 		this.anchor = null;
+		this.anchor_held = false;
 	}
 
 	/** @param {PointerEvent} event */
@@ -147,6 +150,8 @@ export class MapInput {
 	drag_cancel() {
 		const { drag } = this;
 		this.drag = null;
+		this.anchor = null;
+		this.anchor_held = false;
 		if (drag?.moved)
 			this.events.select(drag.before);
 		return drag !== null;
@@ -253,7 +258,7 @@ export class MapInput {
 		const first_time = !map.cursor;
 		if (extend && !this.anchor)
 			this.anchor = from;
-		if (!extend)
+		if (!extend && !this.anchor_held)
 			this.anchor = null;
 		const to = first_time && !extend ? from : {
 			second: Math.max(0, Math.min(map.newest_end() - 1, from.second + columns)),
@@ -265,7 +270,7 @@ export class MapInput {
 		map.hovered = null;
 		map.overlay_changed();
 		this.cursor_say();
-		if (extend && this.anchor)
+		if (this.anchor)
 			this.cells_select(this.anchor, to);
 	}
 
@@ -273,13 +278,12 @@ export class MapInput {
 	cursor_enter() {
 		const cell = this.cursor_here();
 		this.map.cursor = cell;
-		if (this.anchor) {
-			this.cells_select(this.anchor, cell);
-			this.anchor = null;
-		} else {
+		this.anchor_held = !this.anchor_held;
+		if (this.anchor_held)
 			this.anchor = cell;
-			this.cells_select(cell, cell);
-		}
+		this.cells_select(this.anchor ?? cell, cell);
+		if (!this.anchor_held)
+			this.anchor = null;
 	}
 
 	/** Both cells included. @param {Cell} a @param {Cell} b */
