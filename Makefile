@@ -62,6 +62,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_*.c))
 LOADS := $(patsubst tests/e2e/%.c,%,$(wildcard tests/e2e/load_*.c))
+FIXTURES := $(foreach v,release san,$(patsubst tests/e2e/%.c,build/$(v)/bin/%,$(wildcard tests/e2e/*_fixture.c)))
 VIEWER_FILES := $(sort $(shell find viewer -name '*.js' -o -name '*.css' -o -name '*.html' -o -name '*.svg'))
 
 .PHONY: all help run test ci e2e bench bench-viewer fuzz fuzz-short lint install install-deps clean unit browser viewer wire \
@@ -144,6 +145,17 @@ build/release/bin/bench_%: build/release/obj/tests/bench/bench_%.o build/release
 	$(Q)mkdir -p $(@D)
 	$(Q)$(release_CC) $(release_LDFLAGS) -o $@ $^ $(LIBS)
 
+# Parts of the agent with a program around them, for tests of their own.
+build/release/bin/%_fixture: build/release/obj/tests/e2e/%_fixture.o build/release/libagent.a
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(release_CC) $(release_LDFLAGS) -o $@ $^ $(LIBS)
+
+build/san/bin/%_fixture: build/san/obj/tests/e2e/%_fixture.o build/san/libagent.a
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(san_CC) $(san_LDFLAGS) -o $@ $^ $(LIBS)
+
 # Programs with known stacks: with frame pointers and without optimization that would move them.
 build/release/bin/load_%: tests/e2e/load_%.c
 	$(call say,CC,$<)
@@ -173,7 +185,7 @@ ci: test-programs tests/node_modules/.installed ## The tests alone, once everyth
 	@tests/run lint unit viewer golden e2e browser fuzz
 
 .PHONY: test-programs
-test-programs: build/flickerscope unit-programs fuzz-programs $(LOADS:%=build/release/bin/%)
+test-programs: build/flickerscope unit-programs fuzz-programs $(LOADS:%=build/release/bin/%) $(FIXTURES)
 
 .PHONY: unit-programs fuzz-programs
 unit-programs: $(UNIT_TESTS:%=build/san/bin/%)
@@ -190,7 +202,7 @@ unit: unit-programs ## The unit tests alone
 viewer: tests/node_modules/.installed ## The viewer's models alone, under node
 	@tests/run viewer
 
-e2e: build/flickerscope $(LOADS:%=build/release/bin/%) tests/node_modules/.installed ## The tests on the real kernel
+e2e: build/flickerscope $(LOADS:%=build/release/bin/%) $(FIXTURES) tests/node_modules/.installed ## The tests on the real kernel
 	@tests/run e2e
 
 browser: build/flickerscope $(LOADS:%=build/release/bin/%) tests/node_modules/.installed ## The tests in a real browser

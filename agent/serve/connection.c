@@ -17,9 +17,10 @@ struct connection {
 	TAILQ_ENTRY(connection) link;
 	struct connection_table *table;
 	struct lws *wsi;
-	struct client *client;		/* NULL: a guest */
-	uint64_t deadline_ms;		/* of a guest's next step, or of a client's RESUME */
-	bool answered;			/* one request at least */
+	struct client *client; /* NULL: a guest */
+	uint64_t deadline_ms;  /* of a guest's next step, or of a client's RESUME */
+	bool answered;	       /* one request at least */
+	bool silent;	       /* it ended without a word: browsers open what they may never use */
 	const struct viewer_body *body; /* under way; NULL: none */
 	size_t body_sent;
 };
@@ -69,6 +70,7 @@ static void connection_free(struct connection *connection)
 	} else {
 		TAILQ_REMOVE(&table->guests, connection, link);
 		table->guest_count--;
+		table->counters.clients_refused += !connection->answered && !connection->silent;
 	}
 	free(connection);
 }
@@ -82,7 +84,7 @@ static void hang_up(struct connection *connection)
 	lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
 }
 
-/* Whether the peer ever sent anything: browsers open connections that they may never use. */
+/* Whether the peer ever sent anything. */
 static bool has_spoken(const struct connection *connection)
 {
 	struct tcp_info info = { 0 };
@@ -97,10 +99,8 @@ int connection_add(struct connection_table *table, struct lws *wsi)
 {
 	struct connection *connection;
 
-	if (table->guest_count == SERVER_GUESTS_MAX) {
-		table->counters.clients_refused++;
+	if (table->guest_count == SERVER_GUESTS_MAX)
 		hang_up(TAILQ_FIRST(&table->guests));
-	}
 	connection = calloc(1, sizeof(*connection));
 	if (!connection)
 		return -ENOMEM;
@@ -122,8 +122,7 @@ void connection_table_expire(struct connection_table *table)
 		next = TAILQ_NEXT(connection, link);
 		if (now < connection->deadline_ms)
 			continue;
-		if (!connection->answered && has_spoken(connection))
-			table->counters.clients_refused++;
+		connection->silent = !has_spoken(connection);
 		hang_up(connection);
 	}
 	for (connection = TAILQ_FIRST(&table->clients); connection; connection = next) {
@@ -378,6 +377,9 @@ int connection_callback(struct lws *wsi, enum lws_callback_reasons reason, void 
 		return connection->client ? on_received(connection, in, size) : -1;
 	case LWS_CALLBACK_SERVER_WRITEABLE:
 		return connection->client ? on_client_writeable(connection) : -1;
+	case LWS_CALLBACK_CLOSED_HTTP: /* not where the library has answered by itself */
+		connection->silent = !has_spoken(connection);
+		return 0;
 	case LWS_CALLBACK_WSI_DESTROY:
 		connection_free(connection);
 		return 0;

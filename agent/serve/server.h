@@ -11,8 +11,9 @@
  *	/live			WebSocket `flickerscope, token.TOKEN`; without an upgrade a question
  *				whether "Authorization: Bearer TOKEN" is right: 426 yes, 401 no
  *
- * Refused, and counted: 403 for Host, Origin, token or kind of upgrade, 404 for a path, 405 for a
- * method, 413 for a body, 431 for headers beyond SERVER_HEADERS_SIZE_MAX, 503 beyond clients_max.
+ * Refused, and counted: 403 for Host, Origin, token, kind of upgrade and what is no HTTP, 404 for a
+ * path, 405 for a method, 413 for a body, 503 beyond SERVER_CLIENTS_MAX. Headers beyond
+ * SERVER_HEADERS_SIZE_MAX end the connection.
  */
 #ifndef FLICKERSCOPE_SERVER_H
 #define FLICKERSCOPE_SERVER_H

@@ -91,7 +91,7 @@ export async function exchange(fixture, bytes, timeMs = 60_000) {
 	return peer.received.toString('latin1');
 }
 
-export const statusOf = (answer) => Number(/^HTTP\/1\.1 (\d{3}) /.exec(answer)?.[1] ?? 0);
+export const statusOf = (answer) => Number(/^HTTP\/1\.[01] (\d{3}) /.exec(answer)?.[1] ?? 0);
 
 /** The headers of a WebSocket's request; null as a value leaves one out. */
 export function upgradeRequest(fixture, changes = {}, { method = 'GET', path = '/live' } = {}) {
