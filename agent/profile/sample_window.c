@@ -9,7 +9,7 @@
 
 enum {
 	CHUNKS_LEAST = 16,
-	CHUNKS_MAX = 65536, /* of one segment, far above what the encoder makes */
+	CHUNKS_MAX = 32768, /* of one segment, far above what the encoder makes; keeps sizes in 32 bits */
 };
 
 struct held_chunk {
@@ -102,8 +102,7 @@ static bool must_evict(const struct sample_window *window)
 	if (sample_window_bytes(window) > window->options.bytes_max)
 		return true;
 	return window->options.span_us &&
-	       newest(window)->end_us - oldest->end_us > window->options.span_us &&
-	       newest(window)->end_us > oldest->end_us;
+	       newest(window)->end_us > oldest->end_us + window->options.span_us;
 }
 
 static void evict(struct sample_window *window)

@@ -8,7 +8,7 @@
  * to the sink as soon as it is full; the sink takes references if it keeps it.
  *
  * Memory is bounded: one chunk inflated, the deflate state (about 270 KiB), NOTES_MAX bytes of
- * timed records; what does not fit there is lost and counted. Owned by the loop thread.
+ * timed records (what does not fit there is lost and counted), an order of the pending samples. Owned by the loop thread.
  */
 #ifndef FLICKERSCOPE_RECORD_ENCODER_H
 #define FLICKERSCOPE_RECORD_ENCODER_H
@@ -25,7 +25,7 @@ struct record_encoder;
 
 enum record_encoder_limits {
 	RECORD_ENCODER_NOTES_MAX = 1048576, /* bytes of timed records between two flushes */
-	RECORD_ENCODER_META_MAX = 16,	    /* rows of meta in a segment */
+	RECORD_ENCODER_META_MAX = 16,	    /* kinds of meta in a segment */
 };
 
 struct record_encoder_options {
@@ -111,12 +111,13 @@ int record_encoder_add_late_name(struct record_encoder *encoder, uint64_t key,
 
 struct record_encoder_counters {
 	uint64_t samples;      /* written */
+	uint64_t samples_lost; /* there was no memory for a chunk */
 	uint64_t raw_bytes;    /* before deflating */
 	uint64_t stored_bytes; /* of chunks, their headers included */
 	uint64_t chunks;
-	uint64_t notes_lost; /* timed records that found no room */
+	uint64_t notes_lost;   /* timed records that found no room */
 };
 
-const struct record_encoder_counters *record_encoder_counters(const struct record_encoder *encoder);
+struct record_encoder_counters record_encoder_counters(const struct record_encoder *encoder);
 
 #endif

@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stream/record_decoder.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/hash_index.h"
+
+enum {
+	ROWS_LEAST = 256,
+};
+
+/* Times beyond this, 285 years from a segment's start, are damage: nobody's sums overflow. */
+#define TIME_MAX_US (INT64_C(1) << 53)
+
+struct record_decoder {
+	const struct record_visitor *visitor;
+	void *context;
+	struct record_samples *samples; /* owned; room for one batch */
+	uint16_t *stack_depths;		/* owned; of stack id - 1 */
+	uint32_t stack_capacity;
+	uint64_t *module_keys; /* owned; of module id - 1 */
+	uint32_t module_capacity;
+	uint32_t string_count;
+	uint32_t module_count;
+	uint32_t function_count;
+	uint32_t frame_count;
+	uint32_t stack_count;
+	uint32_t thread_count;
+	bool has_head;
+	uint32_t period_us;
+	uint64_t offset; /* of what is being read, within the segment inflated */
+	const char *problem;
+	uint64_t problem_offset;
+};
+
+int record_decoder_new(const struct record_visitor *visitor, void *context,
+		       struct record_decoder **ret_decoder)
+{
+	CLEANUP(record_decoder_free) struct record_decoder *decoder = calloc(1, sizeof(*decoder));
+
+	if (!decoder)
+		return -ENOMEM;
+	decoder->visitor = visitor;
+	decoder->context = context;
+	decoder->samples = malloc(sizeof(*decoder->samples));
+	if (!decoder->samples)
+		return -ENOMEM;
+	*ret_decoder = TAKE(decoder);
+	return 0;
+}
+
+void record_decoder_free(struct record_decoder *decoder)
+{
+	if (!decoder)
+		return;
+	free(decoder->samples);
+	free(decoder->stack_depths);
+	free(decoder->module_keys);
+	free(decoder);
+}
+
+void record_decoder_reset(struct record_decoder *decoder)
+{
+	decoder->string_count = decoder->module_count = decoder->function_count = 0;
+	decoder->frame_count = decoder->stack_count = decoder->thread_count = 0;
+	decoder->has_head = false;
+	decoder->period_us = 0;
+	decoder->offset = 0;
+	decoder->problem = NULL;
+	decoder->problem_offset = 0;
+}
+
+const char *record_decoder_problem(const struct record_decoder *decoder, uint64_t *ret_offset)
+{
+	*ret_offset = decoder->problem_offset;
+	return decoder->problem ? decoder->problem : "no problem";
+}
+
+/* The visitor's function, unless nobody asked. */
+#define VISIT(decoder, function, ...)                                                              \
+	do {                                                                                       \
+		if ((decoder)->visitor->function)                                                  \
+			(decoder)->visitor->function((decoder)->context, __VA_ARGS__);             \
+	} while (0)
+
+static int bad(struct record_decoder *decoder, const char *problem)
+{
+	decoder->problem = problem;
+	decoder->problem_offset = decoder->offset;
+	return RECORD_DECODER_BAD;
+}
+
+/* --- numbers with a bound ------------------------------------------------------------------- */
+
+/* A varint of at most @max; larger ones fail. */
+static uint64_t read_at_most(struct bytes_reader *reader, uint64_t max)
+{
+	uint64_t value = bytes_read_uleb128(reader);
+
+	if (value > max) {
+		reader->failed = true;
+		return 0;
+	}
+	return value;
+}
+
+static uint32_t read_u32(struct bytes_reader *reader)
+{
+	return (uint32_t)read_at_most(reader, UINT32_MAX);
+}
+
+/* An id as a difference to the one before, from 0 to @max. */
+static uint32_t read_id_difference(struct bytes_reader *reader, uint32_t previous, uint32_t max)
+{
+	int64_t difference = bytes_read_zigzag(reader);
+
+	/* Both sides are small: the sum cannot overflow. */
+	if (difference < -(int64_t)previous || difference > (int64_t)max - previous) {
+		reader->failed = true;
+		return 0;
+	}
+	return (uint32_t)(previous + difference);
+}
+
+static int64_t read_time(struct bytes_reader *reader)
+{
+	return (int64_t)read_at_most(reader, TIME_MAX_US);
+}
+
+/* @base plus a zigzag difference. */
+static int64_t read_time_difference(struct bytes_reader *reader, int64_t base)
+{
+	int64_t difference = bytes_read_zigzag(reader);
+
+	if (difference > 2 * TIME_MAX_US || difference < -2 * TIME_MAX_US ||
+	    base + difference > TIME_MAX_US || base + difference < -TIME_MAX_US) {
+		reader->failed = true;
+		return 0;
+	}
+	return base + difference;
+}
+
+/*
+ * The number of rows of a table's record, each at least @row_size_least bytes, so that a claim of
+ * millions costs nothing.
+ */
+static uint32_t read_row_count(struct bytes_reader *reader, uint32_t present, size_t row_size_least)
+{
+	uint64_t count = bytes_read_uleb128(reader);
+
+	if (count > bytes_left(reader) / row_size_least || count > WIRE_ROWS_MAX - present) {
+		reader->failed = true;
+		return 0;
+	}
+	return (uint32_t)count;
+}
+
+/* Room for one more element; false without memory. */
+static bool make_room(void **array, uint32_t *capacity, uint32_t count, size_t size)
+{
+	uint32_t wanted = *capacity ? *capacity * 2 : ROWS_LEAST;
+	void *grown;
+
+	if (count < *capacity)
+		return true;
+	grown = reallocarray(*array, wanted, size);
+	if (!grown)
+		return false;
+	*array = grown;
+	*capacity = wanted;
+	return true;
+}
+
+/* --- the records ---------------------------------------------------------------------------- */
+
+static int read_segment(struct record_decoder *decoder, struct bytes_reader *reader)
+{
+	struct wire_segment_head head = {
+		.instance_id = bytes_read_u64(reader),
+		.start_us = bytes_read_u64(reader),
+		.start_mono_ns = bytes_read_u64(reader),
+		.segment = bytes_read_u32(reader),
+		.wall_shift_s = bytes_read_u32(reader),
+		.frequency_mhz = bytes_read_u32(reader),
+		.cpu_count = bytes_read_u32(reader),
+		.event = bytes_read_u32(reader),
+		.reserved = bytes_read_u32(reader),
+	};
+
+	if (decoder->has_head)
+		return bad(decoder, "a second head in one segment");
+	if (reader->failed)
+		return bad(decoder, "a segment's head is cut short");
+	if (head.start_us > (uint64_t)TIME_MAX_US)
+		return bad(decoder, "a segment starts after the end of time");
+	decoder->has_head = true;
+	decoder->period_us = head.frequency_mhz ? 1000000000 / head.frequency_mhz : 0;
+	VISIT(decoder, segment, &head);
+	return 0;
+}
+
+static int read_meta(struct record_decoder *decoder, struct bytes_reader *reader)
+{
+	while (bytes_left(reader)) {
+		uint32_t meta = read_u32(reader);
+		uint32_t size = read_u32(reader);
+		const char *text = bytes_read(reader, size);
+
+		if (reader->failed)
+			return bad(decoder, "a row of meta is cut short");
+		VISIT(decoder, meta, meta, text, size);
+	}
+	return 0;
+}
+
+static int read_strings(struct record_decoder *decoder, struct bytes_reader *reader)
+{
+	uint32_t count = read_row_count(reader, decoder->string_count, 1);
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t size = (uint32_t)read_at_most(reader, WIRE_STRING_SIZE_MAX);
+		const char *bytes = bytes_read(reader, size);
+
+		if (reader->failed)
+			break;
+		VISIT(decoder, string, ++decoder->string_count, bytes, size);
+	}
+	return reader->failed ? bad(decoder, "strings that do not hold") : 0;
+}
+
+static int read_modules(struct record_decoder *decoder, struct bytes_reader *reader)
+{
+	uint32_t count = read_row_count(reader, decoder->module_count, 10);
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct record_module module = {
+			.key = bytes_read_u64(reader),
+			.name = (uint32_t)read_at_most(reader, decoder->string_count),
+			.kind = read_u32(reader),
+		};
+
+		if (reader->failed)
+			break;
+		if (!make_room((void **)&decoder->module_keys, &decoder->module_capacity,
+			       decoder->module_count, sizeof(*decoder->module_keys)))
+			return -ENOMEM;
+		decoder->module_keys[decoder->module_count++] = module.key;
+		VISIT(decoder, module, decoder->module_count, &module);
+	}
+	return reader->failed ? bad(decoder, "modules that do not hold") : 0;
+}
+
+/* What include/wire.h gives to functions without a key of their own. */
+static uint64_t derived_key(const struct record_decoder *decoder, uint32_t module, uint64_t start)
+{
+	uint64_t little_endian = htole64(start);
+
+	return module ? stable_key(&little_endian, sizeof(little_endian),
+				   decoder->module_keys[module - 1]) :
+			0;
+}
+
+static int read_functions(struct record_decoder *decoder, struct bytes_reader *reader)
+{
+	uint32_t count = read_row_count(reader, decoder->function_count, 3);
+	uint32_t last_name = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct record_function function = {
+			.module = (uint32_t)read_at_most(reader, decoder->module_count),
+		};
+		uint64_t start_and_flag;
+
+		function.name = read_id_difference(reader, last_name, decoder->string_count);
+		if (function.name == last_name)
+			function.name = 0;
+		else
+			last_name = function.name;
+		start_and_flag = bytes_read_uleb128(reader);
+		function.start = start_and_flag >> 1;
+		function.key = start_and_flag & 1 ?
+				       bytes_read_u64(reader) :
+				       derived_key(decoder, function.module, function.start);
+		if (reader->failed)
+			break;
+		VISIT(decoder, function, ++decoder->function_count, &function);
+	}
+	return reader->failed ? bad(decoder, "functions that do not hold") : 0;
+}
+
+static int read_frames(struct record_decoder *decoder, struct bytes_reader *reader)
+{
+	uint32_t count = read_row_count(reader, decoder->frame_count, 4);
+	uint32_t function = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct record_frame frame;
+
+		function = read_id_difference(reader, function, decoder->function_count);
+		frame = (struct record_frame){
+			.function = function,
+			.kind = read_u32(reader),
+			.file = (uint32_t)read_at_most(reader, decoder->string_count),
+			.line = read_u32(reader),
+		};
+		if (reader->failed)
+			break;
+		VISIT(decoder, frame, ++decoder->frame_count, &frame);
+	}
+	return reader->failed ? bad(decoder, "frames that do not hold") : 0;
+}
+
+static int read_stacks(struct record_decoder *decoder, struct bytes_reader *reader)
+{
+	uint32_t count = read_row_count(reader, decoder->stack_count, 2);
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t id = decoder->stack_count + 1;
+		uint32_t up = (uint32_t)read_at_most(reader, id);
+		struct record_stack stack = {
+			.parent = id - up,
+			.frame = (uint32_t)read_at_most(reader, decoder->frame_count),
+			.depth = 1,
+		};
+
+		if (reader->failed)
+			break;
+		if (!up || !stack.frame)
+			return bad(decoder, "a stack that is its own parent, or has no frame");
+		if (stack.parent)
+			stack.depth += decoder->stack_depths[stack.parent - 1];
+		if (stack.depth > WIRE_STACK_DEPTH_MAX)
+			return bad(decoder, "a stack that is too deep");
+		if (!make_room((void **)&decoder->stack_depths, &decoder->stack_capacity,
+			       decoder->stack_count, sizeof(*decoder->stack_depths)))
+			return -ENOMEM;
+		decoder->stack_depths[decoder->stack_count++] = (uint16_t)stack.depth;
+		VISIT(decoder, stack, id, &stack);
+	}
+	return reader->failed ? bad(decoder, "stacks that do not hold") : 0;
+}
+
+static int read_threads(struct record_decoder *decoder, struct bytes_reader *reader)
+{
+	uint32_t count = read_row_count(reader, decoder->thread_count, 7);
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct record_thread thread = {
+			.tid = read_u32(reader),
+			.pid = read_u32(reader),
+			.process_start_ns = bytes_read_uleb128(reader),
+			.comm = (uint32_t)read_at_most(reader, decoder->string_count),
+			.process_name = (uint32_t)read_at_most(reader, decoder->string_count),
+			.cgroup = (uint32_t)read_at_most(reader, decoder->string_count),
+			.container = (uint32_t)read_at_most(reader, decoder->string_count),
+		};
+
+		if (reader->failed)
+			break;
+		VISIT(decoder, thread, ++decoder->thread_count, &thread);
+	}
+	return reader->failed ? bad(decoder, "threads that do not hold") : 0;
+}
+
+/* Runs {value, length} that cover @count rows. */
+static void read_runs(struct bytes_reader *reader, uint8_t *values, uint32_t count)
+{
+	for (uint32_t row = 0; row < count && !reader->failed;) {
+		uint8_t value = (uint8_t)read_at_most(reader, UINT8_MAX);
+		uint32_t length = (uint32_t)read_at_most(reader, count - row);
+
+		if (!length)
+			reader->failed = true;
+		memset(values + row, value, length);
+		row += length;
+	}
+}
+
+static void read_columns(const struct record_decoder *decoder, struct bytes_reader *reader,
+			 int64_t time_us)
+{
+	struct record_samples *samples = decoder->samples;
+	uint32_t count = samples->count, stack = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		time_us = read_time_difference(reader, i ? time_us + decoder->period_us : time_us);
+		samples->time_us[i] = time_us;
+	}
+	for (uint32_t i = 0; i < count; i++)
+		samples->cpu[i] = (uint16_t)read_at_most(reader, WIRE_CPUS_MAX - 1);
+	for (uint32_t i = 0; i < count; i++)
+		samples->thread[i] = (uint32_t)read_at_most(reader, decoder->thread_count);
+	for (uint32_t i = 0; i < count; i++) {
+		stack = read_id_difference(reader, stack, decoder->stack_count);
+		samples->stack[i] = stack;
+	}
+	read_runs(reader, samples->user_status, count);
+	read_runs(reader, samples->kernel_status, count);
+	read_runs(reader, samples->event, count);
+}
+
+static int read_samples(struct record_decoder *decoder, struct bytes_reader *reader)
+{
+	uint64_t count = bytes_read_uleb128(reader);
+	int64_t time_us = read_time(reader);
+
+	if (!decoder->has_head)
+		return bad(decoder, "samples before the segment's head");
+	if (reader->failed || count > WIRE_SAMPLES_MAX || count > bytes_left(reader) / 4)
+		return bad(decoder, "more samples than the record holds");
+	decoder->samples->count = (uint32_t)count;
+	read_columns(decoder, reader, time_us);
+	if (reader->failed)
+		return bad(decoder, "columns of samples that do not hold");
+	VISIT(decoder, samples, decoder->samples);
+	return 0;
+}
+
+static int read_tick(struct record_decoder *decoder, struct bytes_reader *reader)
+{
+	int64_t time_us = read_time(reader);
+
+	if (reader->failed)
+		return bad(decoder, "a tick without a time");
+	VISIT(decoder, tick, time_us);
+	return 0;
+}
+
+static int read_clock(struct record_decoder *decoder, struct bytes_reader *reader)
+{
+	int64_t time_us = read_time(reader);
+	uint64_t mono_ns = bytes_read_uleb128(reader);
+	uint64_t wall_ns = bytes_read_uleb128(reader);
+
+	if (reader->failed)
+		return bad(decoder, "a clock that is cut short");
+	VISIT(decoder, clock, time_us, mono_ns, wall_ns);
+	return 0;
+}
+
+static int read_gap(struct record_decoder *decoder, struct bytes_reader *reader)
+{
+	struct record_gap gap = {
+		.start_us = read_time_difference(reader, 0),
+		.end_us = read_time(reader),
+		.reason = read_u32(reader),
+		.lost_count = bytes_read_uleb128(reader),
+	};
+
+	if (reader->failed)
+		return bad(decoder, "a gap that does not hold");
+	if (gap.end_us < gap.start_us)
+		gap.end_us = gap.start_us;
+	VISIT(decoder, gap, &gap);
+	return 0;
+}
+
+static int read_rate(struct record_decoder *decoder, struct bytes_reader *reader)
+{
+	int64_t time_us = read_time(reader);
+	uint32_t count = read_row_count(reader, 0, 2);
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t cpu = (uint32_t)read_at_most(reader, WIRE_CPUS_MAX - 1);
+		uint32_t rate_mhz = read_u32(reader);
+
+		if (reader->failed)
+			break;
+		VISIT(decoder, rate, time_us, cpu, rate_mhz);
+	}
+	return reader->failed ? bad(decoder, "rates that do not hold") : 0;
+}
+
+static int read_counters(struct record_decoder *decoder, struct bytes_reader *reader)
+{
+	int64_t time_us = read_time(reader);
+
+	while (bytes_left(reader) && !reader->failed) {
+		uint32_t counter = read_u32(reader);
+		uint64_t value = bytes_read_uleb128(reader);
+
+		if (!reader->failed)
+			VISIT(decoder, counter, time_us, counter, value);
+	}
+	return reader->failed ? bad(decoder, "counters that do not hold") : 0;
+}
+
+static int read_late_names(struct record_decoder *decoder, struct bytes_reader *reader)
+{
+	uint32_t count = read_row_count(reader, 0, 17);
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct record_late_name late_name = {
+			.key = bytes_read_u64(reader),
+			.function_key = bytes_read_u64(reader),
+			.name = (uint32_t)read_at_most(reader, decoder->string_count),
+		};
+
+		if (reader->failed)
+			break;
+		VISIT(decoder, late_name, &late_name);
+	}
+	return reader->failed ? bad(decoder, "late names that do not hold") : 0;
+}
+
+static int read_index(struct record_decoder *decoder, struct bytes_reader *reader)
+{
+	uint32_t count = read_row_count(reader, 0, 6);
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct record_index row = {
+			.segment = read_u32(reader),
+			.offset = bytes_read_uleb128(reader),
+			.size = bytes_read_uleb128(reader),
+			.start_us = read_at_most(reader, TIME_MAX_US),
+			.span_us = read_at_most(reader, TIME_MAX_US),
+			.sample_count = bytes_read_uleb128(reader),
+		};
+
+		if (reader->failed)
+			break;
+		VISIT(decoder, index, &row);
+	}
+	return reader->failed ? bad(decoder, "an index that does not hold") : 0;
+}
+
+static int (*const read_record[WIRE_RECORD_KIND_COUNT])(struct record_decoder *decoder,
+							struct bytes_reader *reader) = {
+	[WIRE_RECORD_SEGMENT] = read_segment,	  [WIRE_RECORD_META] = read_meta,
+	[WIRE_RECORD_STRINGS] = read_strings,	  [WIRE_RECORD_MODULES] = read_modules,
+	[WIRE_RECORD_FUNCTIONS] = read_functions, [WIRE_RECORD_FRAMES] = read_frames,
+	[WIRE_RECORD_STACKS] = read_stacks,	  [WIRE_RECORD_THREADS] = read_threads,
+	[WIRE_RECORD_SAMPLES] = read_samples,	  [WIRE_RECORD_TICK] = read_tick,
+	[WIRE_RECORD_CLOCK] = read_clock,	  [WIRE_RECORD_GAP] = read_gap,
+	[WIRE_RECORD_RATE] = read_rate,		  [WIRE_RECORD_COUNTERS] = read_counters,
+	[WIRE_RECORD_LATE_NAMES] = read_late_names, [WIRE_RECORD_INDEX] = read_index,
+};
+
+int record_decoder_read(struct record_decoder *decoder, const void *bytes, size_t size)
+{
+	struct bytes_reader reader = bytes_reader_of(bytes, size);
+	uint64_t begin = decoder->offset;
+
+	if (decoder->problem)
+		return RECORD_DECODER_BAD;
+	while (bytes_left(&reader)) {
+		uint8_t kind = bytes_read_u8(&reader);
+		uint64_t record_size = bytes_read_uleb128(&reader);
+		struct bytes_reader record;
+		int r;
+
+		if (record_size > bytes_left(&reader))
+			return bad(decoder, "a record that is cut short");
+		record = bytes_read_part(&reader, record_size);
+		if (reader.failed)
+			return bad(decoder, "a record without a size");
+		if (kind < WIRE_RECORD_KIND_COUNT && read_record[kind]) {
+			r = read_record[kind](decoder, &record);
+			if (r)
+				return r;
+		}
+		decoder->offset = begin + bytes_offset(&reader);
+	}
+	return 0;
+}
