@@ -118,10 +118,10 @@ enum wire_record_kind {
 	WIRE_RECORD_META,	 /* rows {enum wire_meta varint, size varint, bytes}, to the end */
 	WIRE_RECORD_STRINGS,	 /* count; rows {size, bytes}: any bytes, not only UTF-8 */
 	WIRE_RECORD_MODULES,	 /* count; rows {key, name string, enum wire_module_kind} */
-	WIRE_RECORD_FUNCTIONS,	 /* count; rows {module, name string (zigzag difference to the last
-				    one of the record that was not 0; 0 stays 0 and is none: shown
-				    as module+0xstart), start << 1 | has key, the key if it has one;
-				    else it is the derived key, see below} */
+	WIRE_RECORD_FUNCTIONS,	 /* count; rows {module, name: 0 is none (shown as module+0xstart),
+				    else 1 + the zigzag of the string's difference to the last name
+				    in the record, start << 1 | has key, the key if it has one; else
+				    it is the derived key, see below} */
 	WIRE_RECORD_FRAMES,	 /* count; rows {function (zigzag difference to the row before), enum
 				    wire_frame_kind, file string, line} */
 	WIRE_RECORD_STACKS,	 /* count; rows {own id - parent's id, frame}; a root's parent is 0 */

@@ -22,8 +22,9 @@ struct chunk {
 	uint64_t start_us;     /* timeline: of its first sample, or of the segment */
 	uint64_t end_us;       /* timeline: everything before has been written */
 	uint32_t late_names_size;
-	uint8_t *late_names; /* bytes of its late names, for a capture's index; see capture_writer.c */
-	uint8_t bytes[];     /* struct wire_chunk_header, payload */
+	uint8_t *
+		late_names; /* bytes of its late names, for a capture's index; see capture_writer.c */
+	uint8_t bytes[];    /* struct wire_chunk_header, payload */
 };
 
 /* A chunk with one reference and room for @size bytes, the rest zero; NULL without memory. */

@@ -44,8 +44,8 @@ int profile_new(struct profile **ret_profile)
 	if (!profile)
 		return -ENOMEM;
 	profile->strings = string_table_with_max(PROFILE_STRINGS_MAX, PROFILE_STRING_BYTES_MAX);
-	profile->modules = row_table_of(sizeof(struct profile_module), sizeof(uint64_t),
-					PROFILE_MODULES_MAX);
+	profile->modules =
+		row_table_of(sizeof(struct profile_module), sizeof(uint64_t), PROFILE_MODULES_MAX);
 	profile->functions = row_table_of(sizeof(struct profile_function), sizeof(uint64_t),
 					  PROFILE_FUNCTIONS_MAX);
 	profile->frames = row_table_of(sizeof(struct profile_frame), sizeof(struct profile_frame),
@@ -193,8 +193,8 @@ int profile_sample(struct profile *profile, const struct profile_sample *sample)
 	pending->time_us[row] = (int64_t)(sample->time_ns - profile->start_mono_ns) / 1000;
 	pending->thread_id[row] = sample->thread_id;
 	pending->stack_id[row] = sample->stack_id;
-	pending->cpu[row] = sample->cpu < PROFILE_CPUS_MAX ? (uint16_t)sample->cpu :
-							     PROFILE_CPUS_MAX - 1;
+	pending->cpu[row] = sample->cpu < PROFILE_CPUS_MAX ? (uint16_t)sample->cpu
+							   : PROFILE_CPUS_MAX - 1;
 	pending->user_status[row] = sample->user_status;
 	pending->kernel_status[row] = sample->kernel_status;
 	pending->sample_count = row + 1;
@@ -220,8 +220,8 @@ bool profile_nearly_full(const struct profile *profile)
 
 size_t profile_memory(const struct profile *profile)
 {
-	const size_t pending_row_size = sizeof(int64_t) + 2 * sizeof(uint32_t) + sizeof(uint16_t) +
-					2 * sizeof(uint8_t);
+	const size_t pending_row_size =
+		sizeof(int64_t) + 2 * sizeof(uint32_t) + sizeof(uint16_t) + 2 * sizeof(uint8_t);
 
 	return sizeof(*profile) + string_table_memory(&profile->strings) +
 	       row_table_memory(&profile->modules) + row_table_memory(&profile->functions) +

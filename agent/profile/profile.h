@@ -36,7 +36,7 @@ enum profile_limits {
 };
 
 enum profile_outcome {
-	PROFILE_FULL = 1,	   /* close the segment, open the next, add again */
+	PROFILE_FULL = 1,	    /* close the segment, open the next, add again */
 	PROFILE_STACK_TOO_DEEP = 2, /* the parent has WIRE_STACK_DEPTH_MAX frames already */
 };
 

@@ -9,7 +9,8 @@
 
 enum {
 	CHUNKS_LEAST = 16,
-	CHUNKS_MAX = 32768, /* of one segment, far above what the encoder makes; keeps sizes in 32 bits */
+	CHUNKS_MAX =
+		32768, /* of one segment, far above what the encoder makes; keeps sizes in 32 bits */
 };
 
 struct held_chunk {
@@ -152,9 +153,8 @@ static int make_room(struct sample_window *window, struct held_segment *segment)
 
 	if (segment->chunk_count < segment->chunk_capacity)
 		return 0;
-	chunks = capacity <= CHUNKS_MAX ?
-			 reallocarray(segment->chunks, capacity, sizeof(*chunks)) :
-			 NULL;
+	chunks = capacity <= CHUNKS_MAX ? reallocarray(segment->chunks, capacity, sizeof(*chunks))
+					: NULL;
 	if (!chunks)
 		return -ENOMEM;
 	window->memory += (uint64_t)(capacity - segment->chunk_capacity) * sizeof(*chunks);

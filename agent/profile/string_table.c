@@ -70,9 +70,9 @@ static int add_new(struct string_table *table, const struct wanted_string *strin
 	bytes_write(&table->bytes, string->bytes, string->size);
 	end = (uint32_t)table->bytes.size;
 	bytes_write(&table->offsets, &end, sizeof(end));
-	r = table->bytes.failed || table->offsets.failed ?
-		    -ENOMEM :
-		    hash_index_add(&table->index, hash, table->string_count + 1);
+	r = table->bytes.failed || table->offsets.failed
+		    ? -ENOMEM
+		    : hash_index_add(&table->index, hash, table->string_count + 1);
 	if (r < 0) {
 		table->bytes.size = bytes_before;
 		table->offsets.size = offsets_before;

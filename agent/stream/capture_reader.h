@@ -27,9 +27,9 @@ enum capture_reader_limits {
 };
 
 enum capture_reader_outcome {
-	CAPTURE_NOT_ONE = 1,	 /* the file is no capture: another reader may know it; not logged */
-	CAPTURE_DAMAGED = 2,	 /* a part could not be read: what came before was visited */
-	CAPTURE_VERSION = 3,	 /* written in a newer major version; logged */
+	CAPTURE_NOT_ONE = 1, /* the file is no capture: another reader may know it; not logged */
+	CAPTURE_DAMAGED = 2, /* a part could not be read: what came before was visited */
+	CAPTURE_VERSION = 3, /* written in a newer major version; logged */
 };
 
 struct capture_segment {

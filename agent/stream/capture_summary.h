@@ -38,7 +38,7 @@ struct capture_summary {
 	char filter[CAPTURE_SUMMARY_TEXT_MAX];
 	char title[CAPTURE_SUMMARY_TEXT_MAX];
 	uint64_t file_size;
-	uint64_t start_us;    /* timeline; of the first sample, or of the first segment */
+	uint64_t start_us; /* timeline; of the first sample, or of the first segment */
 	uint64_t end_us;
 	uint32_t frequency_mhz; /* asked for */
 	uint32_t rate_mhz;	/* mean reached on busy CPUs; 0: unknown */

@@ -118,8 +118,8 @@ static int emit(struct chunk_builder *builder, bool last)
 {
 	const uint32_t header_size = sizeof(struct wire_chunk_header);
 	uint32_t stored_size = deflate_raw(builder, last);
-	struct chunk *chunk = chunk_new(header_size + stored_size,
-					(uint32_t)builder->late_names.size);
+	struct chunk *chunk =
+		chunk_new(header_size + stored_size, (uint32_t)builder->late_names.size);
 
 	if (!chunk) {
 		builder->broken = true;

@@ -19,7 +19,8 @@ struct chunk;
 struct chunk_builder;
 
 enum chunk_builder_limits {
-	CHUNK_BUILDER_RECORD_MAX = WIRE_CHUNK_RAW_MAX - 4, /* payload; kind and size need the rest */
+	CHUNK_BUILDER_RECORD_MAX =
+		WIRE_CHUNK_RAW_MAX - 4,		/* payload; kind and size need the rest */
 	CHUNK_BUILDER_LATE_NAMES_MAX = 1048576, /* bytes of a chunk's late names for the index */
 };
 

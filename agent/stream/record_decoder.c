@@ -114,17 +114,37 @@ static uint32_t read_u32(struct bytes_reader *reader)
 	return (uint32_t)read_at_most(reader, UINT32_MAX);
 }
 
-/* An id as a difference to the one before, from 0 to @max. */
-static uint32_t read_id_difference(struct bytes_reader *reader, uint32_t previous, uint32_t max)
+static int64_t of_zigzag(uint64_t value)
 {
-	int64_t difference = bytes_read_zigzag(reader);
+	return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
+}
 
+/* The id that is @difference from the one before, if it is from 0 to @max. */
+static uint32_t id_after(struct bytes_reader *reader, uint32_t previous, int64_t difference,
+			 uint32_t max)
+{
 	/* Both sides are small: the sum cannot overflow. */
 	if (difference < -(int64_t)previous || difference > (int64_t)max - previous) {
 		reader->failed = true;
 		return 0;
 	}
 	return (uint32_t)(previous + difference);
+}
+
+static uint32_t read_id_difference(struct bytes_reader *reader, uint32_t previous, uint32_t max)
+{
+	return id_after(reader, previous, bytes_read_zigzag(reader), max);
+}
+
+/* A function's name: 0, or 1 + the zigzag of a difference. */
+static uint32_t read_name(struct bytes_reader *reader, uint32_t *last_name, uint32_t max)
+{
+	uint64_t value = bytes_read_uleb128(reader);
+
+	if (!value)
+		return 0;
+	*last_name = id_after(reader, *last_name, of_zigzag(value - 1), max);
+	return *last_name;
 }
 
 static int64_t read_time(struct bytes_reader *reader)
@@ -180,17 +200,17 @@ static bool make_room(void **array, uint32_t *capacity, uint32_t count, size_t s
 
 static int read_segment(struct record_decoder *decoder, struct bytes_reader *reader)
 {
-	struct wire_segment_head head = {
-		.instance_id = bytes_read_u64(reader),
-		.start_us = bytes_read_u64(reader),
-		.start_mono_ns = bytes_read_u64(reader),
-		.segment = bytes_read_u32(reader),
-		.wall_shift_s = bytes_read_u32(reader),
-		.frequency_mhz = bytes_read_u32(reader),
-		.cpu_count = bytes_read_u32(reader),
-		.event = bytes_read_u32(reader),
-		.reserved = bytes_read_u32(reader),
-	};
+	struct wire_segment_head head = { 0 };
+
+	head.instance_id = bytes_read_u64(reader);
+	head.start_us = bytes_read_u64(reader);
+	head.start_mono_ns = bytes_read_u64(reader);
+	head.segment = bytes_read_u32(reader);
+	head.wall_shift_s = bytes_read_u32(reader);
+	head.frequency_mhz = bytes_read_u32(reader);
+	head.cpu_count = bytes_read_u32(reader);
+	head.event = bytes_read_u32(reader);
+	head.reserved = bytes_read_u32(reader);
 
 	if (decoder->has_head)
 		return bad(decoder, "a second head in one segment");
@@ -238,11 +258,11 @@ static int read_modules(struct record_decoder *decoder, struct bytes_reader *rea
 	uint32_t count = read_row_count(reader, decoder->module_count, 10);
 
 	for (uint32_t i = 0; i < count; i++) {
-		struct record_module module = {
-			.key = bytes_read_u64(reader),
-			.name = (uint32_t)read_at_most(reader, decoder->string_count),
-			.kind = read_u32(reader),
-		};
+		struct record_module module = { 0 };
+
+		module.key = bytes_read_u64(reader);
+		module.name = (uint32_t)read_at_most(reader, decoder->string_count);
+		module.kind = read_u32(reader);
 
 		if (reader->failed)
 			break;
@@ -261,8 +281,8 @@ static uint64_t derived_key(const struct record_decoder *decoder, uint32_t modul
 	uint64_t little_endian = htole64(start);
 
 	return module ? stable_key(&little_endian, sizeof(little_endian),
-				   decoder->module_keys[module - 1]) :
-			0;
+				   decoder->module_keys[module - 1])
+		      : 0;
 }
 
 static int read_functions(struct record_decoder *decoder, struct bytes_reader *reader)
@@ -271,21 +291,16 @@ static int read_functions(struct record_decoder *decoder, struct bytes_reader *r
 	uint32_t last_name = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		struct record_function function = {
-			.module = (uint32_t)read_at_most(reader, decoder->module_count),
-		};
+		struct record_function function = { 0 };
 		uint64_t start_and_flag;
 
-		function.name = read_id_difference(reader, last_name, decoder->string_count);
-		if (function.name == last_name)
-			function.name = 0;
-		else
-			last_name = function.name;
+		function.module = (uint32_t)read_at_most(reader, decoder->module_count);
+		function.name = read_name(reader, &last_name, decoder->string_count);
 		start_and_flag = bytes_read_uleb128(reader);
 		function.start = start_and_flag >> 1;
-		function.key = start_and_flag & 1 ?
-				       bytes_read_u64(reader) :
-				       derived_key(decoder, function.module, function.start);
+		function.key = start_and_flag & 1
+				       ? bytes_read_u64(reader)
+				       : derived_key(decoder, function.module, function.start);
 		if (reader->failed)
 			break;
 		VISIT(decoder, function, ++decoder->function_count, &function);
@@ -299,15 +314,13 @@ static int read_frames(struct record_decoder *decoder, struct bytes_reader *read
 	uint32_t function = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		struct record_frame frame;
+		struct record_frame frame = { 0 };
 
 		function = read_id_difference(reader, function, decoder->function_count);
-		frame = (struct record_frame){
-			.function = function,
-			.kind = read_u32(reader),
-			.file = (uint32_t)read_at_most(reader, decoder->string_count),
-			.line = read_u32(reader),
-		};
+		frame.function = function;
+		frame.kind = read_u32(reader);
+		frame.file = (uint32_t)read_at_most(reader, decoder->string_count);
+		frame.line = read_u32(reader);
 		if (reader->failed)
 			break;
 		VISIT(decoder, frame, ++decoder->frame_count, &frame);
@@ -322,12 +335,11 @@ static int read_stacks(struct record_decoder *decoder, struct bytes_reader *read
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t id = decoder->stack_count + 1;
 		uint32_t up = (uint32_t)read_at_most(reader, id);
-		struct record_stack stack = {
-			.parent = id - up,
-			.frame = (uint32_t)read_at_most(reader, decoder->frame_count),
-			.depth = 1,
-		};
+		struct record_stack stack = { 0 };
 
+		stack.parent = id - up;
+		stack.frame = (uint32_t)read_at_most(reader, decoder->frame_count);
+		stack.depth = 1;
 		if (reader->failed)
 			break;
 		if (!up || !stack.frame)
@@ -350,15 +362,15 @@ static int read_threads(struct record_decoder *decoder, struct bytes_reader *rea
 	uint32_t count = read_row_count(reader, decoder->thread_count, 7);
 
 	for (uint32_t i = 0; i < count; i++) {
-		struct record_thread thread = {
-			.tid = read_u32(reader),
-			.pid = read_u32(reader),
-			.process_start_ns = bytes_read_uleb128(reader),
-			.comm = (uint32_t)read_at_most(reader, decoder->string_count),
-			.process_name = (uint32_t)read_at_most(reader, decoder->string_count),
-			.cgroup = (uint32_t)read_at_most(reader, decoder->string_count),
-			.container = (uint32_t)read_at_most(reader, decoder->string_count),
-		};
+		struct record_thread thread = { 0 };
+
+		thread.tid = read_u32(reader);
+		thread.pid = read_u32(reader);
+		thread.process_start_ns = bytes_read_uleb128(reader);
+		thread.comm = (uint32_t)read_at_most(reader, decoder->string_count);
+		thread.process_name = (uint32_t)read_at_most(reader, decoder->string_count);
+		thread.cgroup = (uint32_t)read_at_most(reader, decoder->string_count);
+		thread.container = (uint32_t)read_at_most(reader, decoder->string_count);
 
 		if (reader->failed)
 			break;
@@ -445,12 +457,12 @@ static int read_clock(struct record_decoder *decoder, struct bytes_reader *reade
 
 static int read_gap(struct record_decoder *decoder, struct bytes_reader *reader)
 {
-	struct record_gap gap = {
-		.start_us = read_time_difference(reader, 0),
-		.end_us = read_time(reader),
-		.reason = read_u32(reader),
-		.lost_count = bytes_read_uleb128(reader),
-	};
+	struct record_gap gap = { 0 };
+
+	gap.start_us = read_time_difference(reader, 0);
+	gap.end_us = read_time(reader);
+	gap.reason = read_u32(reader);
+	gap.lost_count = bytes_read_uleb128(reader);
 
 	if (reader->failed)
 		return bad(decoder, "a gap that does not hold");
@@ -495,11 +507,11 @@ static int read_late_names(struct record_decoder *decoder, struct bytes_reader *
 	uint32_t count = read_row_count(reader, 0, 17);
 
 	for (uint32_t i = 0; i < count; i++) {
-		struct record_late_name late_name = {
-			.key = bytes_read_u64(reader),
-			.function_key = bytes_read_u64(reader),
-			.name = (uint32_t)read_at_most(reader, decoder->string_count),
-		};
+		struct record_late_name late_name = { 0 };
+
+		late_name.key = bytes_read_u64(reader);
+		late_name.function_key = bytes_read_u64(reader);
+		late_name.name = (uint32_t)read_at_most(reader, decoder->string_count);
 
 		if (reader->failed)
 			break;
@@ -513,14 +525,14 @@ static int read_index(struct record_decoder *decoder, struct bytes_reader *reade
 	uint32_t count = read_row_count(reader, 0, 6);
 
 	for (uint32_t i = 0; i < count; i++) {
-		struct record_index row = {
-			.segment = read_u32(reader),
-			.offset = bytes_read_uleb128(reader),
-			.size = bytes_read_uleb128(reader),
-			.start_us = read_at_most(reader, TIME_MAX_US),
-			.span_us = read_at_most(reader, TIME_MAX_US),
-			.sample_count = bytes_read_uleb128(reader),
-		};
+		struct record_index row = { 0 };
+
+		row.segment = read_u32(reader);
+		row.offset = bytes_read_uleb128(reader);
+		row.size = bytes_read_uleb128(reader);
+		row.start_us = read_at_most(reader, TIME_MAX_US);
+		row.span_us = read_at_most(reader, TIME_MAX_US);
+		row.sample_count = bytes_read_uleb128(reader);
 
 		if (reader->failed)
 			break;
@@ -531,14 +543,22 @@ static int read_index(struct record_decoder *decoder, struct bytes_reader *reade
 
 static int (*const read_record[WIRE_RECORD_KIND_COUNT])(struct record_decoder *decoder,
 							struct bytes_reader *reader) = {
-	[WIRE_RECORD_SEGMENT] = read_segment,	  [WIRE_RECORD_META] = read_meta,
-	[WIRE_RECORD_STRINGS] = read_strings,	  [WIRE_RECORD_MODULES] = read_modules,
-	[WIRE_RECORD_FUNCTIONS] = read_functions, [WIRE_RECORD_FRAMES] = read_frames,
-	[WIRE_RECORD_STACKS] = read_stacks,	  [WIRE_RECORD_THREADS] = read_threads,
-	[WIRE_RECORD_SAMPLES] = read_samples,	  [WIRE_RECORD_TICK] = read_tick,
-	[WIRE_RECORD_CLOCK] = read_clock,	  [WIRE_RECORD_GAP] = read_gap,
-	[WIRE_RECORD_RATE] = read_rate,		  [WIRE_RECORD_COUNTERS] = read_counters,
-	[WIRE_RECORD_LATE_NAMES] = read_late_names, [WIRE_RECORD_INDEX] = read_index,
+	[WIRE_RECORD_SEGMENT] = read_segment,
+	[WIRE_RECORD_META] = read_meta,
+	[WIRE_RECORD_STRINGS] = read_strings,
+	[WIRE_RECORD_MODULES] = read_modules,
+	[WIRE_RECORD_FUNCTIONS] = read_functions,
+	[WIRE_RECORD_FRAMES] = read_frames,
+	[WIRE_RECORD_STACKS] = read_stacks,
+	[WIRE_RECORD_THREADS] = read_threads,
+	[WIRE_RECORD_SAMPLES] = read_samples,
+	[WIRE_RECORD_TICK] = read_tick,
+	[WIRE_RECORD_CLOCK] = read_clock,
+	[WIRE_RECORD_GAP] = read_gap,
+	[WIRE_RECORD_RATE] = read_rate,
+	[WIRE_RECORD_COUNTERS] = read_counters,
+	[WIRE_RECORD_LATE_NAMES] = read_late_names,
+	[WIRE_RECORD_INDEX] = read_index,
 };
 
 int record_decoder_read(struct record_decoder *decoder, const void *bytes, size_t size)

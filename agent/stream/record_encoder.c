@@ -138,8 +138,8 @@ int record_encoder_open(struct record_encoder *encoder, const struct segment_sta
 	encoder->is_broken = false;
 	encoder->start_us = start->start_us;
 	encoder->start_mono_ns = start->start_mono_ns;
-	encoder->period_us =
-		start->frequency_mhz ? (uint32_t)(1000000000 / start->frequency_mhz) : 0;
+	encoder->period_us = start->frequency_mhz ? (uint32_t)(1000000000 / start->frequency_mhz)
+						  : 0;
 	encoder->written = (struct table_records_written){ 0 };
 	encoder->late_name_count = 0;
 	bytes_writer_clear(&encoder->notes);
@@ -286,8 +286,7 @@ bool record_encoder_should_close(const struct record_encoder *encoder, uint64_t 
 {
 	if (!encoder->is_open)
 		return false;
-	return encoder->is_broken ||
-	       since_start_us(encoder, mono_ns) >= WIRE_SEGMENT_SPAN_MAX_US ||
+	return encoder->is_broken || since_start_us(encoder, mono_ns) >= WIRE_SEGMENT_SPAN_MAX_US ||
 	       chunk_builder_stored_bytes(encoder->builder) >= WIRE_SEGMENT_STORED_MAX ||
 	       chunk_builder_chunk_count(encoder->builder) >=
 		       WIRE_SEGMENT_CHUNKS_MAX - CHUNKS_SPARE ||

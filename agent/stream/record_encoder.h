@@ -115,7 +115,7 @@ struct record_encoder_counters {
 	uint64_t raw_bytes;    /* before deflating */
 	uint64_t stored_bytes; /* of chunks, their headers included */
 	uint64_t chunks;
-	uint64_t notes_lost;   /* timed records that found no room */
+	uint64_t notes_lost; /* timed records that found no room */
 };
 
 struct record_encoder_counters record_encoder_counters(const struct record_encoder *encoder);

@@ -113,7 +113,8 @@ static uint32_t put_record(uint8_t *payload, const struct profile_pending *pendi
 	return (uint32_t)(at - payload);
 }
 
-static int64_t earliest(const struct profile_pending *pending, const uint32_t *order, uint32_t count)
+static int64_t earliest(const struct profile_pending *pending, const uint32_t *order,
+			uint32_t count)
 {
 	int64_t time_us = pending->time_us[order[0]];
 

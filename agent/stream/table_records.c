@@ -70,6 +70,17 @@ static uint64_t derived_key(const struct profile *profile, const struct profile_
 	return stable_key(&start, sizeof(start), module->key);
 }
 
+/* 0 for none, else 1 + the zigzag of the difference to the last name. */
+static uint8_t *put_name(struct table_record *record, uint32_t name, uint8_t *at)
+{
+	int64_t difference = (int64_t)name - record->previous;
+
+	if (!name)
+		return varint_put(at, 0);
+	record->previous = name;
+	return varint_put(at, 1 + ((uint64_t)difference << 1 ^ (uint64_t)(difference >> 63)));
+}
+
 static uint8_t *put_function(struct table_record *record, uint32_t id, uint8_t *at)
 {
 	const struct profile_function *function = row_table_row(&record->profile->functions, id);
@@ -79,9 +90,7 @@ static uint8_t *put_function(struct table_record *record, uint32_t id, uint8_t *
 
 	has_key |= start != function->start;
 	at = varint_put(at, function->module);
-	at = zigzag_put(at, function->name ? (int64_t)function->name - record->previous : 0);
-	if (function->name)
-		record->previous = function->name;
+	at = put_name(record, function->name, at);
 	at = varint_put(at, start << 1 | has_key);
 	return has_key ? key_put(at, function->key) : at;
 }
@@ -118,20 +127,16 @@ static uint8_t *put_thread(struct table_record *record, uint32_t id, uint8_t *at
 	return varint_put(at, thread->container);
 }
 
-static const struct table_record_kind string_rows = {
-	WIRE_RECORD_STRINGS, STRING_ROW_SIZE_MAX, put_string
-};
-static const struct table_record_kind module_rows = {
-	WIRE_RECORD_MODULES, ROW_SIZE_MAX, put_module
-};
-static const struct table_record_kind function_rows = {
-	WIRE_RECORD_FUNCTIONS, ROW_SIZE_MAX, put_function
-};
+static const struct table_record_kind string_rows = { WIRE_RECORD_STRINGS, STRING_ROW_SIZE_MAX,
+						      put_string };
+static const struct table_record_kind module_rows = { WIRE_RECORD_MODULES, ROW_SIZE_MAX,
+						      put_module };
+static const struct table_record_kind function_rows = { WIRE_RECORD_FUNCTIONS, ROW_SIZE_MAX,
+							put_function };
 static const struct table_record_kind frame_rows = { WIRE_RECORD_FRAMES, ROW_SIZE_MAX, put_frame };
 static const struct table_record_kind stack_rows = { WIRE_RECORD_STACKS, ROW_SIZE_MAX, put_stack };
-static const struct table_record_kind thread_rows = {
-	WIRE_RECORD_THREADS, ROW_SIZE_MAX, put_thread
-};
+static const struct table_record_kind thread_rows = { WIRE_RECORD_THREADS, ROW_SIZE_MAX,
+						      put_thread };
 
 static int finish_record(struct chunk_builder *builder, enum wire_record_kind kind,
 			 struct table_record *record)
@@ -140,8 +145,7 @@ static int finish_record(struct chunk_builder *builder, enum wire_record_kind ki
 	uint8_t *at = varint_put(payload, record->row_count);
 
 	memcpy(at, record->rows, record->size);
-	return chunk_builder_add(builder, kind, payload,
-				 (uint32_t)(at - payload) + record->size);
+	return chunk_builder_add(builder, kind, payload, (uint32_t)(at - payload) + record->size);
 }
 
 static int write_table(struct chunk_builder *builder, const struct profile *profile,
