@@ -240,8 +240,8 @@ static int find_thread(struct pipeline *pipeline, const struct sample_event *eve
 	int r;
 
 	/* The kernel pads names with what was there before: only up to the zero counts. */
-	strncpy(key.comm, event->comm, sizeof(key.comm) - 1);
-	strncpy(key.process_name, process ? process->comm : event->comm,
+	memccpy(key.comm, event->comm, 0, sizeof(key.comm) - 1);
+	memccpy(key.process_name, process ? process->comm : event->comm, 0,
 		sizeof(key.process_name) - 1);
 	hash = hash_bytes(&key, sizeof(key));
 	*ret_thread_id = id_cache_find(&pipeline->thread_ids, hash);
