@@ -31,11 +31,26 @@ struct signal_struct {
 	struct kernel_atomic live; /* threads that have not begun to exit */
 };
 
+struct rq {
+	struct task_struct *idle; /* the CPU's idle thread */
+};
+
+struct cfs_rq {
+	struct rq *rq; /* with CONFIG_FAIR_GROUP_SCHED */
+};
+
+struct sched_entity {
+	struct cfs_rq *cfs_rq; /* the same; set for tasks of any scheduling class */
+};
+
 struct task_struct {
 	unsigned int flags;
 	int pid;
 	int tgid;
 	struct task_struct *group_leader;
+	struct sched_entity se;
+	unsigned long nvcsw; /* times it left its CPU, by its will and otherwise */
+	unsigned long nivcsw;
 	__u64 start_boottime;
 	__u64 self_exec_id; /* counts the execs; a child starts with its parent's */
 	struct signal_struct *signal;

@@ -17,17 +17,39 @@ enum {
 	RING_RECORD_OVERHEAD = 8, /* BPF_RINGBUF_HDR_SZ */
 };
 
-static inline void count_tick(struct sampler_counters *counters, __u64 now_ns, bool busy)
+/*
+ * How often this CPU has gone from idle to work. Its run queue is found through the task that runs
+ * on it: kernels without CONFIG_KALLSYMS_ALL don't give the address of the per-CPU variable.
+ */
+static inline __u64 idle_exits(struct task_struct *task)
 {
+	struct task_struct *idle;
+
+	if (!bpf_core_field_exists(task->se.cfs_rq->rq))
+		return 0;
+	idle = task->se.cfs_rq->rq->idle;
+	return idle->nvcsw + idle->nivcsw;
+}
+
+/*
+ * Two ticks with no idle time between them tell the rate that is really reached. Ticks alone do
+ * not: some kernels leave out the ticks of idle CPUs, and the next busy one looks late.
+ */
+static inline void count_tick(struct sampler_counters *counters, struct task_struct *task,
+			      __u64 now_ns, bool busy)
+{
+	__u64 exits = idle_exits(task);
+
 	counters->value[SAMPLER_TICKS]++;
 	if (!busy)
 		counters->value[SAMPLER_IDLE]++;
-	if (busy && counters->last_tick_was_busy) {
+	if (busy && counters->last_tick_was_busy && counters->last_tick_idle_exits == exits) {
 		counters->value[SAMPLER_BUSY_INTERVALS]++;
 		counters->value[SAMPLER_BUSY_INTERVAL_NS] += now_ns - counters->last_tick_ns;
 	}
 	counters->last_tick_ns = now_ns;
 	counters->last_tick_was_busy = busy;
+	counters->last_tick_idle_exits = exits;
 }
 
 static inline void count_loss(struct sampler_counters *counters, enum sampler_counter reason,
@@ -133,12 +155,12 @@ int sample_cpu(struct bpf_perf_event_data *ctx)
 	struct sampler_counters *counters = cpu_counters();
 	struct sample_scratch *scratch_area;
 	struct sample_event *event;
-	struct task_struct *task;
+	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 zero = 0, pid = pid_tgid >> 32;
 
 	if (!counters)
 		return 0;
-	count_tick(counters, now_ns, pid_tgid != 0); /* only the idle threads have pid 0 */
+	count_tick(counters, task, now_ns, pid_tgid != 0); /* only the idle threads have pid 0 */
 	if (!pid_tgid)
 		return 0;
 	if (config_pid_filter && !bpf_map_lookup_elem(&filter_pids, &pid)) {
@@ -151,7 +173,6 @@ int sample_cpu(struct bpf_perf_event_data *ctx)
 		return 0;
 	}
 
-	task = bpf_get_current_task_btf();
 	event = &scratch_area->event;
 	event->time_ns = now_ns;
 	event->process_start_ns = task->group_leader->start_boottime;

@@ -74,7 +74,7 @@ enum sampler_counter {
 	SAMPLER_LOST_RING_BUSY,	 /* lost: the ring's lock was refused (an interrupt inside itself) */
 	SAMPLER_LOST_SCRATCH,	 /* lost: the per-CPU scratch area was missing (never expected) */
 	SAMPLER_PIDS_FULL,	 /* a child could not be added to the pid filter */
-	SAMPLER_BUSY_INTERVALS,	 /* pairs of consecutive ticks of one CPU, neither of them idle */
+	SAMPLER_BUSY_INTERVALS,	 /* pairs of consecutive ticks of one CPU that was never idle between */
 	SAMPLER_BUSY_INTERVAL_NS, /* ... and the time between them, summed: gives the rate reached */
 	SAMPLER_WAKEUPS,	 /* wake-ups of the agent asked for */
 	SAMPLER_COUNTER_COUNT,
@@ -86,7 +86,7 @@ struct sampler_counters {
 	__u64 last_tick_was_busy; /* kernel side's own */
 	__u64 loss_start_ns;	/* time of the first sample lost since the agent last looked; 0: none */
 	__u64 loss_end_ns;	/* time of the last one */
-	__u64 reserved;		/* up to two cache lines: no CPU writes into another's */
+	__u64 last_tick_idle_exits; /* kernel side's own: how often the CPU had left idle by then */
 };
 
 _Static_assert(sizeof(struct sampler_counters) == 128, "one CPU's counters have their own lines");

@@ -13,22 +13,21 @@
 
 #include "base/log.h"
 #include "collect/cpu_list.h"
+#include "collect/pid_filter.h"
+#include "collect/sample_drain.h"
 #include "collect/sample_ring.h"
 #include "collect/side_band.h"
 #include "privileged/perf_events.h"
-#include "privileged/process_tree.h"
 #include "privileged/sampler_program.h"
 
 enum {
 	NS_PER_S = 1000000000,
-	SAMPLER_REORDER_NS = 500000,	    /* far above the few us between taking a time and a place */
 	SAMPLER_STAGGER_MAX_NS = 250000000, /* start-up waits no longer, however slow the rate */
 	SAMPLER_SPIN_NS = 100000,	    /* a sleep wakes about this late */
 	SAMPLE_SIZE_EXPECTED = 400,	    /* bytes of a record, about */
 	RING_SIZE_LEAST = 8 << 20,
 	RING_SIZE_MOST = 256 << 20,
 	FDS_ELSEWHERE = 512, /* what the rest of the agent may need */
-	DESCENDANT_ROUNDS_MAX = 8,
 };
 
 /* What was seen of one CPU's counters at the last look. */
@@ -51,8 +50,8 @@ struct sampler_session {
 	struct cpu_watch watches[SAMPLE_CPUS_MAX]; /* cpu_count of them */
 	int epoll_fd;
 	int soon_fd; /* a timer: drain again what a requested drain held back */
-	uint64_t handed_over_ns; /* time of the last thing handed over */
-	struct sampler_session_statistics statistics;
+	uint32_t frequency_hz;
+	struct sample_drain drain;
 };
 
 static uint64_t monotonic_ns(void)
@@ -193,67 +192,6 @@ static int load_program(struct sampler_session *session, const struct sampler_op
 	return 0;
 }
 
-static int filter_asked_for(struct sampler_session *session, const struct sampler_options *options,
-			    uint32_t *pids)
-{
-	for (size_t i = 0; i < options->pid_count; i++) {
-		int r = process_tree_process_of(options->pids[i], &pids[i]);
-
-		if (r == 0)
-			r = sampler_program_add_pid(session->program, pids[i]);
-		if (r == -ESRCH)
-			log_error("there is no process %u (it may have ended)", options->pids[i]);
-		else if (r < 0)
-			log_errno(r, "sample only process %u", options->pids[i]);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/*
- * Forks are followed by now: a child of a process in the filter belongs to it. What was forked
- * before is looked up, again and again, since it forks on until it is found.
- */
-static int filter_descendants(struct sampler_session *session, uint32_t *pids, size_t pid_count)
-{
-	for (int round = 0; round < DESCENDANT_ROUNDS_MAX; round++) {
-		size_t known_count = pid_count;
-		int r = process_tree_add_descendants(pids, &pid_count, SAMPLE_PIDS_MAX);
-
-		if (r < 0)
-			return log_errno(r, "look for child processes");
-		if (r == 0)
-			return 0;
-		for (size_t i = known_count; i < pid_count; i++) {
-			r = sampler_program_add_pid(session->program, pids[i]);
-			if (r < 0)
-				return log_errno(r, "sample also process %u", pids[i]);
-		}
-	}
-	return 0;
-}
-
-static int filter_pids(struct sampler_session *session, const struct sampler_options *options)
-{
-	CLEANUP(memory_free) uint32_t *pids = NULL;
-	int r;
-
-	if (!options->pid_count)
-		return 0;
-	if (options->pid_count > SAMPLE_PIDS_MAX) {
-		log_error("more than %d processes were asked for", SAMPLE_PIDS_MAX);
-		return -E2BIG;
-	}
-	pids = calloc(SAMPLE_PIDS_MAX, sizeof(*pids));
-	if (!pids)
-		return log_errno(-ENOMEM, "filter processes");
-	r = filter_asked_for(session, options, pids);
-	if (r < 0 || !options->children)
-		return r;
-	return filter_descendants(session, pids, options->pid_count);
-}
-
 static int watch_fd(struct sampler_session *session, int fd, uint32_t events, uint32_t tag)
 {
 	struct epoll_event event = { .events = events, .data.u32 = tag };
@@ -352,7 +290,9 @@ static int open_all(struct sampler_session *session, const struct sampler_option
 	r = side_band_open(online->cpus, online->count, &session->side_band);
 	if (r < 0)
 		return r;
-	r = filter_pids(session, options);
+	if (options->pid_count)
+		r = pid_filter_fill(session->program, options->pids, options->pid_count,
+				    options->children);
 	if (r < 0)
 		return r;
 	r = open_wakeups(session);
@@ -388,9 +328,15 @@ int sampler_session_open(const struct sampler_options *options,
 	if (!session)
 		return log_errno(-ENOMEM, "open the sampler");
 	session->epoll_fd = session->soon_fd = -1;
+	session->frequency_hz = options->frequency_hz;
 	r = open_all(session, options, &online);
 	if (r < 0)
 		return r;
+	session->drain = (struct sample_drain){
+		.rings = session->rings,
+		.ring_count = session->ring_count,
+		.side_band = session->side_band,
+	};
 	*ret_session = TAKE(session);
 	return 0;
 }
@@ -430,87 +376,9 @@ static bool take_request(struct sampler_session *session)
 
 static void drain_soon(struct sampler_session *session)
 {
-	const struct itimerspec soon = { .it_value.tv_nsec = SAMPLER_REORDER_NS };
+	const struct itimerspec soon = { .it_value.tv_nsec = SAMPLE_DRAIN_REORDER_NS };
 
 	timerfd_settime(session->soon_fd, 0, &soon, NULL);
-}
-
-/* Counts what comes after something later: the receiver was told too late. */
-static void note_time(struct sampler_session *session, uint64_t time_ns)
-{
-	if (time_ns < session->handed_over_ns)
-		session->statistics.out_of_order++;
-	else
-		session->handed_over_ns = time_ns;
-}
-
-static void hand_over_process_event(struct sampler_session *session,
-				    const struct sampler_sink *sink)
-{
-	const struct side_band_event *event = side_band_pop(session->side_band);
-
-	note_time(session, event->time_ns);
-	session->statistics.process_events++;
-	session->statistics.side_band_lost += event->lost_count;
-	sink->process_event(sink->context, event);
-}
-
-static void hand_over_sample(struct sampler_session *session, struct sample_ring *ring,
-			     const struct sampler_sink *sink)
-{
-	const struct sample_event *sample = sample_ring_pop(ring);
-
-	note_time(session, sample->time_ns);
-	session->statistics.samples++;
-	sink->sample(sink->context, sample);
-}
-
-/* Merges everything that was gathered, up to and with @limit_ns. */
-static void hand_over_until(struct sampler_session *session, uint64_t limit_ns,
-			    const struct sampler_sink *sink)
-{
-	for (;;) {
-		uint64_t event_ns = side_band_next_time(session->side_band), sample_ns = UINT64_MAX;
-		struct sample_ring *ring = NULL;
-
-		for (size_t i = 0; i < session->ring_count; i++) {
-			uint64_t next_ns = sample_ring_next_time(session->rings[i]);
-
-			if (next_ns < sample_ns) {
-				sample_ns = next_ns;
-				ring = session->rings[i];
-			}
-		}
-		if (event_ns <= sample_ns && event_ns <= limit_ns && event_ns != UINT64_MAX)
-			hand_over_process_event(session, sink);
-		else if (ring && sample_ns <= limit_ns)
-			hand_over_sample(session, ring, sink);
-		else
-			return;
-	}
-}
-
-/*
- * Gathers from all rings. *limit_ns comes down to what is known to be complete: a ring with more
- * records than fit, or one in the middle of being written, may hold records as old as its last one.
- *
- * Returns whether there is more to gather.
- */
-static bool gather(struct sampler_session *session, uint64_t *limit_ns)
-{
-	bool more = false;
-
-	for (size_t i = 0; i < session->ring_count; i++) {
-		int outcome = sample_ring_gather(session->rings[i]);
-		uint64_t last_ns = sample_ring_last_time(session->rings[i]);
-		uint64_t complete_ns = last_ns < SAMPLER_REORDER_NS ? 0 : last_ns - SAMPLER_REORDER_NS;
-
-		if (outcome == SAMPLE_RING_MORE)
-			more = true;
-		if (outcome != 0 && complete_ns < *limit_ns)
-			*limit_ns = complete_ns;
-	}
-	return more;
 }
 
 static void report_losses(struct sampler_session *session, const struct sampler_sink *sink)
@@ -549,49 +417,16 @@ static void report_losses(struct sampler_session *session, const struct sampler_
 	}
 }
 
-static void drain_until(struct sampler_session *session, uint64_t horizon_ns,
-			const struct sampler_sink *sink)
-{
-	bool more;
-	uint64_t count;
-
-	session->statistics.drains++;
-	/* The samples' ends first: what happened to a process before its samples is then there. */
-	for (size_t i = 0; i < session->ring_count; i++)
-		sample_ring_begin(session->rings[i]);
-	side_band_gather(session->side_band);
-	do {
-		uint64_t limit_ns = horizon_ns;
-
-		count = session->statistics.samples;
-		more = gather(session, &limit_ns);
-		hand_over_until(session, limit_ns, sink);
-		/* So many in so short a time: make room, whatever their order. */
-		if (more && session->statistics.samples == count)
-			hand_over_until(session, horizon_ns, sink);
-		for (size_t i = 0; i < session->ring_count; i++)
-			sample_ring_release(session->rings[i]);
-	} while (more);
-	report_losses(session, sink);
-}
-
-static bool anything_held_back(const struct sampler_session *session)
-{
-	for (size_t i = 0; i < session->ring_count; i++)
-		if (sample_ring_next_time(session->rings[i]) != UINT64_MAX)
-			return true;
-	return false;
-}
-
 uint64_t sampler_session_drain(struct sampler_session *session, const struct sampler_sink *sink)
 {
 	bool requested = take_request(session);
-	uint64_t horizon_ns = monotonic_ns() - SAMPLER_REORDER_NS;
+	uint64_t complete_ns = sample_drain_until(&session->drain,
+						  monotonic_ns() - SAMPLE_DRAIN_REORDER_NS, sink);
 
-	drain_until(session, horizon_ns, sink);
-	if (requested && anything_held_back(session))
+	report_losses(session, sink);
+	if (requested && sample_drain_waits(&session->drain))
 		drain_soon(session);
-	return horizon_ns;
+	return complete_ns;
 }
 
 uint64_t sampler_session_drain_all(struct sampler_session *session, const struct sampler_sink *sink)
@@ -599,7 +434,9 @@ uint64_t sampler_session_drain_all(struct sampler_session *session, const struct
 	uint64_t now_ns = monotonic_ns();
 
 	take_request(session);
-	drain_until(session, UINT64_MAX, sink);
+	/* In the future, since samples go on until sampler_session_stop(). */
+	sample_drain_until(&session->drain, now_ns + NS_PER_S, sink);
+	report_losses(session, sink);
 	return now_ns;
 }
 
@@ -619,7 +456,7 @@ void sampler_session_counters(const struct sampler_session *session,
 void sampler_session_statistics(const struct sampler_session *session,
 				struct sampler_session_statistics *ret_statistics)
 {
-	*ret_statistics = session->statistics;
+	*ret_statistics = session->drain.statistics;
 	ret_statistics->malformed = side_band_malformed(session->side_band);
 	for (size_t i = 0; i < session->ring_count; i++)
 		ret_statistics->malformed += sample_ring_malformed(session->rings[i]);
@@ -631,20 +468,27 @@ size_t sampler_session_cpus(const struct sampler_session *session, const uint32_
 	return session->cpu_count;
 }
 
+static uint32_t rate_since_last_look(struct cpu_watch *watch,
+				     const struct sampler_counters *counters)
+{
+	uint64_t count = counters->value[SAMPLER_BUSY_INTERVALS] - watch->busy_intervals;
+	uint64_t time_ns = counters->value[SAMPLER_BUSY_INTERVAL_NS] - watch->busy_interval_ns;
+
+	watch->busy_intervals += count;
+	watch->busy_interval_ns += time_ns;
+	return time_ns ? (uint32_t)((double)count * 1e12 / (double)time_ns) : 0;
+}
+
 uint32_t sampler_session_rate(struct sampler_session *session, uint32_t cpu)
 {
 	for (size_t i = 0; i < session->cpu_count; i++) {
-		struct cpu_watch *watch = &session->watches[i];
-		const __u64 *now = session->counters[cpu].value;
-		uint64_t count, time_ns;
+		uint32_t rate_mhz, asked_mhz = session->frequency_hz * 1000;
 
-		if (watch->cpu != cpu)
+		if (session->watches[i].cpu != cpu)
 			continue;
-		count = now[SAMPLER_BUSY_INTERVALS] - watch->busy_intervals;
-		time_ns = now[SAMPLER_BUSY_INTERVAL_NS] - watch->busy_interval_ns;
-		watch->busy_intervals += count;
-		watch->busy_interval_ns += time_ns;
-		return time_ns ? (uint32_t)((double)count * 1e12 / (double)time_ns) : 0;
+		rate_mhz = rate_since_last_look(&session->watches[i], &session->counters[cpu]);
+		/* Over few intervals one late tick at their start makes them look short. */
+		return rate_mhz < asked_mhz ? rate_mhz : asked_mhz;
 	}
 	return 0;
 }

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
-#include "collect/side_band_record.h"
+#include "collect/sampler_sink.h"
 #include "sample_abi.h"
 
 struct sampler_session;
@@ -32,43 +32,12 @@ struct sampler_options {
 	bool user_frames;
 };
 
-/* Samples that were lost on one CPU. */
-struct sampler_loss {
-	uint64_t start_ns; /* CLOCK_MONOTONIC, first and last one lost */
-	uint64_t end_ns;
-	uint64_t count;
-	uint32_t cpu;
-	enum sampler_counter reason; /* SAMPLER_LOST_… */
-};
-
-/*
- * Who receives what a drain finds. Samples and process events come in one order of time: when a
- * sample comes, all that happened to its process before has been told. What is borrowed is valid
- * during the call only. Losses come last, as they are found when looked for.
- */
-struct sampler_sink {
-	void *context;
-	void (*sample)(void *context, const struct sample_event *sample);
-	void (*process_event)(void *context, const struct side_band_event *event);
-	void (*lost)(void *context, const struct sampler_loss *loss);
-};
-
-/* What the session itself counts. */
-struct sampler_session_statistics {
-	uint64_t samples;	  /* handed over */
-	uint64_t process_events;  /* handed over */
-	uint64_t side_band_lost;  /* events that the kernel or the queue had no room for */
-	uint64_t out_of_order;	  /* handed over after a later one: told too late */
-	uint64_t malformed;	  /* records that break their own layout */
-	uint64_t drains;
-};
-
-/* The sizes in bytes of all rings together for a load of that many CPUs: 8 to 256 MiB. */
+/* The size in bytes of all rings together for that rate and so many CPUs: 8 to 256 MiB. */
 uint64_t sampler_ring_size(uint32_t frequency_hz, uint32_t cpu_count);
 
 /*
  * Loads, opens and starts everything. An error is logged as one line that names its cause and
- * remedy. Waits up to a period, at most SAMPLER_STAGGER_MAX_NS, so that CPUs don't tick together.
+ * remedy. Waits up to a period, at most 250 ms, so that CPUs don't tick together.
  *
  * Returns 0 or -errno: -ESRCH when a process of @options does not exist, -EINVAL for a CPU that is
  * not online.
@@ -82,10 +51,10 @@ DEFINE_CLEANUP(struct sampler_session *, sampler_session_free);
 int sampler_session_fd(const struct sampler_session *session);
 
 /*
- * Hands over what happened up to SAMPLER_REORDER_NS ago; what is younger waits for the next drain,
- * since something older may still come from another CPU.
+ * Hands over what happened up to SAMPLE_DRAIN_REORDER_NS ago; what is younger waits for the next
+ * drain, since something older may still come from another CPU.
  *
- * Returns that time, CLOCK_MONOTONIC: everything before it has been handed over.
+ * Returns the time, CLOCK_MONOTONIC, up to which everything was handed over.
  */
 uint64_t sampler_session_drain(struct sampler_session *session, const struct sampler_sink *sink);
 
@@ -106,7 +75,8 @@ size_t sampler_session_cpus(const struct sampler_session *session, const uint32_
 
 /*
  * The rate really reached on @cpu while it was busy since the last call for it, in mHz, from the
- * time between ticks with a busy CPU at both ends; 0: there were none.
+ * time between ticks that no idle time lay between; at most the rate asked for. 0: there were none,
+ * as on a CPU that is never busy for a whole period.
  */
 uint32_t sampler_session_rate(struct sampler_session *session, uint32_t cpu);
 
