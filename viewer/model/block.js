@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The samples of one segment, in order of time: columns of about 10 bytes a sample. Threads and stacks
+ * are numbers within the block; two small arrays lead from there to the dictionary.
+ */
+
+import { process_frame } from "model/dictionary";
+import { RowTable, array_grown, array_widened } from "model/tables";
+import * as wire from "wire";
+
+/** @typedef {import("model/dictionary").Dictionary} Dictionary */
+/** @typedef {import("model/tables").CountArray} CountArray */
+/** @typedef {import("record_reader").Record} Record */
+/** @typedef {import("record_reader").SegmentHead} SegmentHead */
+
+/** Samples of a segment that are kept; a segment of 1 MiB holds some 150,000. */
+export const samples_max = 1 << 22;
+/** Gaps of a segment that are kept apart; those that follow make the last one longer. */
+export const gaps_max = 65536;
+/** How many rows are sorted in a segment in all: many times what an agent's order asks for. */
+const sorted_rows_max = 1 << 25;
+
+/**
+ * @typedef {object} Gap
+ * @property {number} from_us timeline
+ * @property {number} to_us
+ * @property {number} reason enum wire_gap_reason, or one of the profile's own
+ * @property {number} lost samples, 0: not known
+ */
+
+/**
+ * What the ids of the segment's records mean, while it is being filled. Index 0 is none.
+ */
+class Fill {
+	constructor() {
+		this.strings = [0];
+		this.modules = [0];
+		this.functions = [0];
+		this.frames = [0];
+		this.stack_parents = [0];
+		this.stack_frames = [0];
+		/** Process name of each thread, a string of the dictionary. */
+		this.processes = [0];
+		/** process name, stack of the segment: number of the stack within the block */
+		this.pairs = new RowTable(2);
+	}
+}
+
+export class Block {
+	/**
+	 * @param {SegmentHead} head
+	 */
+	constructor(head) {
+		this.head = head;
+		this.instance_id = head.instance_id;
+		this.segment = head.segment;
+		this.start_us = head.start_us;
+		/** Everything before this has arrived. */
+		this.covered_us = head.start_us;
+		/** @type {"open" | "closed" | "cut" | "damaged" | "skipped"} */
+		this.state = "open";
+		this.count = 0;
+		/** Microseconds since start_us; a little below 0 for some. */
+		this.time = new Int32Array(0);
+		/** @type {CountArray} */
+		this.cpu = new Uint8Array(0);
+		/** @type {CountArray} number within the block */
+		this.thread = new Uint8Array(0);
+		/** @type {CountArray} number within the block */
+		this.stack = new Uint8Array(0);
+		/** enum stack_status of the user part, and of the kernel part << 4 */
+		this.status = new Uint8Array(0);
+		/** Threads and stacks of the dictionary. */
+		this.thread_ids = new Int32Array(1);
+		this.thread_count = 1;
+		this.stack_ids = new Int32Array(1);
+		this.stack_count = 1;
+		/** @type {Gap[]} */
+		this.gaps = [];
+		/** Rates reached, in order of time: mHz by CPU, 0: not known. */
+		this.rates = /** @type {{ time_us: number, mhz: Float32Array }[]} */ ([]);
+		/** The stretch that anything in here touches. */
+		this.from_us = head.start_us;
+		this.to_us = head.start_us;
+		this.sorted_count = 0;
+		this.sorted_rows = 0;
+		/** Samples beyond samples_max. */
+		this.left_out = 0;
+		/** @type {Fill | null} */
+		this.fill = new Fill();
+	}
+
+	get byte_count() {
+		return this.time.length * (4 + this.cpu.BYTES_PER_ELEMENT + this.thread.BYTES_PER_ELEMENT +
+			this.stack.BYTES_PER_ELEMENT + 1) + this.stack_ids.byteLength +
+			this.thread_ids.byteLength + this.gaps.length * 48 +
+			this.rates.reduce((sum, { mhz }) => sum + mhz.byteLength + 64, 0) + 512;
+	}
+
+	/**
+	 * Takes the rows of dictionaries, samples, gaps and rates; other records are the profile's.
+	 * @param {Record} record whose ids are valid
+	 * @param {Dictionary} dictionary
+	 */
+	record_add(record, dictionary) {
+		const { fill } = this;
+		if (!fill)
+			return;
+		switch (record.kind) {
+		case wire.WIRE_RECORD_STRINGS:
+			for (const text of record.strings)
+				fill.strings.push(dictionary.strings.add(text));
+			break;
+		case wire.WIRE_RECORD_MODULES:
+			for (const { key_low, key_high, name, module_kind } of record.rows)
+				fill.modules.push(dictionary.module_add(key_low, key_high, fill.strings[name],
+					module_kind));
+			break;
+		case wire.WIRE_RECORD_FUNCTIONS:
+			for (const { key_low, key_high, module, name, start } of record.rows)
+				fill.functions.push(dictionary.function_add(key_low, key_high,
+					fill.modules[module], fill.strings[name], start));
+			break;
+		case wire.WIRE_RECORD_FRAMES:
+			for (const { function_id, frame_kind, file, line } of record.rows)
+				fill.frames.push(dictionary.frame_add(fill.functions[function_id], frame_kind,
+					fill.strings[file], line));
+			break;
+		case wire.WIRE_RECORD_STACKS:
+			for (const { parent, frame } of record.rows) {
+				fill.stack_parents.push(parent);
+				fill.stack_frames.push(fill.frames[frame]);
+			}
+			break;
+		case wire.WIRE_RECORD_THREADS:
+			this.threads_add(record.rows, fill, dictionary);
+			break;
+		case wire.WIRE_RECORD_LATE_NAMES:
+			for (const row of record.rows)
+				dictionary.late_name_add(row.key_low, row.key_high, row.owner_low, row.owner_high,
+					fill.strings[row.name]);
+			break;
+		case wire.WIRE_RECORD_SAMPLES:
+			this.samples_add(record, fill, dictionary);
+			break;
+		case wire.WIRE_RECORD_GAP:
+			this.gap_add({ from_us: this.start_us + record.from_us,
+				to_us: this.start_us + record.to_us, reason: record.reason, lost: record.lost });
+			break;
+		case wire.WIRE_RECORD_RATE:
+			this.rate_add(this.start_us + record.time_us, record.rows);
+			break;
+		default:
+			break;
+		}
+	}
+
+	/**
+	 * @param {import("record_reader").ThreadRow[]} rows
+	 * @param {Fill} fill
+	 * @param {Dictionary} dictionary
+	 */
+	threads_add(rows, fill, dictionary) {
+		this.thread_ids = array_grown(this.thread_ids, this.thread_count + rows.length);
+		for (const { tid, pid, start_ns, comm, process, cgroup, container } of rows) {
+			this.thread_ids[this.thread_count++] = dictionary.thread_add(tid, pid, start_ns,
+				fill.strings[comm], fill.strings[process], fill.strings[cgroup],
+				fill.strings[container]);
+			fill.processes.push(fill.strings[process]);
+		}
+	}
+
+	/** @param {Gap} gap */
+	gap_add(gap) {
+		const last = this.gaps[this.gaps.length - 1];
+		if (this.gaps.length >= gaps_max) {
+			last.to_us = Math.max(last.to_us, gap.to_us);
+			last.lost += gap.lost;
+		} else {
+			this.gaps.push(gap);
+		}
+		this.from_us = Math.min(this.from_us, gap.from_us);
+		this.to_us = Math.max(this.to_us, gap.to_us);
+	}
+
+	/**
+	 * @param {number} time_us
+	 * @param {{ cpu: number, mhz: number }[]} rows
+	 */
+	rate_add(time_us, rows) {
+		const mhz = new Float32Array(rows.reduce((most, { cpu }) => Math.max(most, cpu + 1), 0));
+		for (const row of rows)
+			mhz[row.cpu] = row.mhz;
+		const { rates } = this;
+		let at = rates.length;
+		while (at && rates[at - 1].time_us > time_us)
+			at--;
+		rates.splice(at, 0, { time_us, mhz });
+	}
+
+	/**
+	 * @param {import("record_reader").SamplesRecord} record
+	 * @param {Fill} fill
+	 * @param {Dictionary} dictionary
+	 */
+	samples_add(record, fill, dictionary) {
+		const rows = Math.min(record.count, samples_max - this.count);
+		this.left_out += record.count - rows;
+		const end = this.count + rows;
+		let cpu_most = 0, thread_most = 0;
+		for (let i = 0; i < rows; i++) {
+			cpu_most = Math.max(cpu_most, record.cpu[i]);
+			thread_most = Math.max(thread_most, record.thread[i]);
+		}
+		this.time = array_grown(this.time, end);
+		this.cpu = array_grown(array_widened(this.cpu, cpu_most), end);
+		this.thread = array_grown(array_widened(this.thread, thread_most), end);
+		this.stack = array_grown(this.stack, end);
+		this.status = array_grown(this.status, end);
+		const { time, cpu, thread, status } = this;
+		let { stack } = this;
+		for (let i = 0, at = this.count; i < rows; i++, at++) {
+			time[at] = record.time[i];
+			cpu[at] = record.cpu[i];
+			thread[at] = record.thread[i];
+			status[at] = (record.user_status[i] & 15) | (record.kernel_status[i] << 4);
+			const number = this.stack_number(fill.processes[record.thread[i]], record.stack[i],
+				fill, dictionary);
+			if (number >= 256)
+				this.stack = stack = array_widened(stack, number);
+			stack[at] = number;
+		}
+		this.count = end;
+	}
+
+	/**
+	 * The number within the block of a stack under its process.
+	 * @param {number} process
+	 * @param {number} stack of the segment
+	 * @param {Fill} fill
+	 * @param {Dictionary} dictionary
+	 */
+	stack_number(process, stack, fill, dictionary) {
+		const { pairs, stack_parents, stack_frames } = fill;
+		const before = pairs.count;
+		const number = pairs.add_pair(process, stack);
+		if (number < before)
+			return number;
+		/* New: its callers get their numbers too, from here up to the first one that has. */
+		const chain = [stack];
+		let known = 0;
+		while (chain[chain.length - 1]) {
+			const parent = stack_parents[chain[chain.length - 1]];
+			const count = pairs.count;
+			const caller = pairs.add_pair(process, parent);
+			if (caller < count) {
+				known = this.stack_ids[caller];
+				break;
+			}
+			chain.push(parent);
+		}
+		this.stack_ids = array_grown(this.stack_ids, pairs.count);
+		for (let i = chain.length - 1; i >= 0; i--) {
+			const frame = chain[i] ? stack_frames[chain[i]] : process_frame(process);
+			known = dictionary.stacks.add_pair(known, frame);
+			/* Numbers were given from the leaf up, one after another. */
+			this.stack_ids[number + i] = known;
+		}
+		this.stack_count = pairs.count;
+		return number;
+	}
+
+	/** Puts the rows that came since the last time in their places. */
+	sort() {
+		const { time, count, sorted_count } = this;
+		let least = Infinity, sorted = true;
+		for (let i = sorted_count; i < count; i++) {
+			sorted &&= !i || time[i - 1] <= time[i];
+			least = Math.min(least, time[i]);
+		}
+		if (!sorted) {
+			const from = this.bound(least, sorted_count);
+			this.sorted_rows += count - from;
+			/* Refused without an end: rows of a hostile file that always go back. */
+			if (this.sorted_rows > sorted_rows_max) {
+				this.left_out += count - sorted_count;
+				this.count = sorted_count;
+				return;
+			}
+			this.sort_from(from);
+		}
+		this.sorted_count = count;
+		if (count) {
+			this.from_us = Math.min(this.from_us, this.start_us + time[0]);
+			this.to_us = Math.max(this.to_us, this.start_us + time[count - 1] + 1);
+		}
+	}
+
+	/** @param {number} from */
+	sort_from(from) {
+		const rows = this.count - from;
+		/* One number holds the time and the row: 32 and 22 bits. */
+		const keys = new Float64Array(rows);
+		for (let i = 0; i < rows; i++)
+			keys[i] = this.time[from + i] * samples_max + i;
+		keys.sort();
+		const order = new Uint32Array(rows);
+		for (let i = 0; i < rows; i++)
+			order[i] = keys[i] - Math.floor(keys[i] / samples_max) * samples_max;
+		for (const column of [this.time, this.cpu, this.thread, this.stack, this.status]) {
+			const before = column.slice(from, this.count);
+			for (let i = 0; i < rows; i++)
+				column[from + i] = before[order[i]];
+		}
+	}
+
+	/**
+	 * The first of the sorted rows that is not before a time.
+	 * @param {number} time since start_us
+	 * @param {number} [count]
+	 */
+	bound(time, count = this.sorted_count) {
+		let low = 0, high = count;
+		while (low < high) {
+			const middle = (low + high) >>> 1;
+			if (this.time[middle] < time)
+				low = middle + 1;
+			else
+				high = middle;
+		}
+		return low;
+	}
+
+	/**
+	 * Rows within [from_us, to_us) of the timeline.
+	 * @param {number} from_us
+	 * @param {number} to_us
+	 * @returns {[number, number]} first, end
+	 */
+	rows(from_us, to_us) {
+		const first = this.bound(Math.ceil(from_us - this.start_us));
+		return [first, Math.max(first, this.bound(Math.ceil(to_us - this.start_us)))];
+	}
+
+	/**
+	 * Nothing more will come: lets go of what only filling needs.
+	 * @param {"closed" | "cut" | "damaged" | "skipped"} state
+	 */
+	close(state) {
+		this.state = state;
+		this.fill = null;
+		const { count } = this;
+		this.time = this.time.slice(0, count);
+		this.cpu = this.cpu.slice(0, count);
+		this.thread = this.thread.slice(0, count);
+		this.stack = this.stack.slice(0, count);
+		this.status = this.status.slice(0, count);
+		this.stack_ids = this.stack_ids.slice(0, this.stack_count);
+		this.thread_ids = this.thread_ids.slice(0, this.thread_count);
+	}
+}
