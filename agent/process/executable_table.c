@@ -369,6 +369,11 @@ int executable_table_open(struct executable_table *table, struct executable *exe
 	return 0;
 }
 
+const struct executable *executable_table_at(const struct executable_table *table, uint32_t slot)
+{
+	return slot <= EXECUTABLES_MAX ? table->slots[slot] : NULL;
+}
+
 int executable_table_fd(const struct executable_table *table, const struct executable *executable)
 {
 	return executable->fd;

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "symbolize/late_name.h"
 #include "wire.h"
 
 struct process;
@@ -30,9 +31,7 @@ struct worker_job_type;
 
 enum symbolizer_limits {
 	SYMBOLIZER_TABLES_BYTES_DEFAULT = 64 << 20,
-	SYMBOLIZER_PROVISIONAL_MAX = 16384, /* offsets of one file that wait for its table */
-	SYMBOLIZER_DEMANGLED_MAX = 65536,   /* names kept in demangled form, twice */
-	SYMBOLIZER_FRAMES_MAX = 1,	    /* frames of one address: inlined ones will be more */
+	SYMBOLIZER_FRAMES_MAX = 1, /* frames of one address: inlined ones will be more */
 };
 
 /* What one address means: a function, or what is known instead. Strings are not zero-terminated. */
@@ -50,14 +49,6 @@ struct frame_description {
 	enum wire_frame_kind kind;
 	enum wire_module_kind module_kind;
 	bool provisional; /* a late name may follow for function_key */
-};
-
-/* The function with @key is @canonical_key (often the same), and its name is this. */
-struct late_name {
-	uint64_t key;
-	uint64_t canonical_key;
-	const char *name; /* not zero-terminated; borrowed until the next call */
-	uint32_t name_size;
 };
 
 struct symbolizer_options {
@@ -126,6 +117,6 @@ bool symbolizer_next_late_name(struct symbolizer *symbolizer, struct late_name *
  */
 uint64_t symbolizer_generation(const struct symbolizer *symbolizer);
 
-const struct symbolizer_counters *symbolizer_counters(const struct symbolizer *symbolizer);
+const struct symbolizer_counters *symbolizer_counters(struct symbolizer *symbolizer);
 
 #endif

@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "symbolize/file_symbols.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/hash_index.h"
+#include "base/log.h"
+#include "elf/executable_file.h"
+#include "privileged/process_files.h"
+#include "process/executable_table.h"
+#include "process/mapping_table.h"
+#include "symbolize/provisional_names.h"
+#include "symbolize/symbol_bytes.h"
+#include "symbolize/symbol_jobs.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S UINT64_C(1000000000)
+
+enum row_state {
+	ROW_NEW,     /* no table yet: asked for when it is sampled */
+	ROW_BUILDING, /* the worker has it */
+	ROW_READY,
+	ROW_FAILED,
+};
+
+/* Keys of modules that have no build id must not meet those that have one. */
+enum module_key_seed { SEED_BUILD_ID = 1, SEED_IDENTITY = 2 };
+
+struct shared_table {
+	uint32_t reference_count;
+	struct symbol_bytes table;
+};
+
+struct file_version {
+	uint64_t size;
+	uint64_t modified_s;
+	uint64_t modified_ns;
+};
+
+struct row {
+	struct file_symbols *owner;
+	uint64_t executable_id; /* whose row this is now; 0: nobody's */
+	uint64_t building_id;	/* which executable the worker has; 0: none */
+	enum row_state state;
+	uint64_t module_key;
+	struct shared_table *shared; /* a reference, when it is ready */
+	struct provisional_names provisional;
+	struct file_version version; /* when it was opened for the worker */
+	uint64_t opened_ns;
+	uint64_t checked_ns;
+	uint64_t retry_ns; /* not before */
+	uint64_t last_used;
+	uint32_t crashes;
+	bool draining; /* the provisional ones get their names */
+	bool not_elf;
+	bool complained;
+};
+
+struct file_symbols {
+	struct worker *worker;
+	struct executable_table *executables;
+	size_t bytes_max;
+	struct row rows[EXECUTABLES_MAX + 1]; /* by slot of the executable */
+	uint32_t highest_row;
+	uint32_t drain_row; /* where the search for late names goes on */
+	uint64_t use_count;
+	uint64_t generation;
+	uint64_t now_ns;
+	uint64_t complaints_from_ns; /* the second in which complaints are counted */
+	uint32_t complaint_count;
+	struct file_symbols_counters counters;
+};
+
+int file_symbols_new(struct worker *worker, struct executable_table *executables, size_t bytes_max,
+		     struct file_symbols **ret_symbols)
+{
+	struct file_symbols *symbols = calloc(1, sizeof(*symbols));
+
+	if (!symbols)
+		return -ENOMEM;
+	symbols->worker = worker;
+	symbols->executables = executables;
+	symbols->bytes_max = bytes_max;
+	symbols->drain_row = 1;
+	*ret_symbols = symbols;
+	return 0;
+}
+
+static void release_table(struct row *row)
+{
+	struct shared_table *shared = row->shared;
+
+	row->shared = NULL;
+	if (!shared || --shared->reference_count)
+		return;
+	row->owner->counters.tables--;
+	row->owner->counters.bytes -= shared->table.bytes.size;
+	symbol_bytes_free(&shared->table);
+	free(shared);
+}
+
+static void empty_row(struct row *row)
+{
+	row->owner->counters.provisional_lost += row->provisional.count;
+	provisional_names_free(&row->provisional);
+	release_table(row);
+}
+
+void file_symbols_free(struct file_symbols *symbols)
+{
+	if (!symbols)
+		return;
+	for (uint32_t i = 1; i <= symbols->highest_row; i++)
+		if (symbols->rows[i].owner)
+			empty_row(&symbols->rows[i]);
+	free(symbols);
+}
+
+/* --- keys ------------------------------------------------------------------------------------ */
+
+static uint64_t key_of_build_id(const uint8_t *build_id, size_t size)
+{
+	return stable_key(build_id, size, SEED_BUILD_ID);
+}
+
+/* Until a table tells the build id. */
+static uint64_t key_of_identity(const struct executable *executable)
+{
+	const struct executable_identity *identity = &executable->identity;
+	const uint64_t numbers[] = {
+		identity->inode,
+		identity->inode_generation,
+		(uint64_t)identity->device_major << 32 | identity->device_minor,
+		executable->kind,
+	};
+
+	if (identity->build_id_size)
+		return key_of_build_id(identity->build_id, identity->build_id_size);
+	return stable_key(numbers, sizeof(numbers), SEED_IDENTITY);
+}
+
+static struct row *row_of(struct file_symbols *symbols, const struct executable *executable)
+{
+	struct row *row = &symbols->rows[executable->slot];
+
+	if (row->executable_id != executable->id) {
+		struct row fresh = {
+			.owner = symbols,
+			.executable_id = executable->id,
+			.building_id = row->building_id,
+			.module_key = key_of_identity(executable),
+		};
+
+		if (row->owner)
+			empty_row(row);
+		*row = fresh;
+		if (executable->slot > symbols->highest_row)
+			symbols->highest_row = executable->slot;
+	}
+	row->last_used = ++symbols->use_count;
+	return row;
+}
+
+/* --- what goes wrong ------------------------------------------------------------------------- */
+
+/* Once for each file, and not more than a few a second: files are strangers'. */
+static void complain(struct row *row, const char *path, const char *reason)
+{
+	struct file_symbols *symbols = row->owner;
+
+	if (row->complained)
+		return;
+	row->complained = true;
+	if (symbols->now_ns - symbols->complaints_from_ns >= NS_PER_S) {
+		symbols->complaints_from_ns = symbols->now_ns;
+		symbols->complaint_count = 0;
+	}
+	if (symbols->complaint_count++ < FILE_SYMBOLS_COMPLAINTS_PER_S)
+		log_warning("%s %s; its functions stay without names", path, reason);
+}
+
+static const char *reason_of(int outcome)
+{
+	const char *text = worker_outcome_text(outcome);
+
+	if (text)
+		return text;
+	if (outcome > 0)
+		return executable_file_outcome_text(outcome);
+	return outcome == -EBADMSG ? "gave a damaged table" : "cannot be read";
+}
+
+static void fail(struct row *row, const struct executable *executable, const char *reason)
+{
+	row->state = ROW_FAILED;
+	row->owner->counters.failed++;
+	row->owner->counters.provisional_lost += row->provisional.count;
+	provisional_names_free(&row->provisional); /* they stay what they are */
+	complain(row, executable->path, reason);
+}
+
+/* --- tables ---------------------------------------------------------------------------------- */
+
+static void evict(struct row *row)
+{
+	row->state = ROW_NEW;
+	row->draining = false;
+	row->owner->counters.provisional_lost += row->provisional.count;
+	provisional_names_free(&row->provisional);
+	release_table(row);
+	row->retry_ns = row->owner->now_ns + FILE_SYMBOLS_EVICTED_PAUSE_MS * NS_PER_MS;
+	row->owner->counters.evicted++;
+}
+
+static void keep_bytes(struct file_symbols *symbols, const struct row *spared)
+{
+	while (symbols->counters.bytes > symbols->bytes_max) {
+		struct row *oldest = NULL;
+
+		for (uint32_t i = 1; i <= symbols->highest_row; i++) {
+			struct row *row = &symbols->rows[i];
+
+			if (row->state == ROW_READY && row != spared &&
+			    (!oldest || row->last_used < oldest->last_used))
+				oldest = row;
+		}
+		if (!oldest)
+			return;
+		evict(oldest);
+	}
+}
+
+static const struct build_id *build_id_of(const struct symbol_bytes *table)
+{
+	return &table->view.header->build_id;
+}
+
+/* A table of the same contents that is there already, or NULL. */
+static struct shared_table *find_equal(const struct file_symbols *symbols,
+				       const struct symbol_bytes *table)
+{
+	for (uint32_t i = 1; i <= symbols->highest_row; i++) {
+		struct shared_table *shared = symbols->rows[i].shared;
+
+		if (shared && build_id_equal(build_id_of(&shared->table), build_id_of(table)) &&
+		    shared->table.view.header->row_count == table->view.header->row_count)
+			return shared;
+	}
+	return NULL;
+}
+
+/* Takes the table, or drops it for an equal one. */
+static int share_table(struct row *row, struct symbol_bytes *table)
+{
+	struct file_symbols *symbols = row->owner;
+	struct shared_table *shared = build_id_of(table)->size ? find_equal(symbols, table) : NULL;
+
+	if (shared) {
+		symbol_bytes_free(table);
+		shared->reference_count++;
+		row->shared = shared;
+		return 0;
+	}
+	shared = calloc(1, sizeof(*shared));
+	if (!shared) {
+		symbol_bytes_free(table);
+		return -ENOMEM;
+	}
+	shared->reference_count = 1;
+	shared->table = *table;
+	row->shared = shared;
+	symbols->counters.tables++;
+	symbols->counters.built++;
+	symbols->counters.bytes += table->bytes.size;
+	return 0;
+}
+
+/* Whether the file that was read is the one that was mapped, as far as the event told. */
+static bool is_meant(const struct executable *executable, const struct build_id *build_id)
+{
+	const struct executable_identity *identity = &executable->identity;
+
+	return !identity->build_id_size ||
+	       (identity->build_id_size == build_id->size &&
+		memcmp(identity->build_id, build_id->bytes, build_id->size) == 0);
+}
+
+static void take_table(struct row *row, const struct executable *executable,
+		       struct symbol_bytes *table)
+{
+	struct file_symbols *symbols = row->owner;
+	const struct build_id build_id = *build_id_of(table);
+
+	if (!is_meant(executable, &build_id)) {
+		symbol_bytes_free(table);
+		symbols->counters.open_failed++;
+		row->state = ROW_NEW;
+		row->retry_ns = symbols->now_ns + FILE_SYMBOLS_RETRY_MS * NS_PER_MS;
+		return;
+	}
+	if (table->bytes.size > symbols->bytes_max) {
+		symbol_bytes_free(table);
+		fail(row, executable, "has more symbols than there is memory for");
+		return;
+	}
+	if (share_table(row, table) < 0) {
+		row->state = ROW_NEW;
+		return;
+	}
+	if (build_id.size)
+		row->module_key = key_of_build_id(build_id.bytes, build_id.size);
+	row->state = ROW_READY;
+	row->draining = true;
+	symbols->generation++;
+	keep_bytes(symbols, row);
+}
+
+/* --- building -------------------------------------------------------------------------------- */
+
+/* The executable of a row, if it still is that of the row. */
+static const struct executable *executable_of(const struct row *row)
+{
+	uint32_t slot = (uint32_t)(row - row->owner->rows);
+	const struct executable *executable =
+		executable_table_at(row->owner->executables, slot);
+
+	return executable && executable->id == row->executable_id ? executable : NULL;
+}
+
+static void on_table(int outcome, struct worker_result result, void *context)
+{
+	struct row *row = context;
+	const struct executable *executable = executable_of(row);
+	bool is_current = row->building_id == row->executable_id && executable;
+	struct symbol_bytes table;
+
+	row->building_id = 0;
+	if (!is_current || row->state != ROW_BUILDING) {
+		worker_result_free(&result); /* for a file that made room meanwhile */
+		return;
+	}
+	if (outcome == 0)
+		outcome = symbol_bytes_open(result, &table);
+	if (outcome == 0) {
+		take_table(row, executable, &table);
+	} else if (outcome == WORKER_CRASHED && ++row->crashes < FILE_SYMBOLS_CRASHES_MAX) {
+		row->state = ROW_NEW; /* the worker may have been killed by somebody else */
+	} else if (outcome == EXECUTABLE_NOT_ELF && executable->is_memory) {
+		row->state = ROW_FAILED; /* a JIT's memory, and nobody's mistake */
+		row->not_elf = true;
+	} else {
+		row->not_elf = outcome == EXECUTABLE_NOT_ELF;
+		fail(row, executable, reason_of(outcome));
+	}
+}
+
+static void read_version(int fd, struct file_version *ret_version)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) < 0)
+		return;
+	*ret_version = (struct file_version){
+		.size = (uint64_t)status.st_size,
+		.modified_s = (uint64_t)status.st_mtim.tv_sec,
+		.modified_ns = (uint64_t)status.st_mtim.tv_nsec,
+	};
+}
+
+static int open_file(struct file_symbols *symbols, uint32_t pid, const struct mapping *mapping)
+{
+	return executable_table_open(symbols->executables, mapping->executable, pid,
+				     mapping->start, mapping->end, symbols->now_ns);
+}
+
+static void build(struct row *row, uint32_t pid, const struct mapping *mapping)
+{
+	struct file_symbols *symbols = row->owner;
+	int r, fd;
+
+	if (symbols->now_ns < row->retry_ns || row->building_id)
+		return;
+	row->retry_ns = symbols->now_ns + FILE_SYMBOLS_RETRY_MS * NS_PER_MS;
+	r = open_file(symbols, pid, mapping);
+	if (r > 0 && r != PROCESS_FILE_OTHER) {
+		fail(row, mapping->executable, process_file_outcome_text(r));
+		return;
+	}
+	if (r != 0) {
+		symbols->counters.open_failed += r != -EAGAIN;
+		return;
+	}
+	fd = executable_table_fd(symbols->executables, mapping->executable);
+	read_version(fd, &row->version);
+	r = worker_submit(symbols->worker, SYMBOL_JOB_ELF, fd, NULL, 0, on_table, row);
+	if (r == WORKER_QUEUE_FULL)
+		return; /* keeps the file open for the next time */
+	executable_table_close_fd(symbols->executables, mapping->executable);
+	if (r != 0) {
+		fail(row, mapping->executable, reason_of(r));
+		return;
+	}
+	row->state = ROW_BUILDING;
+	row->building_id = row->executable_id;
+	row->opened_ns = symbols->now_ns;
+	row->checked_ns = symbols->now_ns;
+}
+
+/*
+ * A file that was written over keeps its inode; only somebody who maps it afterwards may tell. With
+ * a build id from the kernel that is another executable already.
+ */
+static void check_version(struct row *row, uint32_t pid, const struct mapping *mapping)
+{
+	struct file_symbols *symbols = row->owner;
+	struct file_version version = row->version;
+
+	if (mapping->executable->identity.build_id_size ||
+	    mapping->executable->kind != EXECUTABLE_FILE || mapping->time_ns <= row->opened_ns ||
+	    symbols->now_ns < row->checked_ns + FILE_SYMBOLS_CHECK_MS * NS_PER_MS)
+		return;
+	row->checked_ns = symbols->now_ns;
+	if (open_file(symbols, pid, mapping) != 0)
+		return;
+	read_version(executable_table_fd(symbols->executables, mapping->executable), &version);
+	if (version.size == row->version.size && version.modified_s == row->version.modified_s &&
+	    version.modified_ns == row->version.modified_ns) {
+		executable_table_close_fd(symbols->executables, mapping->executable);
+		return;
+	}
+	release_table(row);
+	provisional_names_free(&row->provisional);
+	row->module_key = key_of_identity(mapping->executable);
+	row->state = ROW_NEW;
+	row->draining = false;
+	row->complained = false;
+	row->not_elf = false;
+	row->crashes = 0;
+	row->retry_ns = 0;
+}
+
+/* --- questions ------------------------------------------------------------------------------- */
+
+static enum file_symbols_answer find_provisional(struct row *row, uint64_t offset, uint64_t key)
+{
+	if (provisional_names_find(&row->provisional, offset))
+		return FILE_SYMBOLS_PROVISIONAL;
+	if (provisional_names_add(&row->provisional, offset, key))
+		return FILE_SYMBOLS_PROVISIONAL;
+	row->owner->counters.provisional_lost++;
+	return FILE_SYMBOLS_UNNAMED;
+}
+
+enum file_symbols_answer file_symbols_find(struct file_symbols *symbols, uint32_t pid,
+					   const struct mapping *mapping, uint64_t address,
+					   struct file_place *ret_place,
+					   struct symbol *ret_symbol)
+{
+	uint64_t offset = address - mapping->start + mapping->file_offset;
+	struct row *row = row_of(symbols, mapping->executable);
+
+	if (row->state == ROW_READY || row->state == ROW_FAILED)
+		check_version(row, pid, mapping);
+	if (row->state == ROW_NEW)
+		build(row, pid, mapping);
+	*ret_place = (struct file_place){ .module_key = row->module_key, .offset = offset };
+	if (row->state == ROW_READY)
+		return symbol_table_find(&row->shared->table.view, offset, ret_symbol) ?
+			       FILE_SYMBOLS_NAMED :
+			       FILE_SYMBOLS_UNNAMED;
+	if (row->state == ROW_FAILED)
+		return row->not_elf ? FILE_SYMBOLS_NOT_ELF : FILE_SYMBOLS_UNNAMED;
+	return find_provisional(row, offset,
+				stable_key(&offset, sizeof(offset), row->module_key));
+}
+
+void file_symbols_tick(struct file_symbols *symbols, uint64_t now_ns)
+{
+	symbols->now_ns = now_ns;
+}
+
+static bool next_of_row(struct row *row, struct symbol *ret_symbol, uint64_t *ret_key,
+			uint64_t *ret_module_key)
+{
+	struct provisional_name name;
+
+	while (provisional_names_take(&row->provisional, &name)) {
+		if (!symbol_table_find(&row->shared->table.view, name.place, ret_symbol))
+			continue; /* stays module+0xoffset */
+		*ret_key = name.key;
+		*ret_module_key = row->module_key;
+		return true;
+	}
+	row->draining = false;
+	return false;
+}
+
+bool file_symbols_next(struct file_symbols *symbols, struct symbol *ret_symbol, uint64_t *ret_key,
+		       uint64_t *ret_module_key)
+{
+	for (; symbols->drain_row <= symbols->highest_row; symbols->drain_row++) {
+		struct row *row = &symbols->rows[symbols->drain_row];
+
+		if (row->draining && next_of_row(row, ret_symbol, ret_key, ret_module_key))
+			return true;
+	}
+	symbols->drain_row = 1;
+	return false;
+}
+
+uint64_t file_symbols_generation(const struct file_symbols *symbols)
+{
+	return symbols->generation;
+}
+
+const struct file_symbols_counters *file_symbols_counters(const struct file_symbols *symbols)
+{
+	return &symbols->counters;
+}

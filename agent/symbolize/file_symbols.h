@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Symbol tables of the files that are sampled, by executable.
+ *
+ * A table is asked of the worker at the file's first sample; until it comes its offsets are handed out
+ * under provisional keys. Files with one build id share a table. Tables are bounded by bytes: the
+ * one used longest ago makes room, and is not built again for FILE_SYMBOLS_EVICTED_PAUSE_MS. A file
+ * that could not be read stays without names, unless it changes. Owned by the loop thread.
+ */
+#ifndef FLICKERSCOPE_FILE_SYMBOLS_H
+#define FLICKERSCOPE_FILE_SYMBOLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+
+struct executable_table;
+struct file_symbols;
+struct mapping;
+struct symbol;
+struct worker;
+
+enum file_symbols_limits {
+	FILE_SYMBOLS_RETRY_MS = 100,	      /* after the file could not be opened, or the queue was full */
+	FILE_SYMBOLS_CHECK_MS = 1000,	      /* how often a file may be looked at for changes */
+	FILE_SYMBOLS_EVICTED_PAUSE_MS = 10000,
+	FILE_SYMBOLS_CRASHES_MAX = 2,	      /* tries that may end with the worker's death */
+	FILE_SYMBOLS_COMPLAINTS_PER_S = 5,    /* lines in the log; the rest is counted */
+};
+
+/* What is known about one place in a file. */
+enum file_symbols_answer {
+	FILE_SYMBOLS_NAMED,	  /* the symbol was found */
+	FILE_SYMBOLS_UNNAMED,	  /* the file names nothing there, or has no table for good */
+	FILE_SYMBOLS_PROVISIONAL, /* the table may still come */
+	FILE_SYMBOLS_NOT_ELF,	  /* the file is something else: maybe a JIT's memory */
+};
+
+struct file_place {
+	uint64_t module_key;
+	uint64_t offset; /* in the file */
+};
+
+struct file_symbols_counters {
+	uint64_t tables; /* now */
+	uint64_t bytes;	 /* now */
+	uint64_t built;
+	uint64_t evicted;
+	uint64_t failed;
+	uint64_t open_failed;
+	uint64_t provisional_lost;
+};
+
+int file_symbols_new(struct worker *worker, struct executable_table *executables, size_t bytes_max,
+		     struct file_symbols **ret_symbols);
+void file_symbols_free(struct file_symbols *symbols); /* NULL is fine */
+DEFINE_CLEANUP(struct file_symbols *, file_symbols_free);
+
+/*
+ * Looks a place up.
+ *
+ * @pid, @mapping: a process that maps it, and where: for opening the file.
+ * @address: of the instruction itself, within @mapping.
+ * @ret_place: always written.
+ * @ret_symbol: written when it is named; borrowed until the next tick.
+ */
+enum file_symbols_answer file_symbols_find(struct file_symbols *symbols, uint32_t pid,
+					   const struct mapping *mapping, uint64_t address,
+					   struct file_place *ret_place,
+					   struct symbol *ret_symbol);
+
+/* @now_ns: CLOCK_MONOTONIC; pauses count from it. */
+void file_symbols_tick(struct file_symbols *symbols, uint64_t now_ns);
+
+/*
+ * The next provisional place that got a name: the key it was handed out under, the symbol, and the
+ * key of the symbol's module. False when there is none.
+ */
+bool file_symbols_next(struct file_symbols *symbols, struct symbol *ret_symbol,
+		       uint64_t *ret_key, uint64_t *ret_module_key);
+
+/* Changes when a table comes. */
+uint64_t file_symbols_generation(const struct file_symbols *symbols);
+
+const struct file_symbols_counters *file_symbols_counters(const struct file_symbols *symbols);
+
+#endif

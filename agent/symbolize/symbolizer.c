@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "symbolize/symbolizer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash_index.h"
+#include "elf/demangle.h"
+#include "elf/elf_symbols.h"
+#include "elf/symbol_table.h"
+#include "process/process_table.h"
+#include "symbolize/demangler.h"
+#include "symbolize/file_symbols.h"
+#include "symbolize/jit_symbols.h"
+#include "symbolize/kernel_symbols.h"
+#include "symbolize/kernel_text.h"
+#include "symbolize/perf_map_text.h"
+#include "symbolize/symbol_jobs.h"
+#include "worker/worker.h"
+
+enum { JIT_SHARE = 4 }; /* perf maps may take one part in so many of the tables' memory */
+
+/* The legacy system call page of x86-64, the same in every process (arch/x86/entry/vsyscall). */
+#define VSYSCALL_START UINT64_C(0xffffffffff600000)
+#define VSYSCALL_END UINT64_C(0xffffffffff601000)
+
+static const char no_mapping_name[] = "[no mapping]";
+static const char vsyscall_name[] = "[vsyscall]";
+
+struct symbolizer {
+	struct file_symbols *files;
+	struct jit_symbols *jit;
+	struct kernel_symbols *kernel;
+	struct demangler *demangler;
+	struct symbolizer_counters counters;
+};
+
+const struct worker_job_type *symbolizer_job_types(size_t *ret_count)
+{
+	static const struct worker_job_type types[SYMBOL_JOB_COUNT] = {
+		[SYMBOL_JOB_ELF] = { "ELF symbols", ELF_SYMBOLS_TIME_LIMIT_MS, elf_symbols_job },
+		[SYMBOL_JOB_KERNEL] = { "kernel symbols", KERNEL_TEXT_TIME_LIMIT_MS,
+					kernel_text_job },
+		[SYMBOL_JOB_PERF_MAP] = { "perf map", PERF_MAP_TIME_LIMIT_MS, perf_map_text_job },
+		[SYMBOL_JOB_DEMANGLE] = { "demangle", DEMANGLE_TIME_LIMIT_MS, demangle_job },
+	};
+
+	*ret_count = SYMBOL_JOB_COUNT;
+	return types;
+}
+
+int symbolizer_new(const struct symbolizer_options *options, struct symbolizer **ret_symbolizer)
+{
+	CLEANUP(symbolizer_free) struct symbolizer *symbolizer = calloc(1, sizeof(*symbolizer));
+	size_t bytes_max = options->tables_bytes_max ? options->tables_bytes_max :
+						       SYMBOLIZER_TABLES_BYTES_DEFAULT;
+	int r;
+
+	if (!symbolizer)
+		return -ENOMEM;
+	r = kernel_symbols_new(options->worker, options->kernel_names ? options->files : NULL,
+			       &symbolizer->kernel);
+	if (r < 0)
+		return r;
+	r = file_symbols_new(options->worker, process_table_executables(options->processes),
+			     bytes_max - bytes_max / JIT_SHARE, &symbolizer->files);
+	if (r < 0)
+		return r;
+	r = jit_symbols_new(options->worker, options->files, bytes_max / JIT_SHARE,
+			    &symbolizer->jit);
+	if (r < 0)
+		return r;
+	r = demangler_new(options->worker, &symbolizer->demangler);
+	if (r < 0)
+		return r;
+	*ret_symbolizer = TAKE(symbolizer);
+	return 0;
+}
+
+void symbolizer_free(struct symbolizer *symbolizer)
+{
+	if (!symbolizer)
+		return;
+	demangler_free(symbolizer->demangler);
+	jit_symbols_free(symbolizer->jit);
+	file_symbols_free(symbolizer->files);
+	kernel_symbols_free(symbolizer->kernel);
+	free(symbolizer);
+}
+
+/* --- user addresses -------------------------------------------------------------------------- */
+
+/* One function for a whole module of which no more can be told. */
+static void describe_module_only(const char *name, enum wire_module_kind module_kind,
+				 enum wire_frame_kind kind, struct frame_description *ret_frame)
+{
+	uint32_t size = (uint32_t)strlen(name);
+	uint64_t module_key = stable_key(name, size, module_kind);
+
+	*ret_frame = (struct frame_description){
+		.module_key = module_key,
+		.function_key = stable_key(name, size, module_key),
+		.name = name,
+		.name_size = size,
+		.module_name = name,
+		.module_name_size = size,
+		.kind = kind,
+		.module_kind = module_kind,
+	};
+}
+
+/* The same key as a provisional one for this offset: the start of a function is an offset too. */
+static uint64_t key_of_start(uint64_t module_key, uint64_t start)
+{
+	return stable_key(&start, sizeof(start), module_key);
+}
+
+static void describe_file(struct symbolizer *symbolizer, struct process *process,
+			  const struct mapping *mapping, uint64_t address,
+			  struct frame_description *ret_frame)
+{
+	const struct executable *executable = mapping->executable;
+	struct file_place place;
+	struct symbol symbol;
+	enum file_symbols_answer answer = file_symbols_find(symbolizer->files, process->pid, mapping,
+							    address, &place, &symbol);
+
+	if (answer == FILE_SYMBOLS_NOT_ELF &&
+	    jit_symbols_describe(symbolizer->jit, process, address, ret_frame))
+		return;
+	*ret_frame = (struct frame_description){
+		.module_key = place.module_key,
+		.module_name = executable->path,
+		.module_name_size = (uint32_t)strlen(executable->path),
+		.module_kind = executable->kind == EXECUTABLE_VDSO ? WIRE_MODULE_VDSO :
+								     WIRE_MODULE_FILE,
+		.kind = mapping->is_main_executable ? WIRE_FRAME_PROGRAM : WIRE_FRAME_LIBRARY,
+		.start = place.offset,
+	};
+	if (answer == FILE_SYMBOLS_NAMED) {
+		ret_frame->start = symbol.start;
+		ret_frame->name = symbol.name;
+		ret_frame->name_size = symbol.name_size;
+	}
+	ret_frame->function_key = key_of_start(place.module_key, ret_frame->start);
+	ret_frame->provisional = answer == FILE_SYMBOLS_PROVISIONAL;
+	if (answer == FILE_SYMBOLS_NAMED &&
+	    demangler_name(symbolizer->demangler, ret_frame->function_key, &ret_frame->name,
+			   &ret_frame->name_size))
+		ret_frame->provisional = true;
+}
+
+static void describe_user(struct symbolizer *symbolizer, struct process *process, uint64_t address,
+			  struct frame_description *ret_frame)
+{
+	const struct mapping *mapping = process_find_mapping(process, address);
+
+	if (address >= VSYSCALL_START && address < VSYSCALL_END)
+		describe_module_only(vsyscall_name, WIRE_MODULE_VDSO, WIRE_FRAME_LIBRARY, ret_frame);
+	else if (!mapping)
+		describe_module_only(no_mapping_name, WIRE_MODULE_UNKNOWN, WIRE_FRAME_UNRESOLVED,
+				     ret_frame);
+	else if (mapping->executable->kind != EXECUTABLE_ANONYMOUS)
+		describe_file(symbolizer, process, mapping, address, ret_frame);
+	else if (!jit_symbols_describe(symbolizer->jit, process, address, ret_frame))
+		jit_symbols_describe_unknown(ret_frame);
+}
+
+/* How well the frames are known, for the counters. */
+static void count_frame(struct symbolizer *symbolizer, const struct frame_description *frame)
+{
+	if (frame->module_kind == WIRE_MODULE_UNKNOWN)
+		symbolizer->counters.frames_no_module++;
+	else if (frame->name && frame->kind != WIRE_FRAME_UNRESOLVED)
+		symbolizer->counters.frames_named++;
+	else
+		symbolizer->counters.frames_module_only++;
+}
+
+unsigned int symbolizer_user(struct symbolizer *symbolizer, struct process *process,
+			     uint64_t address, bool return_address,
+			     struct frame_description *ret_frames, unsigned int frames_max)
+{
+	if (!frames_max)
+		return 0;
+	describe_user(symbolizer, process, address - return_address, ret_frames);
+	count_frame(symbolizer, ret_frames);
+	return 1;
+}
+
+unsigned int symbolizer_kernel(struct symbolizer *symbolizer, uint64_t address,
+			       bool return_address, struct frame_description *ret_frames,
+			       unsigned int frames_max)
+{
+	if (!frames_max)
+		return 0;
+	kernel_symbols_describe(symbolizer->kernel, address - return_address, ret_frames);
+	if (ret_frames->name)
+		demangler_name(symbolizer->demangler, ret_frames->function_key, &ret_frames->name,
+			       &ret_frames->name_size);
+	count_frame(symbolizer, ret_frames);
+	return 1;
+}
+
+/* --- ticks ----------------------------------------------------------------------------------- */
+
+void symbolizer_tick(struct symbolizer *symbolizer, uint64_t now_ns)
+{
+	file_symbols_tick(symbolizer->files, now_ns);
+	jit_symbols_tick(symbolizer->jit, now_ns);
+	kernel_symbols_tick(symbolizer->kernel, now_ns);
+	demangler_tick(symbolizer->demangler);
+}
+
+static bool next_of_files(struct symbolizer *symbolizer, struct late_name *ret_late_name)
+{
+	struct late_name late;
+	struct symbol symbol;
+	uint64_t module_key;
+
+	if (!file_symbols_next(symbolizer->files, &symbol, &late.key, &module_key))
+		return false;
+	late.canonical_key = key_of_start(module_key, symbol.start);
+	late.name = symbol.name;
+	late.name_size = symbol.name_size;
+	demangler_name(symbolizer->demangler, late.canonical_key, &late.name, &late.name_size);
+	*ret_late_name = late;
+	return true;
+}
+
+bool symbolizer_next_late_name(struct symbolizer *symbolizer, struct late_name *ret_late_name)
+{
+	if (!next_of_files(symbolizer, ret_late_name) &&
+	    !kernel_symbols_next(symbolizer->kernel, ret_late_name) &&
+	    !jit_symbols_next(symbolizer->jit, ret_late_name) &&
+	    !demangler_next(symbolizer->demangler, ret_late_name))
+		return false;
+	symbolizer->counters.late_names++;
+	return true;
+}
+
+uint64_t symbolizer_generation(const struct symbolizer *symbolizer)
+{
+	return file_symbols_generation(symbolizer->files) +
+	       kernel_symbols_counters(symbolizer->kernel)->reads +
+	       jit_symbols_counters(symbolizer->jit)->reads;
+}
+
+const struct symbolizer_counters *symbolizer_counters(struct symbolizer *symbolizer)
+{
+	const struct file_symbols_counters *files = file_symbols_counters(symbolizer->files);
+	const struct kernel_symbols_counters *kernel = kernel_symbols_counters(symbolizer->kernel);
+	const struct jit_symbols_counters *jit = jit_symbols_counters(symbolizer->jit);
+	const struct demangler_counters *demangler = demangler_counters(symbolizer->demangler);
+	struct symbolizer_counters *counters = &symbolizer->counters;
+
+	counters->tables = files->tables;
+	counters->tables_bytes = files->bytes + kernel->bytes + jit->bytes;
+	counters->tables_built = files->built;
+	counters->tables_evicted = files->evicted + jit->evicted;
+	counters->parse_failed = files->failed + kernel->failed + jit->failed;
+	counters->open_failed = files->open_failed;
+	counters->provisional_lost =
+		files->provisional_lost + kernel->provisional_lost + jit->provisional_lost;
+	counters->demangled = demangler->demangled;
+	counters->demangle_failed = demangler->failed;
+	counters->kernel_reads = kernel->reads;
+	counters->perf_map_reads = jit->reads;
+	return counters;
+}
