@@ -271,25 +271,17 @@ static bool list_next(struct access_text *list, struct access_text *ret_element)
 bool access_protocols_token(struct access_text protocols, struct access_text *ret_candidate)
 {
 	const size_t prefix_size = sizeof(PROTOCOL_TOKEN) - 1;
-	struct access_text element, candidate = { NULL, 0 };
-	unsigned int name_count = 0, token_count = 0;
+	struct access_text name, token, more;
 
-	if (!protocols.text)
+	if (!protocols.text || !list_next(&protocols, &name) || !list_next(&protocols, &token) ||
+	    list_next(&protocols, &more))
 		return false;
-	while (list_next(&protocols, &element)) {
-		if (element.size == sizeof(PROTOCOL_NAME) - 1 &&
-		    memcmp(element.text, PROTOCOL_NAME, element.size) == 0) {
-			name_count++;
-		} else if (element.size >= prefix_size &&
-			   memcmp(element.text, PROTOCOL_TOKEN, prefix_size) == 0) {
-			candidate = (struct access_text){ element.text + prefix_size,
-							  element.size - prefix_size };
-			token_count++;
-		}
-	}
-	if (name_count != 1 || token_count != 1)
+	if (name.size != sizeof(PROTOCOL_NAME) - 1 ||
+	    memcmp(name.text, PROTOCOL_NAME, name.size) != 0)
 		return false;
-	*ret_candidate = candidate;
+	if (token.size < prefix_size || memcmp(token.text, PROTOCOL_TOKEN, prefix_size) != 0)
+		return false;
+	*ret_candidate = (struct access_text){ token.text + prefix_size, token.size - prefix_size };
 	return true;
 }
 

@@ -53,8 +53,8 @@ bool access_host_allowed(struct access_text host, const char *const *hosts, size
 bool access_origin_matches(struct access_text origin, struct access_text host);
 
 /*
- * The token of "Sec-WebSocket-Protocol: flickerscope, token.TOKEN": both must be there, each once.
- * False when they are not; what is found is still to be compared.
+ * The token of "Sec-WebSocket-Protocol: flickerscope, token.TOKEN": these two, in this order, and
+ * nothing else. False otherwise; what is found is still to be compared.
  */
 bool access_protocols_token(struct access_text protocols, struct access_text *ret_candidate);
 

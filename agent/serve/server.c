@@ -95,7 +95,9 @@ static void adopt(struct server *server, int fd)
 
 	connection_prepare_socket(fd);
 	wsi = lws_adopt_socket_vhost(server->vhost, fd); /* closes the socket when it fails */
-	if (wsi && connection_add(&server->connections, wsi) < 0)
+	if (!wsi)
+		server->connections.counters.clients_refused++;
+	else if (connection_add(&server->connections, wsi) < 0)
 		lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
 	tick_start(server);
 }
