@@ -258,7 +258,6 @@ static void token_stands_among_the_protocols(void)
 					   "flickerscope, flickerscope, token.ABC",
 					   "flickerscopes, token.ABC",
 					   "token.ABC, flickerscope",
-					   "flickerscope, token.ABC,",
 					   "other, flickerscope, token.ABC" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
