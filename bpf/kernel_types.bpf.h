@@ -31,6 +31,10 @@ struct signal_struct {
 	struct kernel_atomic live; /* threads that have not begun to exit */
 };
 
+struct mm_struct {
+	unsigned long start_code; /* 0 from exec's new address space until its program begins */
+};
+
 struct rq {
 	struct task_struct *idle; /* the CPU's idle thread */
 };
@@ -49,6 +53,7 @@ struct task_struct {
 	int tgid;
 	struct task_struct *group_leader;
 	struct sched_entity se;
+	struct mm_struct *mm;
 	unsigned long nvcsw; /* times it left its CPU, by its will and otherwise */
 	unsigned long nivcsw;
 	__u64 start_boottime;

@@ -45,13 +45,22 @@ static inline struct stack_walk walk_kernel_stack(struct bpf_perf_event_data *ct
 		STACK_COMPLETE);
 }
 
+/*
+ * Not in a kernel thread, nor at a process's end, nor in the midst of an exec: there the registers
+ * are still the old program's and the memory is the new one's.
+ */
+static inline bool task_has_user_stack(const struct task_struct *task)
+{
+	return !(task->flags & PF_KTHREAD) && task->mm && task->mm->start_code;
+}
+
 /* @frames: room for SAMPLE_USER_FRAMES_MAX. */
 static inline struct stack_walk walk_user_stack(struct bpf_perf_event_data *ctx,
 						struct task_struct *task, __u64 *frames)
 {
 	struct stack_walk none = { .status = STACK_NONE };
 
-	if (task->flags & PF_KTHREAD)
+	if (!task_has_user_stack(task))
 		return none;
 	return stack_walk_outcome(bpf_get_stack(ctx, frames,
 						SAMPLE_USER_FRAMES_MAX * sizeof(*frames),
