@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads the records of one segment (include/wire.h): inflated bytes in, calls of a visitor out.
+ * Reads the records of one segment (include/wire.h): inflated bytes in, records out.
  *
- * The bytes are hostile: every bound, id and count is checked, so that a visitor may use ids as
- * indices into arrays that it has filled in order. Records of an unknown kind, and what stands
+ * The bytes are hostile: every bound, id and count is checked, so that who takes the records may use
+ * ids as indices into arrays that were filled in order, from 1. Records of an unknown kind, and what stands
  * behind the known fields of a record, are passed over. Times are microseconds since the segment's
  * start. Keys are halves of 32 bits.
  */
@@ -26,10 +26,25 @@ import { Cursor, struct_read } from "wire_bytes";
  */
 
 /**
+ * Names are ids of strings, of which 0 is the empty one.
+ * @typedef {{ key_low: number, key_high: number, name: number, module_kind: number }} ModuleRow
+ * @typedef {{ key_low: number, key_high: number, module: number, name: number, start: number
+ * }} FunctionRow start: rounded above 2^53; without a name it is shown as module+0xstart
+ * @typedef {{ function_id: number, frame_kind: number, file: number, line: number }} FrameRow
+ * @typedef {{ parent: number, frame: number }} StackRow
+ * @typedef {{ tid: number, pid: number, start_ns: number, comm: number, process: number,
+ * cgroup: number, container: number }} ThreadRow
+ * @typedef {{ key_low: number, key_high: number, owner_low: number, owner_high: number, name: number
+ * }} LateNameRow
+ * @typedef {{ cpu: number, mhz: number }} RateRow mhz: 0 when the CPU was not busy
+ */
+
+/**
  * Samples in columns, in no order of time. The arrays are used again for the next batch: copy.
- * @typedef {object} SampleBatch
+ * @typedef {object} SamplesRecord
+ * @property {typeof wire.WIRE_RECORD_SAMPLES} kind
  * @property {number} count rows that hold something
- * @property {Int32Array} time_us
+ * @property {Int32Array} time
  * @property {Uint16Array} cpu
  * @property {Int32Array} thread
  * @property {Int32Array} stack 0: no frame is known
@@ -39,57 +54,36 @@ import { Cursor, struct_read } from "wire_bytes";
  */
 
 /**
- * What is called for each row and record; ids are those of the rows' order, from 1.
- * @typedef {object} RecordVisitor
- * @property {(head: SegmentHead) => void} segment
- * @property {(meta: number, text: string) => void} meta
- * @property {(id: number, text: string) => void} string
- * @property {(id: number, key_low: number, key_high: number, name: number, kind: number) => void} module
- * @property {(id: number, row: FunctionRow) => void} function the row is used again
- * @property {(id: number, function_id: number, kind: number, file: number, line: number) => void} frame
- * @property {(id: number, parent: number, frame: number) => void} stack
- * @property {(id: number, thread: ThreadRow) => void} thread
- * @property {(batch: SampleBatch) => void} samples
- * @property {(time_us: number) => void} tick
- * @property {(time_us: number, mono_ns: number, wall_ns: number) => void} clock
- * @property {(start_us: number, end_us: number, reason: number, lost: number) => void} gap
- * @property {(time_us: number, cpu: number, rate_mhz: number) => void} rate
- * @property {(time_us: number, values: Map<number, number>) => void} counters
- * @property {(key_low: number, key_high: number, owner_low: number, owner_high: number, name: number)
- * => void} late_name
- */
-
-/**
- * A function: its key when the writer gave one, else it follows from the module's key and the start.
- * @typedef {object} FunctionRow
- * @property {number} module
- * @property {number} name string; 0: shown as module+0xstart
- * @property {number} start_low
- * @property {number} start_high
- * @property {boolean} has_key
- * @property {number} key_low
- * @property {number} key_high
- */
-
-/**
- * @typedef {object} ThreadRow
- * @property {number} tid
- * @property {number} pid
- * @property {number} start_ns
- * @property {number} comm string, as those that follow
- * @property {number} process_name
- * @property {number} cgroup
- * @property {number} container
+ * @typedef {{ kind: typeof wire.WIRE_RECORD_SEGMENT, head: SegmentHead }
+ * | { kind: typeof wire.WIRE_RECORD_META, rows: { meta: number, text: string }[] }
+ * | { kind: typeof wire.WIRE_RECORD_STRINGS, strings: string[] }
+ * | { kind: typeof wire.WIRE_RECORD_MODULES, rows: ModuleRow[] }
+ * | { kind: typeof wire.WIRE_RECORD_FUNCTIONS, rows: FunctionRow[] }
+ * | { kind: typeof wire.WIRE_RECORD_FRAMES, rows: FrameRow[] }
+ * | { kind: typeof wire.WIRE_RECORD_STACKS, rows: StackRow[] }
+ * | { kind: typeof wire.WIRE_RECORD_THREADS, rows: ThreadRow[] }
+ * | SamplesRecord
+ * | { kind: typeof wire.WIRE_RECORD_TICK, time_us: number }
+ * | { kind: typeof wire.WIRE_RECORD_CLOCK, time_us: number, mono_ns: number, wall_ns: number }
+ * | { kind: typeof wire.WIRE_RECORD_GAP, from_us: number, to_us: number, reason: number, lost: number }
+ * | { kind: typeof wire.WIRE_RECORD_RATE, time_us: number, rows: RateRow[] }
+ * | { kind: typeof wire.WIRE_RECORD_COUNTERS, time_us: number, values: Map<number, number> }
+ * | { kind: typeof wire.WIRE_RECORD_LATE_NAMES, rows: LateNameRow[] }
+ * } Record
  */
 
 const u32_max = 0xffffffff;
 /** Years from now: sums of times below it stay exact. */
 const time_max_us = 2 ** 51;
 
-/** The rows of one batch; all readers share it, since a batch is handed on before the next one. */
+/**
+ * The rows of one batch; all readers share it, since a batch is handed on before the next one.
+ * @type {SamplesRecord}
+ */
 const batch = {
+	kind: wire.WIRE_RECORD_SAMPLES,
 	count: 0,
-	time_us: new Int32Array(wire.WIRE_SAMPLES_MAX),
+	time: new Int32Array(wire.WIRE_SAMPLES_MAX),
 	cpu: new Uint16Array(wire.WIRE_SAMPLES_MAX),
 	thread: new Int32Array(wire.WIRE_SAMPLES_MAX),
 	stack: new Int32Array(wire.WIRE_SAMPLES_MAX),
@@ -98,29 +92,26 @@ const batch = {
 	event: new Uint8Array(wire.WIRE_SAMPLES_MAX),
 };
 
-/** @type {FunctionRow} */
-const function_row = { module: 0, name: 0, start_low: 0, start_high: 0, has_key: false, key_low: 0,
-	key_high: 0 };
-
 export class RecordReader {
 	/**
 	 * @param {number} segment its number
-	 * @param {RecordVisitor} visitor
+	 * @param {(record: Record) => void} take
 	 */
-	constructor(segment, visitor) {
+	constructor(segment, take) {
 		this.segment = segment;
-		this.visitor = visitor;
+		this.take = take;
 		/** Bytes read before: offsets in errors are those in the inflated segment. */
 		this.offset = 0;
 		this.started = false;
 		this.period_us = 0;
 		/** How many rows of each table there are; the next one's id is one more. */
 		this.strings = 0;
-		this.modules = 0;
 		this.functions = 0;
 		this.frames = 0;
 		this.stacks = 0;
 		this.threads = 0;
+		/** Keys of the modules, by id. */
+		this.module_keys = [{ low: 0, high: 0 }];
 		/** Of each stack, by id. */
 		this.depth = new Uint16Array(1024);
 	}
@@ -128,7 +119,7 @@ export class RecordReader {
 	/**
 	 * Reads whole records: the inflated payload of one chunk.
 	 * @param {Uint8Array} bytes
-	 * @throws {WireError} then the rest of the segment cannot be read; what was visited holds
+	 * @throws {WireError} then the rest of the segment cannot be read; what was taken holds
 	 */
 	read(bytes) {
 		const cursor = new Cursor(bytes, this.offset);
@@ -140,7 +131,11 @@ export class RecordReader {
 				cursor.fail("a record is cut off");
 			cursor.end = cursor.at + size;
 			const next = cursor.end;
-			this.record(kind, cursor);
+			if (this.started === (kind === wire.WIRE_RECORD_SEGMENT))
+				cursor.fail(this.started ? "a second head" : "a record before the segment's head");
+			const record = this.record(kind, cursor);
+			if (record)
+				this.take(record);
 			cursor.at = next;
 		}
 		this.offset += bytes.length;
@@ -149,42 +144,43 @@ export class RecordReader {
 	/**
 	 * @param {number} kind
 	 * @param {Cursor} cursor
+	 * @returns {Record | null} null: of a kind that nobody here knows
 	 */
 	record(kind, cursor) {
-		if (this.started === (kind === wire.WIRE_RECORD_SEGMENT))
-			cursor.fail(this.started ? "a second head" : "a record before the segment's head");
 		switch (kind) {
 		case wire.WIRE_RECORD_SEGMENT:
-			return this.read_head(cursor);
+			return { kind, head: this.head(cursor) };
 		case wire.WIRE_RECORD_META:
-			return this.read_meta(cursor);
+			return { kind, rows: this.meta(cursor) };
 		case wire.WIRE_RECORD_STRINGS:
-			return this.read_strings(cursor);
+			return { kind, strings: this.string_rows(cursor) };
 		case wire.WIRE_RECORD_MODULES:
-			return this.read_modules(cursor);
+			return { kind, rows: this.module_rows(cursor) };
 		case wire.WIRE_RECORD_FUNCTIONS:
-			return this.read_functions(cursor);
+			return { kind, rows: this.function_rows(cursor) };
 		case wire.WIRE_RECORD_FRAMES:
-			return this.read_frames(cursor);
+			return { kind, rows: this.frame_rows(cursor) };
 		case wire.WIRE_RECORD_STACKS:
-			return this.read_stacks(cursor);
+			return { kind, rows: this.stack_rows(cursor) };
 		case wire.WIRE_RECORD_THREADS:
-			return this.read_threads(cursor);
+			return { kind, rows: this.thread_rows(cursor) };
 		case wire.WIRE_RECORD_SAMPLES:
-			return this.read_samples(cursor);
+			return this.samples(cursor);
 		case wire.WIRE_RECORD_TICK:
-			return this.visitor.tick(this.time(cursor));
+			return { kind, time_us: this.time(cursor) };
 		case wire.WIRE_RECORD_CLOCK:
-			return this.visitor.clock(this.time(cursor), cursor.varint(), cursor.varint());
+			return { kind, time_us: this.time(cursor), mono_ns: cursor.varint(),
+				wall_ns: cursor.varint() };
 		case wire.WIRE_RECORD_GAP:
-			return this.read_gap(cursor);
+			return this.gap(cursor);
 		case wire.WIRE_RECORD_RATE:
-			return this.read_rate(cursor);
+			return { kind, time_us: this.time(cursor), rows: this.rate_rows(cursor) };
 		case wire.WIRE_RECORD_COUNTERS:
-			return this.read_counters(cursor);
+			return { kind, time_us: this.time(cursor), values: this.counters(cursor) };
 		case wire.WIRE_RECORD_LATE_NAMES:
-			return this.read_late_names(cursor);
+			return { kind, rows: this.late_name_rows(cursor) };
 		}
+		return null;
 	}
 
 	/** @param {Cursor} cursor */
@@ -192,8 +188,8 @@ export class RecordReader {
 		return cursor.number(time_max_us, "a time");
 	}
 
-	/** @param {Cursor} cursor */
-	read_head(cursor) {
+	/** @param {Cursor} cursor @returns {SegmentHead} */
+	head(cursor) {
 		if (cursor.end - cursor.at < wire.wire_segment_head.SIZE)
 			cursor.fail("the segment's head is cut off");
 		const head = struct_read(wire.wire_segment_head, cursor.bytes, cursor.at);
@@ -205,15 +201,17 @@ export class RecordReader {
 			cursor.fail(`${head.cpu_count} CPUs`);
 		this.started = true;
 		this.period_us = head.frequency_mhz ? Math.floor(1e9 / head.frequency_mhz) : 0;
-		this.visitor.segment({ ...head, start_us: Number(head.start_us) });
+		return { ...head, start_us: Number(head.start_us) };
 	}
 
 	/** @param {Cursor} cursor */
-	read_meta(cursor) {
+	meta(cursor) {
+		const rows = [];
 		while (cursor.at < cursor.end) {
 			const meta = cursor.varint();
-			this.visitor.meta(meta, cursor.text(cursor.varint()));
+			rows.push({ meta, text: cursor.text(cursor.varint()) });
 		}
+		return rows;
 	}
 
 	/**
@@ -222,73 +220,80 @@ export class RecordReader {
 	 * @param {number} known rows of the table so far
 	 * @returns {number} how many follow
 	 */
-	rows(cursor, known) {
+	row_count(cursor, known) {
 		return cursor.number(wire.WIRE_ROWS_MAX - known, "a count of rows");
 	}
 
 	/** @param {Cursor} cursor */
-	read_strings(cursor) {
-		for (let count = this.rows(cursor, this.strings); count; count--) {
-			const size = cursor.number(wire.WIRE_STRING_SIZE_MAX, "the size of a string");
-			this.visitor.string(++this.strings, cursor.text(size));
-		}
+	string_rows(cursor) {
+		const strings = [];
+		for (let count = this.row_count(cursor, this.strings); count; count--)
+			strings.push(cursor.text(cursor.number(wire.WIRE_STRING_SIZE_MAX, "the size of a string")));
+		this.strings += strings.length;
+		return strings;
 	}
 
 	/** @param {Cursor} cursor */
-	read_string_id(cursor) {
+	string_id(cursor) {
 		return cursor.number(this.strings, "the id of a string");
 	}
 
 	/** @param {Cursor} cursor */
-	read_modules(cursor) {
-		for (let count = this.rows(cursor, this.modules); count; count--) {
+	module_rows(cursor) {
+		const rows = [];
+		for (let count = this.row_count(cursor, this.module_keys.length - 1); count; count--) {
 			cursor.key();
 			const { low, high } = cursor;
-			const name = this.read_string_id(cursor);
-			this.visitor.module(++this.modules, low, high, name, cursor.number(255, "a kind"));
+			this.module_keys.push({ low, high });
+			rows.push({ key_low: low, key_high: high, name: this.string_id(cursor),
+				module_kind: cursor.number(255, "a kind") });
 		}
+		return rows;
 	}
 
 	/** @param {Cursor} cursor */
-	read_functions(cursor) {
-		const row = function_row;
+	function_rows(cursor) {
+		const rows = [];
 		let last_name = 0;
-		for (let count = this.rows(cursor, this.functions); count; count--) {
-			row.module = cursor.number(this.modules, "the id of a module");
+		for (let count = this.row_count(cursor, this.functions); count; count--) {
+			const module = cursor.number(this.module_keys.length - 1, "the id of a module");
 			const difference = cursor.zigzag();
-			row.name = difference ? last_name + difference : 0;
-			if (row.name < 0 || row.name > this.strings || (difference && !row.name))
+			const name = difference ? last_name + difference : 0;
+			if (difference && !(name > 0 && name <= this.strings))
 				cursor.fail("the id of a string is none");
-			last_name = row.name || last_name;
+			last_name = name || last_name;
 			cursor.varint_parts();
-			row.has_key = (cursor.low & 1) === 1;
-			row.start_low = (cursor.low >>> 1 | cursor.high << 31) >>> 0;
-			row.start_high = cursor.high >>> 1;
-			if (row.has_key)
+			const has_key = cursor.low & 1;
+			const low = (cursor.low >>> 1 | cursor.high << 31) >>> 0, high = cursor.high >>> 1;
+			if (has_key)
 				cursor.key();
-			row.key_low = row.has_key ? cursor.low : 0;
-			row.key_high = row.has_key ? cursor.high : 0;
-			this.visitor.function(++this.functions, row);
+			const key = has_key ? cursor : function_key(this.module_keys[module], low, high);
+			rows.push({ key_low: key.low, key_high: key.high, module, name,
+				start: high * 0x100000000 + low });
 		}
+		this.functions += rows.length;
+		return rows;
 	}
 
 	/** @param {Cursor} cursor */
-	read_frames(cursor) {
+	frame_rows(cursor) {
+		const rows = [];
 		let function_id = 0;
-		for (let count = this.rows(cursor, this.frames); count; count--) {
+		for (let count = this.row_count(cursor, this.frames); count; count--) {
 			function_id += cursor.zigzag();
 			if (function_id < 0 || function_id > this.functions)
 				cursor.fail("the id of a function is none");
-			const kind = cursor.number(255, "a kind");
-			const file = this.read_string_id(cursor);
-			this.visitor.frame(++this.frames, function_id, kind, file,
-				cursor.number(0x7fffffff, "a line"));
+			rows.push({ function_id, frame_kind: cursor.number(255, "a kind"),
+				file: this.string_id(cursor), line: cursor.number(0x7fffffff, "a line") });
 		}
+		this.frames += rows.length;
+		return rows;
 	}
 
 	/** @param {Cursor} cursor */
-	read_stacks(cursor) {
-		for (let count = this.rows(cursor, this.stacks); count; count--) {
+	stack_rows(cursor) {
+		const rows = [];
+		for (let count = this.row_count(cursor, this.stacks); count; count--) {
 			const id = ++this.stacks;
 			const parent = id - cursor.varint();
 			if (parent < 0 || parent >= id)
@@ -302,35 +307,39 @@ export class RecordReader {
 			this.depth[id] = this.depth[parent] + 1;
 			if (this.depth[id] > wire.WIRE_STACK_DEPTH_MAX || !frame)
 				cursor.fail(frame ? "a stack is too deep" : "a stack without a frame");
-			this.visitor.stack(id, parent, frame);
+			rows.push({ parent, frame });
 		}
+		return rows;
 	}
 
 	/** @param {Cursor} cursor */
-	read_threads(cursor) {
-		for (let count = this.rows(cursor, this.threads); count; count--) {
-			this.visitor.thread(++this.threads, {
+	thread_rows(cursor) {
+		const rows = [];
+		for (let count = this.row_count(cursor, this.threads); count; count--) {
+			rows.push({
 				tid: cursor.number(u32_max, "a thread's number"),
 				pid: cursor.number(u32_max, "a process's number"),
 				start_ns: cursor.varint(),
-				comm: this.read_string_id(cursor),
-				process_name: this.read_string_id(cursor),
-				cgroup: this.read_string_id(cursor),
-				container: this.read_string_id(cursor),
+				comm: this.string_id(cursor),
+				process: this.string_id(cursor),
+				cgroup: this.string_id(cursor),
+				container: this.string_id(cursor),
 			});
 		}
+		this.threads += rows.length;
+		return rows;
 	}
 
 	/** @param {Cursor} cursor */
-	read_samples(cursor) {
+	samples(cursor) {
 		const count = cursor.number(wire.WIRE_SAMPLES_MAX, "a count of samples");
-		const { time_us, cpu, thread, stack } = batch;
-		let time = this.time(cursor);
+		const { time, cpu, thread, stack } = batch;
+		let time_us = this.time(cursor);
 		for (let i = 0; i < count; i++) {
-			time += cursor.zigzag() + (i ? this.period_us : 0);
-			if (time !== (time | 0))
+			time_us += cursor.zigzag() + (i ? this.period_us : 0);
+			if (time_us !== (time_us | 0))
 				cursor.fail("a sample is far from its segment");
-			time_us[i] = time;
+			time[i] = time_us;
 		}
 		for (let i = 0; i < count; i++)
 			cpu[i] = cursor.number(wire.WIRE_CPUS_MAX - 1, "a CPU");
@@ -343,11 +352,11 @@ export class RecordReader {
 				cursor.fail("the id of a stack is none");
 			stack[i] = id;
 		}
-		this.read_runs(cursor, count, batch.user_status);
-		this.read_runs(cursor, count, batch.kernel_status);
-		this.read_runs(cursor, count, batch.event);
+		this.runs(cursor, count, batch.user_status);
+		this.runs(cursor, count, batch.kernel_status);
+		this.runs(cursor, count, batch.event);
 		batch.count = count;
-		this.visitor.samples(batch);
+		return batch;
 	}
 
 	/**
@@ -355,7 +364,7 @@ export class RecordReader {
 	 * @param {number} count
 	 * @param {Uint8Array} column
 	 */
-	read_runs(cursor, count, column) {
+	runs(cursor, count, column) {
 		for (let at = 0; at < count;) {
 			const value = cursor.number(255, "a value of a run");
 			const length = cursor.number(count - at, "the length of a run");
@@ -366,28 +375,28 @@ export class RecordReader {
 		}
 	}
 
-	/** @param {Cursor} cursor */
-	read_gap(cursor) {
-		const start_us = cursor.zigzag();
-		if (start_us < -time_max_us)
+	/** @param {Cursor} cursor @returns {Record} */
+	gap(cursor) {
+		const from_us = cursor.zigzag();
+		if (from_us < -time_max_us)
 			cursor.fail("a gap starts too early");
-		const end_us = this.time(cursor);
-		const reason = cursor.number(255, "a reason");
-		this.visitor.gap(start_us, Math.max(start_us, end_us), reason, cursor.varint());
+		const to_us = Math.max(from_us, this.time(cursor));
+		return { kind: wire.WIRE_RECORD_GAP, from_us, to_us, reason: cursor.number(255, "a reason"),
+			lost: cursor.varint() };
 	}
 
 	/** @param {Cursor} cursor */
-	read_rate(cursor) {
-		const time_us = this.time(cursor);
+	rate_rows(cursor) {
+		const rows = [];
 		for (let count = cursor.number(wire.WIRE_CPUS_MAX, "a count of CPUs"); count; count--) {
-			const cpu = cursor.number(wire.WIRE_CPUS_MAX - 1, "a CPU");
-			this.visitor.rate(time_us, cpu, cursor.number(u32_max, "a rate"));
+			rows.push({ cpu: cursor.number(wire.WIRE_CPUS_MAX - 1, "a CPU"),
+				mhz: cursor.number(u32_max, "a rate") });
 		}
+		return rows;
 	}
 
 	/** @param {Cursor} cursor */
-	read_counters(cursor) {
-		const time_us = this.time(cursor);
+	counters(cursor) {
 		/** @type {Map<number, number>} */
 		const values = new Map();
 		while (cursor.at < cursor.end) {
@@ -397,17 +406,46 @@ export class RecordReader {
 			if (counter < wire.WIRE_COUNTER_COUNT)
 				values.set(counter, value);
 		}
-		this.visitor.counters(time_us, values);
+		return values;
 	}
 
 	/** @param {Cursor} cursor */
-	read_late_names(cursor) {
-		for (let count = this.rows(cursor, 0); count; count--) {
+	late_name_rows(cursor) {
+		const rows = [];
+		for (let count = this.row_count(cursor, 0); count; count--) {
 			cursor.key();
-			const { low, high } = cursor;
+			const { low: key_low, high: key_high } = cursor;
 			cursor.key();
 			const { low: owner_low, high: owner_high } = cursor;
-			this.visitor.late_name(low, high, owner_low, owner_high, this.read_string_id(cursor));
+			rows.push({ key_low, key_high, owner_low, owner_high, name: this.string_id(cursor) });
 		}
+		return rows;
 	}
+}
+
+const mask64 = (1n << 64n) - 1n;
+
+/**
+ * @param {bigint} a
+ * @param {bigint} b
+ */
+function mix(a, b) {
+	const product = a * b;
+	return (product & mask64) ^ (product >> 64n);
+}
+
+/**
+ * The derived key of include/wire.h: of a function that is known by its start in a module.
+ * @param {{ low: number, high: number }} module its key
+ * @param {number} start_low
+ * @param {number} start_high
+ * @returns {{ low: number, high: number }}
+ */
+export function function_key(module, start_low, start_high) {
+	const parent = BigInt(module.high) << 32n | BigInt(module.low);
+	const start = BigInt(start_high) << 32n | BigInt(start_low);
+	const hash = mix(parent ^ 0x3c6ef372fe94f82bn ^ 0x6a09e667f3bcc909n,
+		start ^ 0xbb67ae8584caa73bn);
+	const key = mix(hash ^ 8n, 0x6a09e667f3bcc909n) || 1n;
+	return { low: Number(key & 0xffffffffn), high: Number(key >> 32n) };
 }
