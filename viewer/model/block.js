@@ -44,6 +44,17 @@ class Fill {
 		/** process name, stack of the segment: number of the stack within the block */
 		this.pairs = new RowTable(2);
 	}
+
+	/**
+	 * Takes other numbers for the names of processes; stacks keep theirs.
+	 * @param {(process: number) => number} renamed
+	 */
+	pairs_rename(renamed) {
+		const { count, columns: [processes, stacks] } = this.pairs;
+		this.pairs = new RowTable(2);
+		for (let id = 1; id < count; id++)
+			this.pairs.add_pair(renamed(processes[id]), stacks[id]);
+	}
 }
 
 export class Block {

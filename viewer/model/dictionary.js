@@ -107,16 +107,18 @@ export class Dictionary {
 	 * @param {number} start
 	 */
 	function_add(key_low, key_high, module, name, start) {
+		const { count } = this.functions;
 		const id = this.function_by_key(key_low, key_high);
-		if (!this.function_module[id]) {
+		const had_module = this.function_module[id], had_name = this.function_name[id];
+		if (!had_module) {
 			this.function_module[id] = module;
 			this.function_start[id] = start;
-			this.names_version++;
 		}
-		if (name && !this.function_name[id]) {
-			this.function_name[id] = name;
+		this.function_name[id] ||= name;
+		/* Nothing shows the name of a new one yet. */
+		if (id < count && (had_module !== this.function_module[id] ||
+		    had_name !== this.function_name[id]))
 			this.names_version++;
-		}
 		return id;
 	}
 
@@ -252,6 +254,12 @@ export class Dictionary {
 			return "all";
 		return symbol < 0 ? this.strings.texts[-1 - symbol]
 			: this.function_text(this.symbols.columns[0][symbol]);
+	}
+
+	/** @param {number} call @returns {number} the canonical function, 0 when it has none */
+	call_function(call) {
+		const symbol = this.calls.columns[1][call];
+		return symbol > 0 ? this.symbols.columns[0][symbol] : 0;
 	}
 
 	/** @param {number} call @returns {number} enum wire_frame_kind, 0 of a process and of everything */

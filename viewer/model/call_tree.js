@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What ran in stretches of time, as a tree of calls: everything, then processes, then who called whom.
+ * One pass over the samples and one over the calls, children after parents.
+ */
+
+import { array_grown } from "model/tables";
+
+/** @typedef {import("model/profile").Profile} Profile */
+/** @typedef {import("model/dictionary").Dictionary} Dictionary */
+/** @typedef {{ from_us: number, to_us: number }} Range of the timeline, half open */
+
+/**
+ * Which samples count; what is left out lets all through. Each is asked once for each CPU or thread.
+ * @typedef {object} Filter
+ * @property {(cpu: number) => boolean} [cpu]
+ * @property {(thread: import("model/dictionary").Thread) => boolean} [thread]
+ */
+
+/**
+ * @typedef {object} FunctionRow
+ * @property {number} function_id of the dictionary, canonical
+ * @property {string} name
+ * @property {number} kind enum wire_frame_kind; 0: no frame is known
+ * @property {string} process
+ * @property {number} samples in the function itself
+ */
+
+export class CallTree {
+	/**
+	 * @param {Dictionary} dictionary
+	 * @param {Int32Array} calls of the dictionary by node
+	 * @param {Int32Array} parent
+	 * @param {Uint32Array} self
+	 * @param {Uint32Array} total
+	 * @param {Int32Array} nodes by call, 0: none
+	 */
+	constructor(dictionary, calls, parent, self, total, nodes) {
+		this.dictionary = dictionary;
+		this.calls = calls;
+		this.parent = parent;
+		this.self = self;
+		this.total = total;
+		this.nodes = nodes;
+		this.count = calls.length;
+		/* Views take these along as functions. */
+		this.name = this.name.bind(this);
+		this.kind = this.kind.bind(this);
+		this.identity = this.identity.bind(this);
+		this.find = this.find.bind(this);
+		this.process_of = this.process_of.bind(this);
+	}
+
+	/** @param {number} node */
+	name(node) {
+		return this.dictionary.call_name(this.calls[node]);
+	}
+
+	/** enum wire_frame_kind, 0 of processes and of everything. @param {number} node */
+	kind(node) {
+		return this.dictionary.call_kind(this.calls[node]);
+	}
+
+	/** The same for the same call in every tree, until the profile says that it renumbered. @param {number} node */
+	identity(node) {
+		return this.calls[node];
+	}
+
+	/** The node with an identity, -1 when it did not run here. @param {number} identity */
+	find(identity) {
+		return identity === 0 ? 0 : this.nodes[identity] || -1;
+	}
+
+	/** @param {number} node @returns {string} name of its process, empty of everything */
+	process_of(node) {
+		if (!node)
+			return "";
+		let at = node;
+		while (this.parent[at])
+			at = this.parent[at];
+		return this.name(at);
+	}
+
+	/** @param {number} node */
+	place(node) {
+		return this.dictionary.call_place(this.calls[node]);
+	}
+
+	/**
+	 * Nodes whose function's name matches, and the samples in any of them or below: a stack that holds
+	 * several counts once.
+	 * @param {NameSearch} search
+	 */
+	matches(search) {
+		const { own, within } = search.masks();
+		const hits = new Uint8Array(this.count);
+		let samples = 0;
+		for (let node = 1; node < this.count; node++) {
+			const call = this.calls[node];
+			hits[node] = own[call];
+			if (within[call])
+				samples += this.self[node];
+		}
+		return { hits, samples };
+	}
+
+	/**
+	 * The functions with most samples in themselves, each in its process.
+	 * @param {number} count at most so many
+	 * @returns {FunctionRow[]} most samples first
+	 */
+	top_functions(count) {
+		/** @type {Map<string, { node: number, samples: number }>} */
+		const rows = new Map();
+		const { columns: [, symbols] } = this.dictionary.calls;
+		const process = new Int32Array(this.count);
+		for (let node = 1; node < this.count; node++) {
+			process[node] = this.parent[node] ? process[this.parent[node]] : node;
+			if (!this.self[node])
+				continue;
+			const key = `${process[node]} ${symbols[this.calls[node]]}`;
+			const row = rows.get(key);
+			if (row)
+				row.samples += this.self[node];
+			else
+				rows.set(key, { node, samples: this.self[node] });
+		}
+		return [...rows.values()].sort((a, b) => b.samples - a.samples).slice(0, count)
+			.map(({ node, samples }) => ({ samples, name: this.name(node), kind: this.kind(node),
+				process: this.name(process[node]),
+				function_id: this.dictionary.call_function(this.calls[node]) }));
+	}
+
+	/** Processes with their samples, most first. */
+	processes() {
+		const rows = [];
+		for (let node = 1; node < this.count; node++)
+			if (!this.parent[node])
+				rows.push({ node, name: this.name(node), samples: this.total[node] });
+		return rows.sort((a, b) => b.samples - a.samples);
+	}
+
+	/** Kinds of frames that occur. @returns {Set<number>} */
+	kinds() {
+		const kinds = new Set();
+		for (let node = 1; node < this.count; node++)
+			kinds.add(this.kind(node));
+		return kinds;
+	}
+}
+
+/**
+ * @param {Profile} profile
+ * @param {Range[]} ranges that do not overlap
+ * @param {Filter} [filter]
+ * @returns {CallTree}
+ */
+export function call_tree_build(profile, ranges, filter = {}) {
+	const { dictionary } = profile;
+	const call_of_stack = dictionary.calls_update();
+	const call_count = dictionary.calls.count;
+	const self = new Uint32Array(call_count);
+	for (const { from_us, to_us } of ranges)
+		samples_count(profile, from_us, to_us, filter, call_of_stack, self);
+	const total = self.slice();
+	const [parents] = dictionary.calls.columns;
+	let node_count = 1;
+	for (let call = call_count - 1; call > 0; call--) {
+		if (total[call]) {
+			total[parents[call]] += total[call];
+			node_count++;
+		}
+	}
+	const nodes = new Int32Array(call_count);
+	const tree = new CallTree(dictionary, new Int32Array(node_count), new Int32Array(node_count),
+		new Uint32Array(node_count), new Uint32Array(node_count), nodes);
+	tree.total[0] = total[0];
+	tree.self[0] = self[0];
+	tree.parent[0] = -1;
+	for (let call = 1, node = 1; node < node_count; call++) {
+		if (!total[call])
+			continue;
+		nodes[call] = node;
+		tree.calls[node] = call;
+		tree.parent[node] = nodes[parents[call]];
+		tree.self[node] = self[call];
+		tree.total[node++] = total[call];
+	}
+	return tree;
+}
+
+/**
+ * Counts the samples of a stretch by call.
+ * @param {Profile} profile
+ * @param {number} from_us
+ * @param {number} to_us
+ * @param {Filter} filter
+ * @param {Int32Array} call_of_stack
+ * @param {Uint32Array} counts
+ */
+function samples_count(profile, from_us, to_us, filter, call_of_stack, counts) {
+	for (const block of profile.blocks_in(from_us, to_us)) {
+		const [first, end] = block.rows(from_us, to_us);
+		const { stack, stack_ids } = block;
+		if (filter.cpu || filter.thread) {
+			const keeps = keeps_make(profile.dictionary, block, filter);
+			for (let row = first; row < end; row++)
+				if (keeps(row))
+					counts[call_of_stack[stack_ids[stack[row]]]]++;
+		} else {
+			for (let row = first; row < end; row++)
+				counts[call_of_stack[stack_ids[stack[row]]]]++;
+		}
+	}
+}
+
+/**
+ * @param {Dictionary} dictionary
+ * @param {import("model/block").Block} block
+ * @param {Filter} filter
+ * @returns {(row: number) => boolean}
+ */
+function keeps_make(dictionary, block, filter) {
+	/** @type {Map<number, boolean>} */
+	const cpus = new Map(), threads = new Map();
+	const known = (/** @type {Map<number, boolean>} */ answers, /** @type {number} */ key,
+		/** @type {() => boolean} */ ask) => {
+		let answer = answers.get(key);
+		if (answer === undefined)
+			answers.set(key, answer = ask());
+		return answer;
+	};
+	const { cpu, thread } = filter;
+	return (row) => (!cpu || known(cpus, block.cpu[row], () => cpu(block.cpu[row]))) &&
+		(!thread || known(threads, block.thread[row],
+			() => thread(dictionary.thread(block.thread_ids[block.thread[row]]))));
+}
+
+/** A search for functions by name, over all calls, kept up to date as they come. */
+export class NameSearch {
+	/**
+	 * @param {Profile} profile
+	 * @param {RegExp} pattern without the flags g and y
+	 */
+	constructor(profile, pattern) {
+		this.profile = profile;
+		this.pattern = pattern;
+		this.names_version = -1;
+		this.known = 1;
+		/** Whether the call itself matches, and whether it or one of its callers does. */
+		this.own = new Uint8Array(16);
+		this.within = new Uint8Array(16);
+		/** Answers by symbol, 0: not asked, 1: no, 2: yes. */
+		this.answers = new Uint8Array(16);
+	}
+
+	/** @returns {{ own: Uint8Array, within: Uint8Array }} by call */
+	masks() {
+		const { dictionary } = this.profile;
+		dictionary.calls_update();
+		const { calls, symbols } = dictionary;
+		if (this.names_version !== dictionary.names_version) {
+			this.names_version = dictionary.names_version;
+			this.known = 1;
+			this.answers.fill(0);
+		}
+		this.own = array_grown(this.own, calls.count);
+		this.within = array_grown(this.within, calls.count);
+		this.answers = array_grown(this.answers, symbols.count);
+		const [parents, shown] = calls.columns;
+		for (let call = this.known; call < calls.count; call++) {
+			const symbol = shown[call];
+			/* Processes are no functions. */
+			this.own[call] = symbol > 0 && this.symbol_matches(symbol) ? 1 : 0;
+			this.within[call] = this.own[call] | this.within[parents[call]];
+		}
+		this.known = calls.count;
+		return this;
+	}
+
+	/** @param {number} symbol */
+	symbol_matches(symbol) {
+		const { dictionary } = this.profile;
+		const { answers } = this;
+		if (!answers[symbol])
+			answers[symbol] = this.pattern.test(dictionary.function_text(
+				dictionary.symbols.columns[0][symbol])) ? 2 : 1;
+		return answers[symbol] === 2;
+	}
+}

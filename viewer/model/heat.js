@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Cells of the heat map: CPUs busy in each part of each second.
+ *
+ * A sample stands for a period of CPU time around it. Consecutive samples of one CPU that are no
+ * further apart than bridge_max periods are taken for one busy stretch, so that a tick that came late
+ * makes no dark cell; where a CPU's neighbours are further away, half a period is taken on that side. A
+ * CPU is then never counted twice at one moment, and constant load is flat whatever the rows are.
+ *
+ * Columns are whole seconds of the timeline. They are made when asked for, kept, and made again only
+ * when something within reach of them has changed.
+ */
+
+/** @typedef {import("model/profile").Profile} Profile */
+/** @typedef {import("model/profile").Change} Change */
+
+export const second_us = 1e6;
+
+/**
+ * Ticks that a virtual machine delays come up to a period late, a CPU that was idle for one tick leaves
+ * two periods: between them, nearer to the latter, see README.md.
+ */
+export const bridge_max = 1.75;
+
+/** Columns that are kept. */
+const columns_max = 4096;
+
+/**
+ * @typedef {object} Column
+ * @property {Float32Array} busy CPUs busy by row, the mean over what is known of the row; row 0 starts
+ * at offset 0
+ * @property {Uint32Array} samples that fell into the row
+ * @property {Float32Array} known share of the row of which something is known
+ * @property {{ from_us: number, to_us: number, reason: number, lost: number }[]} gaps clipped to the
+ * second, as offsets in it; lost is of the whole gap
+ * @property {number} from_us offset: nothing is known before it
+ * @property {number} to_us offset: nothing is known from here on
+ */
+
+/** The column's samples with those in reach on both sides, in order of time. */
+class Reach {
+	/**
+	 * @param {Profile} profile
+	 * @param {number} from_us
+	 * @param {number} to_us
+	 */
+	constructor(profile, from_us, to_us) {
+		const blocks = profile.blocks_in(from_us, to_us).map((block) => ({ block,
+			rows: block.rows(from_us, to_us) }));
+		const count = blocks.reduce((sum, { rows: [first, end] }) => sum + end - first, 0);
+		this.count = count;
+		this.time = new Float64Array(count);
+		this.cpu = new Uint16Array(count);
+		this.cpu_count = 0;
+		let at = 0, sorted = true;
+		for (const { block, rows: [first, end] } of blocks) {
+			for (let row = first; row < end; row++, at++) {
+				const cpu = block.cpu[row];
+				this.time[at] = block.start_us + block.time[row];
+				this.cpu[at] = cpu;
+				this.cpu_count = Math.max(this.cpu_count, cpu + 1);
+				sorted &&= !at || this.time[at - 1] <= this.time[at];
+			}
+		}
+		/* A segment's first samples may be older than the last ones of the segment before. */
+		if (!sorted)
+			this.sort();
+	}
+
+	sort() {
+		const { time, cpu } = this;
+		const order = Uint32Array.from(time, (_, i) => i).sort((a, b) => time[a] - time[b]);
+		this.time = Float64Array.from(order, (i) => time[i]);
+		this.cpu = Uint16Array.from(order, (i) => cpu[i]);
+	}
+}
+
+/** Adds stretches of busy time to the rows of a second. */
+class Spreader {
+	/**
+	 * @param {number} start_us of the second
+	 * @param {number} rows
+	 * @param {[number, number][]} known stretches, in order
+	 */
+	constructor(start_us, rows, known) {
+		this.start_us = start_us;
+		this.rows = rows;
+		this.row_us = second_us / rows;
+		this.known = known;
+		/** Microseconds of CPU time by row. */
+		this.sums = new Float64Array(rows);
+	}
+
+	/**
+	 * @param {number} from_us
+	 * @param {number} to_us
+	 */
+	add(from_us, to_us) {
+		for (const [known_from, known_to] of this.known) {
+			const from = Math.max(from_us, known_from) - this.start_us;
+			const to = Math.min(to_us, known_to) - this.start_us;
+			if (from < to)
+				this.add_known(Math.max(0, from), Math.min(second_us, to));
+		}
+	}
+
+	/**
+	 * @param {number} from offset
+	 * @param {number} to
+	 */
+	add_known(from, to) {
+		const { row_us, rows, sums } = this;
+		const last = Math.min(rows - 1, Math.floor(to / row_us));
+		for (let row = Math.floor(from / row_us); row <= last; row++) {
+			const part = Math.min(to, (row + 1) * row_us) - Math.max(from, row * row_us);
+			if (part > 0)
+				sums[row] += part;
+		}
+	}
+}
+
+/**
+ * The busy stretches that samples stand for.
+ * @param {Reach} reach
+ * @param {{ asked_us: number, by_cpu: Float64Array }} periods
+ * @param {(from_us: number, to_us: number) => void} add
+ */
+function stretches_each(reach, periods, add) {
+	const last = new Float64Array(reach.cpu_count).fill(-Infinity);
+	for (let i = 0; i < reach.count; i++) {
+		const cpu = reach.cpu[i], time = reach.time[i];
+		const before = last[cpu];
+		const period = periods.by_cpu[cpu] || periods.asked_us;
+		if (time - before <= period * bridge_max) {
+			add(before, time);
+		} else {
+			if (before > -Infinity)
+				add(before, before + period / 2);
+			add(time - period / 2, time);
+		}
+		last[cpu] = time;
+	}
+	for (let cpu = 0; cpu < last.length; cpu++)
+		if (last[cpu] > -Infinity)
+			add(last[cpu], last[cpu] + (periods.by_cpu[cpu] || periods.asked_us) / 2);
+}
+
+export class Heat {
+	/** @param {Profile} profile */
+	constructor(profile) {
+		this.profile = profile;
+		/** @type {Map<number, Column>} by second, of this.rows */
+		this.columns = new Map();
+		this.rows = 0;
+		/** Columns that were made: read by tests. */
+		this.made = 0;
+		this.forget = profile.listen((change) => this.profile_changed(change));
+	}
+
+	/** Stops listening. */
+	close() {
+		this.forget();
+		this.columns.clear();
+	}
+
+	/** How far a sample reaches, at the longest. */
+	reach_us() {
+		return 2 * Math.max(1e4, this.profile.head ? 1e9 / (this.profile.head.frequency_mhz || 1e5) : 0);
+	}
+
+	/** @param {Change} change */
+	profile_changed({ from_us, to_us }) {
+		if (from_us >= to_us)
+			return;
+		const { first, end } = this.seconds_touched(from_us, to_us);
+		if (end - first > this.columns.size) {
+			for (const second of this.columns.keys())
+				if (second >= first && second < end)
+					this.columns.delete(second);
+		} else {
+			for (let second = first; second < end; second++)
+				this.columns.delete(second);
+		}
+	}
+
+	/**
+	 * The columns that look different when a stretch has changed.
+	 * @param {number} from_us
+	 * @param {number} to_us
+	 */
+	seconds_touched(from_us, to_us) {
+		const reach_us = this.reach_us();
+		return { first: Math.floor((from_us - reach_us) / second_us),
+			end: Math.floor((to_us + reach_us) / second_us) + 1 };
+	}
+
+	/**
+	 * @param {number} second of the timeline, since the Unix epoch
+	 * @param {number} rows that divide it
+	 * @returns {Column | null} null: nothing is known of it
+	 */
+	column(second, rows) {
+		if (rows !== this.rows) {
+			this.rows = rows;
+			this.columns.clear();
+		}
+		let column = this.columns.get(second);
+		if (column)
+			return column;
+		const made = this.column_make(second, rows);
+		if (!made)
+			return null;
+		this.columns.set(second, column = made);
+		if (this.columns.size > columns_max)
+			this.columns.delete(this.columns.keys().next().value ?? 0);
+		return column;
+	}
+
+	/**
+	 * @param {number} second
+	 * @param {number} rows
+	 * @returns {Column | null}
+	 */
+	column_make(second, rows) {
+		const { profile } = this;
+		const start_us = second * second_us, end_us = start_us + second_us;
+		if (profile.oldest_us >= end_us || profile.covered_us <= start_us)
+			return null;
+		this.made++;
+		const periods = profile.periods(start_us + second_us / 2);
+		const reach_us = Math.max(periods.asked_us, ...periods.by_cpu) * bridge_max;
+		const reach = new Reach(profile, start_us - reach_us, end_us + reach_us);
+		const known = profile.known(start_us, end_us);
+		const spreader = new Spreader(start_us, rows, known);
+		stretches_each(reach, periods, (from_us, to_us) => spreader.add(from_us, to_us));
+		const share = new Spreader(start_us, rows, known);
+		share.add(start_us, end_us);
+		const samples = new Uint32Array(rows);
+		for (let i = 0; i < reach.count; i++) {
+			const offset = reach.time[i] - start_us;
+			if (offset >= 0 && offset < second_us)
+				samples[Math.min(rows - 1, Math.floor(offset / share.row_us))]++;
+		}
+		return {
+			busy: Float32Array.from(spreader.sums, (sum, row) => sum / (share.sums[row] || 1)),
+			samples,
+			known: Float32Array.from(share.sums, (sum) => sum / share.row_us),
+			gaps: this.gaps_of(start_us, end_us),
+			from_us: Math.max(0, profile.oldest_us - start_us),
+			to_us: Math.min(second_us, profile.covered_us - start_us),
+		};
+	}
+
+	/**
+	 * @param {number} start_us
+	 * @param {number} end_us
+	 */
+	gaps_of(start_us, end_us) {
+		return this.profile.gaps(start_us, end_us).map(({ from_us, to_us, reason, lost }) => ({
+			from_us: Math.max(0, from_us - start_us), to_us: Math.min(second_us, to_us - start_us),
+			reason, lost,
+		}));
+	}
+
+	/**
+	 * How many samples of each row lie in stacks that are looked for.
+	 * @param {number} second
+	 * @param {number} rows
+	 * @param {Uint8Array} mask by call: whether it counts, see call_tree.js
+	 */
+	hits(second, rows, mask) {
+		const start_us = second * second_us;
+		const hits = new Uint32Array(rows);
+		const call_of_stack = this.profile.dictionary.calls_update();
+		for (const block of this.profile.blocks_in(start_us, start_us + second_us)) {
+			const [first, end] = block.rows(start_us, start_us + second_us);
+			for (let row = first; row < end; row++) {
+				const offset = block.start_us + block.time[row] - start_us;
+				if (mask[call_of_stack[block.stack_ids[block.stack[row]]]])
+					hits[Math.min(rows - 1, Math.floor(offset * rows / second_us))]++;
+			}
+		}
+		return hits;
+	}
+}

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All that is known: the blocks of samples in order of time, the names they use, what was lost, and what
+ * the agent said about itself. Segments arrive in any order, of one agent after another.
+ *
+ * Times are microseconds of the timeline (include/wire.h); ranges are half open. Whoever listens is
+ * told once after each change; what they draw from it is read when they draw.
+ */
+
+import { Block } from "model/block";
+import { dictionary_compact } from "model/compact";
+import { CounterHistory } from "model/counters";
+import { Dictionary } from "model/dictionary";
+import * as wire from "wire";
+
+/** @typedef {import("model/block").Gap} Gap */
+/** @typedef {import("record_reader").Record} Record */
+/** @typedef {import("record_reader").SegmentHead} SegmentHead */
+
+/** Reasons of gaps that nobody sent: they follow from what is missing. */
+export const GAP_LOADING = 0x100;
+export const GAP_SKIPPED = 0x101;
+
+/** What the page keeps at most, in bytes of samples and names, unless told otherwise. */
+export const profile_bytes_max = 512 * 1024 * 1024;
+/** Segments that are kept; 60 s each, or 1 MiB. */
+export const blocks_max = 16384;
+/** Below this the dictionary is not made anew: it would free little. */
+const compact_stacks_min = 65536;
+
+/**
+ * @typedef {object} Change
+ * @property {number} from_us the stretch that looks different now; empty when from_us >= to_us
+ * @property {number} to_us
+ * @property {boolean} names functions are called otherwise, anywhere
+ * @property {boolean} renumbered ids of calls, stacks and threads are others
+ */
+
+/**
+ * @typedef {object} Facts
+ * @property {string} host
+ * @property {string} kernel
+ * @property {string} version
+ * @property {string} event
+ * @property {string} filter what was sampled, in words; empty: everything
+ * @property {string} title of a capture
+ * @property {number} frequency_mhz asked for, 0: nothing is known yet
+ * @property {number} cpu_count
+ * @property {number} event_kind enum wire_event
+ */
+
+export class Profile {
+	/** @param {{ bytes_max?: number }} [limits] */
+	constructor({ bytes_max = profile_bytes_max } = {}) {
+		this.bytes_max = bytes_max;
+		/** Of the blocks. */
+		this.block_bytes = 0;
+		/** @type {Map<string, number>} by instance */
+		this.oldest_segments = new Map();
+		this.dictionary = new Dictionary();
+		/** In order of time. @type {Block[]} */
+		this.blocks = [];
+		/** @type {Map<string, Block>} by instance and segment */
+		this.blocks_by_key = new Map();
+		/** Segments of which nothing is left: damaged before their first record, or skipped. */
+		this.missing = /** @type {Map<string, "damaged" | "skipped">} */ (new Map());
+		this.counters = new CounterHistory();
+		/** @type {Map<number, string>} enum wire_meta to text */
+		this.meta = new Map();
+		/** @type {SegmentHead | null} of the newest segment */
+		this.head = null;
+		/** Whether more of the past is on its way; set by the feed. */
+		this.loading = false;
+		/** What memory made the page forget. */
+		this.evicted = { segments: 0, samples: 0 };
+		/** @type {Set<(change: Change) => void>} */
+		this.listeners = new Set();
+		this.compact_stacks = compact_stacks_min;
+	}
+
+	/** @param {(change: Change) => void} listener @returns {() => void} stops it */
+	listen(listener) {
+		this.listeners.add(listener);
+		return () => this.listeners.delete(listener);
+	}
+
+	/** @param {Partial<Change>} change */
+	changed(change) {
+		const whole = { from_us: 0, to_us: 0, names: false, renumbered: false, ...change };
+		for (const listener of this.listeners)
+			listener(whole);
+	}
+
+	/* ---- filling ---- */
+
+	/**
+	 * @param {string} instance_id
+	 * @param {number} segment
+	 */
+	block(instance_id, segment) {
+		return this.blocks_by_key.get(`${instance_id}:${segment}`);
+	}
+
+	/**
+	 * Takes the records of one chunk. The first ones of a segment begin with its head.
+	 * @param {string} instance_id
+	 * @param {number} segment
+	 * @param {Record[]} records whose ids are valid
+	 * @param {number} end_us everything of the segment before this has come
+	 */
+	records_add(instance_id, segment, records, end_us) {
+		const names_before = this.dictionary.names_version;
+		let block = this.block(instance_id, segment);
+		if (!block) {
+			const [first] = records;
+			if (!first || first.kind !== wire.WIRE_RECORD_SEGMENT)
+				return;
+			block = this.block_add(instance_id, segment, first.head);
+		}
+		const bytes_before = block.byte_count;
+		const covered_us = block.covered_us;
+		const rows_before = block.count;
+		let from_us = covered_us;
+		for (const record of records) {
+			block.record_add(record, this.dictionary);
+			if (record.kind === wire.WIRE_RECORD_META)
+				this.meta_add(block, record.rows);
+			else if (record.kind === wire.WIRE_RECORD_COUNTERS)
+				this.counters.add(instance_id, block.start_us + record.time_us, record.rows);
+			else if (record.kind === wire.WIRE_RECORD_TICK)
+				end_us = Math.max(end_us, block.start_us + record.time_us);
+			else if (record.kind === wire.WIRE_RECORD_GAP)
+				from_us = Math.min(from_us, block.start_us + record.from_us);
+		}
+		for (let i = rows_before; i < block.count; i++)
+			from_us = Math.min(from_us, block.start_us + block.time[i]);
+		block.sort();
+		block.covered_us = Math.max(covered_us, end_us);
+		block.to_us = Math.max(block.to_us, block.covered_us);
+		this.block_bytes += block.byte_count - bytes_before;
+		this.bytes_keep();
+		this.changed({ from_us, to_us: block.to_us,
+			names: this.dictionary.names_version !== names_before });
+	}
+
+	/**
+	 * @param {string} instance_id
+	 * @param {number} segment
+	 * @param {SegmentHead} head
+	 */
+	block_add(instance_id, segment, head) {
+		const block = new Block({ ...head, instance_id, segment });
+		this.block_bytes += block.byte_count;
+		this.blocks_by_key.set(`${instance_id}:${segment}`, block);
+		let at = this.blocks.length;
+		while (at && this.blocks[at - 1].start_us > block.start_us)
+			at--;
+		this.blocks.splice(at, 0, block);
+		if (!this.head || block.start_us >= this.head.start_us)
+			this.head = block.head;
+		return block;
+	}
+
+	/**
+	 * @param {Block} block
+	 * @param {{ meta: number, text: string }[]} rows
+	 */
+	meta_add(block, rows) {
+		/* The newest segment knows best; older ones fill in what it does not say. */
+		const newest = block.head === this.head;
+		for (const { meta, text } of rows)
+			if (newest || !this.meta.has(meta))
+				this.meta.set(meta, text);
+	}
+
+	/**
+	 * Nothing more of a segment will come.
+	 * @param {string} instance_id
+	 * @param {number} segment
+	 * @param {"closed" | "cut" | "damaged" | "skipped"} state
+	 */
+	segment_end(instance_id, segment, state) {
+		const block = this.block(instance_id, segment);
+		if (block) {
+			const bytes_before = block.byte_count;
+			block.close(state);
+			this.block_bytes += block.byte_count - bytes_before;
+			this.changed({ from_us: block.from_us, to_us: this.next_start(block) });
+		} else if (state === "damaged" || state === "skipped") {
+			this.missing.set(`${instance_id}:${segment}`, state);
+			if (this.missing.size > blocks_max)
+				this.missing.delete(this.missing.keys().next().value ?? "");
+			this.changed({ from_us: this.oldest_us, to_us: this.covered_us });
+		}
+	}
+
+	/** @param {Block} block */
+	next_start(block) {
+		return this.blocks[this.blocks.indexOf(block) + 1]?.start_us ?? block.to_us;
+	}
+
+	/** Whether more of the past is on its way. @param {boolean} loading */
+	loading_set(loading) {
+		if (this.loading === loading)
+			return;
+		this.loading = loading;
+		this.changed({ from_us: this.oldest_us, to_us: this.covered_us });
+	}
+
+	/**
+	 * Forgets what the agent has forgotten.
+	 * @param {string} instance_id
+	 * @param {number} oldest_segment
+	 */
+	oldest_set(instance_id, oldest_segment) {
+		if (this.oldest_segments.get(instance_id) === oldest_segment)
+			return;
+		this.oldest_segments.set(instance_id, oldest_segment);
+		const gone = this.blocks.filter((block) => block.instance_id === instance_id &&
+			block.segment < oldest_segment);
+		if (gone.length)
+			this.blocks_remove(gone);
+	}
+
+	/* ---- forgetting ---- */
+
+	get byte_count() {
+		return this.block_bytes + this.dictionary.byte_count;
+	}
+
+	/** Keeps memory within its limit: the oldest goes first, the newest stays. */
+	bytes_keep() {
+		const gone = [];
+		let bytes = this.byte_count;
+		for (let i = 0; i < this.blocks.length - 1; i++) {
+			if (bytes <= this.bytes_max && this.blocks.length - i <= blocks_max)
+				break;
+			gone.push(this.blocks[i]);
+			bytes -= this.blocks[i].byte_count;
+		}
+		if (!gone.length)
+			return;
+		this.evicted.segments += gone.length;
+		this.evicted.samples += gone.reduce((sum, { count }) => sum + count, 0);
+		this.blocks_remove(gone);
+	}
+
+	/** @param {Block[]} gone */
+	blocks_remove(gone) {
+		const set = new Set(gone);
+		this.blocks = this.blocks.filter((block) => !set.has(block));
+		for (const block of gone) {
+			this.blocks_by_key.delete(`${block.instance_id}:${block.segment}`);
+			this.block_bytes -= block.byte_count;
+		}
+		const renumbered = this.dictionary.stacks.count > 2 * this.compact_stacks;
+		if (renumbered) {
+			this.dictionary = dictionary_compact(this.dictionary, this.blocks);
+			this.compact_stacks = Math.max(compact_stacks_min, this.dictionary.stacks.count);
+		}
+		this.changed({ from_us: gone.reduce((least, { from_us }) => Math.min(least, from_us), Infinity),
+			to_us: gone.reduce((most, { to_us }) => Math.max(most, to_us), 0), names: renumbered,
+			renumbered });
+	}
+
+	/* ---- asking ---- */
+
+	/** The start of what is kept, 0: nothing is. */
+	get oldest_us() {
+		return this.blocks[0]?.start_us ?? 0;
+	}
+
+	/** Everything before this has come, 0: nothing has. */
+	get covered_us() {
+		return this.blocks[this.blocks.length - 1]?.covered_us ?? 0;
+	}
+
+	get sample_count() {
+		return this.blocks.reduce((sum, { count }) => sum + count, 0);
+	}
+
+	/** @returns {Facts} */
+	facts() {
+		const text = (/** @type {number} */ meta) => this.meta.get(meta) ?? "";
+		return {
+			host: text(wire.WIRE_META_HOST), kernel: text(wire.WIRE_META_KERNEL),
+			version: text(wire.WIRE_META_VERSION), event: text(wire.WIRE_META_EVENT),
+			filter: text(wire.WIRE_META_FILTER), title: text(wire.WIRE_META_TITLE),
+			frequency_mhz: this.head?.frequency_mhz ?? 0, cpu_count: this.head?.cpu_count ?? 0,
+			event_kind: this.head?.event ?? 0,
+		};
+	}
+
+	/** Blocks that anything within [from_us, to_us) may be in. @param {number} from_us @param {number} to_us */
+	blocks_in(from_us, to_us) {
+		return this.blocks.filter((block) => block.from_us < to_us && block.to_us > from_us);
+	}
+
+	/**
+	 * The block whose time this is: the last one that starts at or before it, else the first.
+	 * @param {number} time_us
+	 * @returns {Block | null}
+	 */
+	block_at(time_us) {
+		let low = 0, high = this.blocks.length;
+		while (low < high) {
+			const middle = (low + high) >>> 1;
+			if (this.blocks[middle].start_us <= time_us)
+				low = middle + 1;
+			else
+				high = middle;
+		}
+		return this.blocks[Math.max(0, low - 1)] ?? null;
+	}
+
+	/** The wall clock at a time of the timeline, microseconds since the Unix epoch. @param {number} time_us */
+	wall_us(time_us) {
+		return time_us - (this.block_at(time_us)?.head.wall_shift_s ?? 0) * 1e6;
+	}
+
+	/**
+	 * The time of the timeline at which the wall clock showed a time: the latest, where it did twice.
+	 * @param {number} wall_us
+	 */
+	timeline_us(wall_us) {
+		for (let i = this.blocks.length - 1; i >= 0; i--) {
+			const shifted = wall_us + this.blocks[i].head.wall_shift_s * 1e6;
+			if (shifted >= this.blocks[i].start_us)
+				return shifted;
+		}
+		return wall_us + (this.blocks[0]?.head.wall_shift_s ?? 0) * 1e6;
+	}
+
+	/**
+	 * Where data is missing within a stretch: what was recorded, and what follows from segments that
+	 * are not there. Before the oldest and after covered_us nothing is known, which is no gap.
+	 * @param {number} from_us
+	 * @param {number} to_us
+	 * @returns {Gap[]} in no order, not clipped, may overlap
+	 */
+	gaps(from_us, to_us) {
+		const gaps = [];
+		for (const block of this.blocks) {
+			if (block.from_us >= to_us || block.to_us <= from_us)
+				continue;
+			for (const gap of block.gaps)
+				if (gap.from_us < to_us && gap.to_us > from_us)
+					gaps.push(gap);
+		}
+		for (let i = 1; i < this.blocks.length; i++) {
+			const before = this.blocks[i - 1], after = this.blocks[i];
+			if (before.covered_us >= to_us || after.start_us <= from_us ||
+			    before.covered_us >= after.start_us)
+				continue;
+			const reason = this.hole_reason(before, after);
+			if (reason)
+				gaps.push({ from_us: before.covered_us, to_us: after.start_us, reason, lost: 0 });
+		}
+		return gaps;
+	}
+
+	/**
+	 * Why nothing is known between two blocks; 0: nothing is missing there.
+	 * @param {Block} before
+	 * @param {Block} after
+	 */
+	hole_reason(before, after) {
+		if (before.state === "damaged")
+			return wire.WIRE_GAP_DAMAGED;
+		if (before.state === "skipped")
+			return GAP_SKIPPED;
+		const same = before.instance_id === after.instance_id;
+		if (same && after.segment === before.segment + 1)
+			return before.state === "closed" ? 0 : this.loading ? GAP_LOADING : GAP_SKIPPED;
+		const missing = this.missing.get(`${after.instance_id}:${after.segment - 1}`);
+		if (missing)
+			return missing === "damaged" ? wire.WIRE_GAP_DAMAGED : GAP_SKIPPED;
+		if (this.loading && after.segment > 1)
+			return GAP_LOADING;
+		return same ? GAP_SKIPPED : wire.WIRE_GAP_NOT_RUNNING;
+	}
+
+	/**
+	 * Parts of a stretch that are known: [from, to) pairs in order, without those gaps in which
+	 * nothing at all was sampled.
+	 * @param {number} from_us
+	 * @param {number} to_us
+	 * @returns {[number, number][]}
+	 */
+	known(from_us, to_us) {
+		const start = Math.max(from_us, this.oldest_us), end = Math.min(to_us, this.covered_us);
+		/** @type {[number, number][]} */
+		const known = [];
+		let at = start;
+		const gaps = this.gaps(from_us, to_us).sort((a, b) => a.from_us - b.from_us);
+		for (const gap of gaps) {
+			if (gap.from_us >= end)
+				break;
+			if (gap.from_us > at)
+				known.push([at, gap.from_us]);
+			at = Math.max(at, gap.to_us);
+		}
+		if (at < end)
+			known.push([at, end]);
+		return known;
+	}
+
+	/** Samples and pieces lost within a stretch. @param {number} from_us @param {number} to_us */
+	lost(from_us, to_us) {
+		const gaps = this.gaps(from_us, to_us);
+		return { gaps: gaps.length, samples: gaps.reduce((sum, { lost }) => sum + lost, 0) };
+	}
+
+	/**
+	 * The sampling period of each CPU around a time, in microseconds: from the rate reached there, else
+	 * from the rate asked for.
+	 * @param {number} time_us
+	 * @returns {{ asked_us: number, by_cpu: Float64Array }} 0 in by_cpu: as asked
+	 */
+	periods(time_us) {
+		const block = this.block_at(time_us);
+		const asked_us = period_us(block?.head.frequency_mhz ?? 0);
+		const { rates } = block ?? { rates: [] };
+		/* A record tells of the second before it. */
+		let at = 0;
+		while (at < rates.length - 1 && rates[at].time_us < time_us)
+			at++;
+		const mhz = rates[at]?.mhz ?? new Float32Array(0);
+		return { asked_us, by_cpu: Float64Array.from(mhz, (value) => (value ? period_us(value) : 0)) };
+	}
+
+	/** The rate reached lately, the mean of the CPUs that were busy, in mHz; 0: not known. */
+	rate_reached_mhz() {
+		const rates = this.blocks[this.blocks.length - 1]?.rates;
+		const busy = rates?.[rates.length - 1]?.mhz.filter((mhz) => mhz > 0) ?? [];
+		return busy.length ? busy.reduce((sum, mhz) => sum + mhz, 0) / busy.length : 0;
+	}
+}
+
+/** No period is taken for shorter or longer than this, whatever a file says. */
+const period_min_us = 20, period_max_us = 2e6;
+
+/** @param {number} mhz */
+function period_us(mhz) {
+	return mhz > 0 ? Math.min(period_max_us, Math.max(period_min_us, 1e9 / mhz)) : 0;
+}
