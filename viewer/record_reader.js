@@ -16,7 +16,7 @@ import { Cursor, struct_read } from "wire_bytes";
 /**
  * The head of a segment. Times are microseconds of the timeline.
  * @typedef {object} SegmentHead
- * @property {bigint} instance_id
+ * @property {string} instance_id 16 hexadecimal digits
  * @property {number} segment
  * @property {number} start_us
  * @property {number} wall_shift_s by how much the timeline is ahead of the wall clock
@@ -40,10 +40,10 @@ import { Cursor, struct_read } from "wire_bytes";
  */
 
 /**
- * Samples in columns, in no order of time. The arrays are used again for the next batch: copy.
+ * Samples in columns, in no order of time.
  * @typedef {object} SamplesRecord
  * @property {typeof wire.WIRE_RECORD_SAMPLES} kind
- * @property {number} count rows that hold something
+ * @property {number} count
  * @property {Int32Array} time
  * @property {Uint16Array} cpu
  * @property {Int32Array} thread
@@ -67,7 +67,8 @@ import { Cursor, struct_read } from "wire_bytes";
  * | { kind: typeof wire.WIRE_RECORD_CLOCK, time_us: number, mono_ns: number, wall_ns: number }
  * | { kind: typeof wire.WIRE_RECORD_GAP, from_us: number, to_us: number, reason: number, lost: number }
  * | { kind: typeof wire.WIRE_RECORD_RATE, time_us: number, rows: RateRow[] }
- * | { kind: typeof wire.WIRE_RECORD_COUNTERS, time_us: number, values: Map<number, number> }
+ * | { kind: typeof wire.WIRE_RECORD_COUNTERS, time_us: number,
+ * rows: { counter: number, value: number }[] }
  * | { kind: typeof wire.WIRE_RECORD_LATE_NAMES, rows: LateNameRow[] }
  * } Record
  */
@@ -76,30 +77,15 @@ const u32_max = 0xffffffff;
 /** Years from now: sums of times below it stay exact. */
 const time_max_us = 2 ** 51;
 
-/**
- * The rows of one batch; all readers share it, since a batch is handed on before the next one.
- * @type {SamplesRecord}
- */
-const batch = {
-	kind: wire.WIRE_RECORD_SAMPLES,
-	count: 0,
-	time: new Int32Array(wire.WIRE_SAMPLES_MAX),
-	cpu: new Uint16Array(wire.WIRE_SAMPLES_MAX),
-	thread: new Int32Array(wire.WIRE_SAMPLES_MAX),
-	stack: new Int32Array(wire.WIRE_SAMPLES_MAX),
-	user_status: new Uint8Array(wire.WIRE_SAMPLES_MAX),
-	kernel_status: new Uint8Array(wire.WIRE_SAMPLES_MAX),
-	event: new Uint8Array(wire.WIRE_SAMPLES_MAX),
-};
+/** @param {bigint} id */
+export function instance_text(id) {
+	return id.toString(16).padStart(16, "0");
+}
 
 export class RecordReader {
-	/**
-	 * @param {number} segment its number
-	 * @param {(record: Record) => void} take
-	 */
-	constructor(segment, take) {
+	/** @param {number} segment its number */
+	constructor(segment) {
 		this.segment = segment;
-		this.take = take;
 		/** Bytes read before: offsets in errors are those in the inflated segment. */
 		this.offset = 0;
 		this.started = false;
@@ -119,10 +105,12 @@ export class RecordReader {
 	/**
 	 * Reads whole records: the inflated payload of one chunk.
 	 * @param {Uint8Array} bytes
-	 * @throws {WireError} then the rest of the segment cannot be read; what was taken holds
+	 * @returns {Record[]}
+	 * @throws {WireError} then the rest of the segment cannot be read; what was read before holds
 	 */
 	read(bytes) {
 		const cursor = new Cursor(bytes, this.offset);
+		const records = [];
 		while (cursor.at < bytes.length) {
 			cursor.end = bytes.length;
 			const kind = cursor.byte();
@@ -135,10 +123,11 @@ export class RecordReader {
 				cursor.fail(this.started ? "a second head" : "a record before the segment's head");
 			const record = this.record(kind, cursor);
 			if (record)
-				this.take(record);
+				records.push(record);
 			cursor.at = next;
 		}
 		this.offset += bytes.length;
+		return records;
 	}
 
 	/**
@@ -176,7 +165,7 @@ export class RecordReader {
 		case wire.WIRE_RECORD_RATE:
 			return { kind, time_us: this.time(cursor), rows: this.rate_rows(cursor) };
 		case wire.WIRE_RECORD_COUNTERS:
-			return { kind, time_us: this.time(cursor), values: this.counters(cursor) };
+			return { kind, time_us: this.time(cursor), rows: this.counter_rows(cursor) };
 		case wire.WIRE_RECORD_LATE_NAMES:
 			return { kind, rows: this.late_name_rows(cursor) };
 		}
@@ -201,7 +190,8 @@ export class RecordReader {
 			cursor.fail(`${head.cpu_count} CPUs`);
 		this.started = true;
 		this.period_us = head.frequency_mhz ? Math.floor(1e9 / head.frequency_mhz) : 0;
-		return { ...head, start_us: Number(head.start_us) };
+		return { ...head, instance_id: instance_text(head.instance_id),
+			start_us: Number(head.start_us) };
 	}
 
 	/** @param {Cursor} cursor */
@@ -330,11 +320,15 @@ export class RecordReader {
 		return rows;
 	}
 
-	/** @param {Cursor} cursor */
+	/** @param {Cursor} cursor @returns {SamplesRecord} */
 	samples(cursor) {
 		const count = cursor.number(wire.WIRE_SAMPLES_MAX, "a count of samples");
-		const { time, cpu, thread, stack } = batch;
 		let time_us = this.time(cursor);
+		/* Each row takes a byte a column, so that no count can ask for more than there is. */
+		if (count > cursor.end - cursor.at)
+			cursor.fail("a batch of samples is cut off");
+		const time = new Int32Array(count), cpu = new Uint16Array(count);
+		const thread = new Int32Array(count), stack = new Int32Array(count);
 		for (let i = 0; i < count; i++) {
 			time_us += cursor.zigzag() + (i ? this.period_us : 0);
 			if (time_us !== (time_us | 0))
@@ -352,19 +346,17 @@ export class RecordReader {
 				cursor.fail("the id of a stack is none");
 			stack[i] = id;
 		}
-		this.runs(cursor, count, batch.user_status);
-		this.runs(cursor, count, batch.kernel_status);
-		this.runs(cursor, count, batch.event);
-		batch.count = count;
-		return batch;
+		return { kind: wire.WIRE_RECORD_SAMPLES, count, time, cpu, thread, stack,
+			user_status: this.runs(cursor, count), kernel_status: this.runs(cursor, count),
+			event: this.runs(cursor, count) };
 	}
 
 	/**
 	 * @param {Cursor} cursor
 	 * @param {number} count
-	 * @param {Uint8Array} column
 	 */
-	runs(cursor, count, column) {
+	runs(cursor, count) {
+		const column = new Uint8Array(count);
 		for (let at = 0; at < count;) {
 			const value = cursor.number(255, "a value of a run");
 			const length = cursor.number(count - at, "the length of a run");
@@ -373,6 +365,7 @@ export class RecordReader {
 			column.fill(value, at, at + length);
 			at += length;
 		}
+		return column;
 	}
 
 	/** @param {Cursor} cursor @returns {Record} */
@@ -396,17 +389,11 @@ export class RecordReader {
 	}
 
 	/** @param {Cursor} cursor */
-	counters(cursor) {
-		/** @type {Map<number, number>} */
-		const values = new Map();
-		while (cursor.at < cursor.end) {
-			const counter = cursor.varint();
-			const value = cursor.varint();
-			/* Those of newer agents mean nothing here. */
-			if (counter < wire.WIRE_COUNTER_COUNT)
-				values.set(counter, value);
-		}
-		return values;
+	counter_rows(cursor) {
+		const rows = [];
+		while (cursor.at < cursor.end)
+			rows.push({ counter: cursor.varint(), value: cursor.varint() });
+		return rows;
 	}
 
 	/** @param {Cursor} cursor */
