@@ -6,7 +6,8 @@
  * The file is hostile and may change or shrink while it is read, so it is read with pread() into
  * bounded buffers, never mapped. Every chunk is checked by its checksum before it is inflated. A
  * damaged chunk costs the rest of its segment: what is missing is said in one warning a segment,
- * and as a gap to the visitor. Memory is bounded by CAPTURE_SEGMENTS_MAX and one chunk.
+ * and as a gap to the visitor. Memory is bounded by CAPTURE_SEGMENTS_MAX and one chunk. Owned by
+ * one thread.
  */
 #ifndef FLICKERSCOPE_CAPTURE_READER_H
 #define FLICKERSCOPE_CAPTURE_READER_H
@@ -23,7 +24,7 @@ struct record_visitor;
 
 enum capture_reader_limits {
 	CAPTURE_SEGMENTS_MAX = 1048576,
-	CAPTURE_RESYNC_TRIES_MAX = 65536, /* places in a file that look like a chunk and are none */
+	CAPTURE_RESYNC_TRIES_MAX = 65536, /* places that look like a chunk and are none */
 };
 
 enum capture_reader_outcome {
@@ -34,7 +35,6 @@ enum capture_reader_outcome {
 
 struct capture_segment {
 	uint32_t number;
-	bool complete;	   /* its last chunk is there */
 	uint64_t offset;   /* in the file */
 	uint64_t size;	   /* in the file, headers included */
 	uint64_t start_us; /* timeline; 0 when only the segment itself tells */
@@ -44,7 +44,8 @@ struct capture_segment {
 /*
  * Opens a capture and finds its segments: by the index, else by walking from chunk to chunk.
  *
- * @quiet: say nothing of damage; for tests.
+ * @fd: taken; of a regular file.
+ * @quiet: say nothing of damage; for fuzzers.
  *
  * Returns 0, CAPTURE_NOT_ONE, CAPTURE_VERSION or -errno (logged, with the path and the offset).
  */
@@ -67,7 +68,8 @@ const struct capture_segment *capture_reader_segment(const struct capture_reader
 						     uint32_t index);
 
 /*
- * Visits the records of one segment, and, where it is cut or damaged, a gap up to the next one.
+ * Visits the records of one segment, and, where it is damaged, a gap up to the next one. The last
+ * segment of a capture that was not closed in order is not damaged: it ends where the file does.
  *
  * Returns 0, CAPTURE_DAMAGED, or -errno.
  */

@@ -8,7 +8,6 @@
  * and the queue fills; when the queue is full, chunks are lost and counted, and with each the rest
  * of its segment, which could not be inflated without it. The file goes on with the next segment.
  *
- * Memory: the queue's limit, and CAPTURE_WRITER_INDEX_MAX bytes for the index. All functions are
  * the loop thread's.
  */
 #ifndef FLICKERSCOPE_CAPTURE_WRITER_H
@@ -24,7 +23,6 @@ struct capture_writer;
 
 enum capture_writer_limits {
 	CAPTURE_WRITER_QUEUE_MAX = 16777216, /* bytes of chunks that wait, unless asked otherwise */
-	CAPTURE_WRITER_INDEX_MAX = 8388608,  /* bytes of late names that the index keeps */
 };
 
 enum capture_writer_outcome {

@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stream/capture_writer.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "profile/chunk.h"
+#include "stream/capture_index.h"
+#include "wire.h"
+
+enum {
+	SYNC_INTERVAL_S = 1,
+	RETRY_INTERVAL_S = 1,
+};
+
+struct queued_chunk {
+	struct queued_chunk *next;
+	struct chunk *chunk;
+};
+
+struct capture_writer {
+	char *path;
+	int fd;
+	int end_fd; /* eventfd: the thread has ended */
+	uint64_t instance_id;
+	uint64_t queue_max;
+	pthread_t thread;
+	bool has_thread;
+
+	/* The loop's alone: what was queued last, and the segment that was cut last. */
+	uint32_t last_segment;
+	uint32_t next_sequence;
+	uint32_t cut_segment;
+
+	/* Both threads', under the lock. */
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct queued_chunk *first;
+	struct queued_chunk **last;
+	bool finish; /* write what waits, then end */
+	bool stop;   /* end now */
+	struct capture_writer_status status;
+
+	/* The thread's alone. */
+	uint64_t offset; /* everything before it is whole chunks */
+	struct capture_index *index;
+	struct timespec sync_time;
+	bool unsynced;
+};
+
+/* --- the file ------------------------------------------------------------------------------- */
+
+static int open_file(const struct capture_writer_options *options, int *ret_fd)
+{
+	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+	CLEANUP(fd_close)
+	int fd = open(options->path, options->force ? flags : flags | O_EXCL, 0600);
+	struct stat status;
+
+	if (fd < 0 && errno == EEXIST)
+		return CAPTURE_WRITER_EXISTS;
+	if (fd < 0 && errno == ELOOP) {
+		log_error("%s is a symbolic link: name the file itself", options->path);
+		return -ELOOP;
+	}
+	if (fd < 0)
+		return log_errno(-errno, "open %s for the capture", options->path);
+	if (fstat(fd, &status) < 0)
+		return log_errno(-errno, "look at %s", options->path);
+	if (!S_ISREG(status.st_mode)) {
+		log_error("%s is not a regular file: a capture is not written there",
+			  options->path);
+		return -EINVAL;
+	}
+	/* One that was there may be readable to others. */
+	if (fchmod(fd, 0600) < 0 || ftruncate(fd, 0) < 0)
+		return log_errno(-errno, "empty %s for the capture", options->path);
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+/* Writes all of @bytes at the end of the file, or nothing. */
+static int append(struct capture_writer *writer, const void *bytes, size_t size)
+{
+	const uint8_t *at = bytes;
+	size_t left = size;
+
+	while (left) {
+		ssize_t written = pwrite(writer->fd, at, left,
+					 (off_t)(writer->offset + (size - left)));
+		int error = written < 0 ? -errno : -EIO;
+
+		if (written > 0) {
+			at += written;
+			left -= (size_t)written;
+			continue;
+		}
+		if (error == -EINTR)
+			continue;
+		/* What stands behind the last whole chunk would only look like damage. */
+		if (ftruncate(writer->fd, (off_t)writer->offset) < 0 && error == 0)
+			error = -errno;
+		return error;
+	}
+	writer->offset += size;
+	writer->unsynced = true;
+	return 0;
+}
+
+static int append_header(struct capture_writer *writer)
+{
+	struct wire_file_header header = {
+		.magic = { 0x89, 'F', 'L', 'K', '\r', '\n', 0x1a, '\n' },
+		.version_major = htole16(WIRE_VERSION_MAJOR),
+		.version_minor = htole16(WIRE_VERSION_MINOR),
+		.header_size = htole32(sizeof(header)),
+		.instance_id = htole64(writer->instance_id),
+		.source = htole32(WIRE_SOURCE_CAPTURE),
+	};
+
+	return append(writer, &header, sizeof(header));
+}
+
+static int append_chunk(struct capture_writer *writer, const struct chunk *chunk)
+{
+	uint64_t offset = writer->offset;
+	int r = append(writer, chunk->bytes, chunk->size);
+
+	if (r < 0)
+		return r;
+	capture_index_add(writer->index, chunk, offset);
+	return 0;
+}
+
+struct index_target {
+	struct capture_writer *writer;
+	int error;
+};
+
+static void append_index_chunk(struct chunk *chunk, void *context)
+{
+	struct index_target *target = context;
+
+	if (!target->error)
+		target->error = append(target->writer, chunk->bytes, chunk->size);
+}
+
+/* Index and trailer, or neither: a file without them opens too, by walking through it. */
+static int append_index(struct capture_writer *writer)
+{
+	uint64_t index_offset = writer->offset;
+	struct index_target target = { .writer = writer };
+	struct wire_file_trailer trailer = {
+		.index_offset = htole64(index_offset),
+		.magic = htole32(WIRE_TRAILER_MAGIC),
+	};
+	int r = capture_index_write(writer->index, append_index_chunk, &target);
+
+	if (r == CAPTURE_INDEX_INCOMPLETE)
+		return 0;
+	if (!r)
+		r = target.error;
+	if (!r)
+		r = append(writer, &trailer, sizeof(trailer));
+	if (r < 0) {
+		writer->offset = index_offset;
+		if (ftruncate(writer->fd, (off_t)index_offset) < 0)
+			return -errno;
+	}
+	return r;
+}
+
+/* --- the thread ------------------------------------------------------------------------------ */
+
+static struct timespec seconds_from_now(time_t seconds)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	time.tv_sec += seconds;
+	return time;
+}
+
+static bool has_passed(const struct timespec *time)
+{
+	struct timespec now = seconds_from_now(0);
+
+	return now.tv_sec > time->tv_sec ||
+	       (now.tv_sec == time->tv_sec && now.tv_nsec >= time->tv_nsec);
+}
+
+/* Tells a change between working and failing once, and keeps it for the status. */
+static void note_outcome(struct capture_writer *writer, int error)
+{
+	int before;
+
+	pthread_mutex_lock(&writer->lock);
+	before = writer->status.error;
+	writer->status.error = error;
+	writer->status.written_bytes = writer->offset;
+	pthread_mutex_unlock(&writer->lock);
+	if (error == before)
+		return;
+	if (error < 0)
+		log_errno(error, "write the capture %s (trying again each second)", writer->path);
+	else
+		log_warning("the capture %s is being written again", writer->path);
+}
+
+static void sync_file(struct capture_writer *writer)
+{
+	if (!writer->unsynced)
+		return;
+	if (fdatasync(writer->fd) < 0)
+		note_outcome(writer, -errno);
+	writer->unsynced = false;
+	writer->sync_time = seconds_from_now(SYNC_INTERVAL_S);
+}
+
+/* Waits for a chunk, the time to sync, or the end; returns the chunk that is first in the queue. */
+static struct chunk *wait_for_chunk(struct capture_writer *writer, bool *ret_finish, bool *ret_stop)
+{
+	struct timespec until = seconds_from_now(SYNC_INTERVAL_S);
+	struct chunk *chunk;
+	int r = 0;
+
+	pthread_mutex_lock(&writer->lock);
+	while (!writer->first && !writer->finish && !writer->stop && r != ETIMEDOUT)
+		r = pthread_cond_timedwait(&writer->wake, &writer->lock, &until);
+	chunk = writer->first ? writer->first->chunk : NULL;
+	*ret_finish = writer->finish;
+	*ret_stop = writer->stop;
+	pthread_mutex_unlock(&writer->lock);
+	return chunk;
+}
+
+static void wait_for_retry(struct capture_writer *writer)
+{
+	struct timespec until = seconds_from_now(RETRY_INTERVAL_S);
+	int r = 0;
+
+	pthread_mutex_lock(&writer->lock);
+	while (!writer->finish && !writer->stop && r != ETIMEDOUT)
+		r = pthread_cond_timedwait(&writer->wake, &writer->lock, &until);
+	pthread_mutex_unlock(&writer->lock);
+}
+
+static void pop_chunk(struct capture_writer *writer, bool was_written)
+{
+	struct queued_chunk *queued;
+
+	pthread_mutex_lock(&writer->lock);
+	queued = writer->first;
+	writer->first = queued->next;
+	if (!writer->first)
+		writer->last = &writer->first;
+	writer->status.queued_bytes -= chunk_memory(queued->chunk);
+	if (!was_written)
+		writer->status.lost_bytes += queued->chunk->size;
+	pthread_mutex_unlock(&writer->lock);
+	chunk_unref(queued->chunk);
+	free(queued);
+}
+
+/* The header if it could not be written before, and the chunk. */
+static int write_next(struct capture_writer *writer, const struct chunk *chunk)
+{
+	int r = writer->offset ? 0 : append_header(writer);
+
+	return r < 0 || !chunk ? r : append_chunk(writer, chunk);
+}
+
+/* Returns whether everything got into the file: then it can be ended in order. */
+static bool write_queue(struct capture_writer *writer)
+{
+	bool finish = false, stop = false;
+
+	for (;;) {
+		struct chunk *chunk = wait_for_chunk(writer, &finish, &stop);
+		int r;
+
+		if (stop)
+			return false;
+		r = write_next(writer, chunk);
+		note_outcome(writer, r);
+		if (r < 0 && finish)
+			return false;
+		if (r < 0) {
+			wait_for_retry(writer);
+			continue;
+		}
+		if (has_passed(&writer->sync_time))
+			sync_file(writer);
+		if (chunk)
+			pop_chunk(writer, true);
+		else if (finish)
+			return true;
+	}
+}
+
+static void *write_capture(void *context)
+{
+	struct capture_writer *writer = context;
+	const uint64_t one = 1;
+
+	note_outcome(writer, append_header(writer));
+	if (write_queue(writer))
+		note_outcome(writer, append_index(writer));
+	sync_file(writer);
+	while (writer->first)
+		pop_chunk(writer, false);
+	pthread_mutex_lock(&writer->lock);
+	writer->status.finished = true;
+	writer->status.written_bytes = writer->offset;
+	pthread_mutex_unlock(&writer->lock);
+	if (write(writer->end_fd, &one, sizeof(one)) < 0)
+		log_errno(-errno, "tell that the capture %s has ended", writer->path);
+	return NULL;
+}
+
+/* --- the loop's side ------------------------------------------------------------------------- */
+
+static int start_thread(struct capture_writer *writer)
+{
+	sigset_t all, before;
+	int r;
+
+	/* Signals are the loop's; SIGXFSZ, sent at a file size limit, becomes an error to retry. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(&writer->thread, NULL, write_capture, writer);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r)
+		return log_errno(-r, "start the thread that writes %s", writer->path);
+	writer->has_thread = true;
+	return 0;
+}
+
+static void init_wake(pthread_cond_t *wake)
+{
+	pthread_condattr_t attributes;
+
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(wake, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
+int capture_writer_open(const struct capture_writer_options *options,
+			struct capture_writer **ret_writer)
+{
+	CLEANUP(fd_close) int fd = options->fd;
+	CLEANUP(capture_writer_free) struct capture_writer *writer = calloc(1, sizeof(*writer));
+	int r;
+
+	if (!writer)
+		return -ENOMEM;
+	writer->fd = writer->end_fd = -1;
+	writer->last = &writer->first;
+	pthread_mutex_init(&writer->lock, NULL);
+	init_wake(&writer->wake);
+	writer->instance_id = options->instance_id;
+	writer->queue_max = options->queue_max ? options->queue_max : CAPTURE_WRITER_QUEUE_MAX;
+	writer->path = strdup(options->path);
+	if (!writer->path)
+		return -ENOMEM;
+	r = capture_index_new(&writer->index);
+	if (r < 0)
+		return r;
+	if (fd < 0) {
+		r = open_file(options, &fd);
+		if (r)
+			return r;
+	}
+	writer->fd = TAKE_FD(fd);
+	writer->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (writer->end_fd < 0)
+		return log_errno(-errno, "eventfd");
+	r = start_thread(writer);
+	if (r < 0)
+		return r;
+	*ret_writer = TAKE(writer);
+	return 0;
+}
+
+void capture_writer_free(struct capture_writer *writer)
+{
+	if (!writer)
+		return;
+	if (writer->has_thread) {
+		pthread_mutex_lock(&writer->lock);
+		writer->stop = !writer->finish;
+		pthread_cond_signal(&writer->wake);
+		pthread_mutex_unlock(&writer->lock);
+		pthread_join(writer->thread, NULL);
+	}
+	pthread_cond_destroy(&writer->wake);
+	pthread_mutex_destroy(&writer->lock);
+	capture_index_free(writer->index);
+	fd_close(writer->fd);
+	fd_close(writer->end_fd);
+	free(writer->path);
+	free(writer);
+}
+
+/* Whether @chunk can be inflated with what is in the file: it begins a segment or continues it. */
+static bool follows(const struct capture_writer *writer, const struct chunk *chunk)
+{
+	return chunk->sequence == 0 || (chunk->segment == writer->last_segment &&
+					chunk->sequence == writer->next_sequence);
+}
+
+/* Takes what is left of its memory into account; false when there is no room for it. */
+static bool enqueue(struct capture_writer *writer, struct queued_chunk *queued)
+{
+	size_t memory = chunk_memory(queued->chunk);
+	bool fits;
+
+	pthread_mutex_lock(&writer->lock);
+	fits = writer->status.queued_bytes + memory <= writer->queue_max && !writer->finish;
+	if (fits) {
+		*writer->last = queued;
+		writer->last = &queued->next;
+		writer->status.queued_bytes += memory;
+		pthread_cond_signal(&writer->wake);
+	}
+	pthread_mutex_unlock(&writer->lock);
+	return fits;
+}
+
+static void count_lost(struct capture_writer *writer, const struct chunk *chunk)
+{
+	pthread_mutex_lock(&writer->lock);
+	writer->status.lost_bytes += chunk->size;
+	if (chunk->segment != writer->cut_segment)
+		writer->status.lost_segments++;
+	pthread_mutex_unlock(&writer->lock);
+	writer->cut_segment = chunk->segment;
+}
+
+void capture_writer_add(struct capture_writer *writer, struct chunk *chunk)
+{
+	struct queued_chunk *queued = follows(writer, chunk) ? malloc(sizeof(*queued)) : NULL;
+
+	if (queued) {
+		*queued = (struct queued_chunk){ .chunk = chunk_ref(chunk) };
+		if (enqueue(writer, queued)) {
+			writer->last_segment = chunk->segment;
+			writer->next_sequence = chunk->sequence + 1;
+			return;
+		}
+		chunk_unref(chunk);
+		free(queued);
+	}
+	count_lost(writer, chunk);
+}
+
+void capture_writer_finish(struct capture_writer *writer)
+{
+	pthread_mutex_lock(&writer->lock);
+	writer->finish = true;
+	pthread_cond_signal(&writer->wake);
+	pthread_mutex_unlock(&writer->lock);
+}
+
+struct capture_writer_status capture_writer_status(struct capture_writer *writer)
+{
+	struct capture_writer_status status;
+
+	pthread_mutex_lock(&writer->lock);
+	status = writer->status;
+	pthread_mutex_unlock(&writer->lock);
+	return status;
+}
+
+int capture_writer_fd(const struct capture_writer *writer)
+{
+	return writer->end_fd;
+}
+
+int capture_writer_finish_wait(struct capture_writer *writer, int timeout_ms)
+{
+	struct pollfd end = { .fd = writer->end_fd, .events = POLLIN };
+	int r;
+
+	capture_writer_finish(writer);
+	do
+		r = poll(&end, 1, timeout_ms);
+	while (r < 0 && errno == EINTR);
+	if (r <= 0)
+		return r < 0 ? -errno : -ETIMEDOUT;
+	return capture_writer_status(writer).error;
+}
