@@ -39,11 +39,6 @@ void connection_table_init(struct connection_table *table)
 	TAILQ_INIT(&table->clients);
 }
 
-bool connection_table_empty(const struct connection_table *table)
-{
-	return TAILQ_EMPTY(&table->guests) && TAILQ_EMPTY(&table->clients);
-}
-
 void connection_prepare_socket(int fd)
 {
 	const int on = 1, buffer_size = CONNECTION_SEND_BUFFER_SIZE;
@@ -113,23 +108,28 @@ int connection_add(struct connection_table *table, struct lws *wsi)
 	return 0;
 }
 
-void connection_table_expire(struct connection_table *table)
+bool connection_table_expire(struct connection_table *table)
 {
 	const uint64_t now = now_ms();
 	struct connection *connection, *next;
+	bool running = false;
 
 	for (connection = TAILQ_FIRST(&table->guests); connection; connection = next) {
 		next = TAILQ_NEXT(connection, link);
-		if (now < connection->deadline_ms)
-			continue;
-		connection->silent = !has_spoken(connection);
-		hang_up(connection);
+		if (now >= connection->deadline_ms) {
+			connection->silent = !has_spoken(connection);
+			hang_up(connection);
+		}
 	}
 	for (connection = TAILQ_FIRST(&table->clients); connection; connection = next) {
 		next = TAILQ_NEXT(connection, link);
-		if (!client_resumed(connection->client) && now >= connection->deadline_ms)
+		if (client_resumed(connection->client))
+			continue;
+		running = true;
+		if (now >= connection->deadline_ms)
 			hang_up(connection);
 	}
+	return running || table->guest_count;
 }
 
 void connection_table_wake(struct connection_table *table)

@@ -51,11 +51,8 @@ void connection_prepare_socket(int fd);
 /* Takes in a new guest. Returns 0 or -ENOMEM; the caller then ends @wsi. */
 int connection_add(struct connection_table *table, struct lws *wsi);
 
-/* Hangs up on whose time is over. */
-void connection_table_expire(struct connection_table *table);
-
-/* Whether there is anybody whose time may be over one day. */
-bool connection_table_empty(const struct connection_table *table);
+/* Hangs up on whose time is over. Returns whether anybody is left whose time is running. */
+bool connection_table_expire(struct connection_table *table);
 
 /* The window changed: every client looks again. */
 void connection_table_wake(struct connection_table *table);

@@ -132,11 +132,11 @@ static int listen_resume(struct server *server)
 static void on_tick(void *context)
 {
 	struct server *server = context;
+	bool running = connection_table_expire(&server->connections);
 
-	connection_table_expire(&server->connections);
 	if (!server->listen_source)
 		listen_resume(server);
-	if (server->listen_source && connection_table_empty(&server->connections)) {
+	if (!running && server->listen_source) {
 		loop_timer_set(server->tick, 0);
 		server->ticking = false;
 	}
