@@ -17,6 +17,8 @@ import * as wire from "wire";
 export const samples_max = 1 << 22;
 /** Gaps of a segment that are kept apart; those that follow make the last one longer. */
 export const gaps_max = 65536;
+/** How long a segment may claim to be: twice what it should be, for agents that were held up. */
+const covered_span_max_us = 2 * wire.WIRE_SEGMENT_SPAN_MAX_US;
 /** How many rows are sorted in a segment in all: many times what an agent's order asks for. */
 const sorted_rows_max = 1 << 25;
 
@@ -93,6 +95,8 @@ export class Block {
 		/** The stretch that anything in here touches. */
 		this.from_us = head.start_us;
 		this.to_us = head.start_us;
+		/** What came since the last chunk ended touches [touched_us, covered_us) at least. */
+		this.touched_us = head.start_us;
 		this.sorted_count = 0;
 		this.sorted_rows = 0;
 		/** Samples beyond samples_max. */
@@ -190,8 +194,25 @@ export class Block {
 		} else {
 			this.gaps.push(gap);
 		}
-		this.from_us = Math.min(this.from_us, gap.from_us);
-		this.to_us = Math.max(this.to_us, gap.to_us);
+		this.touch(gap.from_us, gap.to_us);
+	}
+
+	/**
+	 * @param {number} from_us
+	 * @param {number} to_us
+	 */
+	touch(from_us, to_us) {
+		this.touched_us = Math.min(this.touched_us, from_us);
+		this.from_us = Math.min(this.from_us, from_us);
+		this.to_us = Math.max(this.to_us, to_us);
+	}
+
+	/** Everything before a time has come. @param {number} time_us */
+	cover(time_us) {
+		/* A hostile file may claim years: nothing is known of what its samples do not reach. */
+		this.covered_us = Math.max(this.covered_us,
+			Math.min(time_us, this.start_us + covered_span_max_us));
+		this.to_us = Math.max(this.to_us, this.covered_us);
 	}
 
 	/**
@@ -281,34 +302,36 @@ export class Block {
 		return number;
 	}
 
-	/** Puts the rows that came since the last time in their places. */
-	sort() {
+	/**
+	 * Puts the rows that came since the last time in their places.
+	 * @returns {{ from_us: number, to_us: number }} the stretch that they touch
+	 */
+	chunk_end() {
 		const { time, count, sorted_count } = this;
 		let least = Infinity, sorted = true;
 		for (let i = sorted_count; i < count; i++) {
 			sorted &&= !i || time[i - 1] <= time[i];
 			least = Math.min(least, time[i]);
 		}
-		if (!sorted) {
-			const from = this.bound(least, sorted_count);
-			this.sorted_rows += count - from;
-			/* Refused without an end: rows of a hostile file that always go back. */
-			if (this.sorted_rows > sorted_rows_max) {
-				this.left_out += count - sorted_count;
-				this.count = sorted_count;
-				return;
-			}
-			this.sort_from(from);
-		}
-		this.sorted_count = count;
-		if (count) {
-			this.from_us = Math.min(this.from_us, this.start_us + time[0]);
-			this.to_us = Math.max(this.to_us, this.start_us + time[count - 1] + 1);
-		}
+		if (!sorted)
+			this.sort_from(this.bound(least, sorted_count));
+		this.sorted_count = this.count;
+		if (this.count > sorted_count)
+			this.touch(this.start_us + least, this.start_us + time[this.count - 1] + 1);
+		const from_us = this.touched_us;
+		this.touched_us = this.covered_us;
+		return { from_us, to_us: this.to_us };
 	}
 
 	/** @param {number} from */
 	sort_from(from) {
+		this.sorted_rows += this.count - from;
+		/* Refused without an end: rows of a hostile file that always go back. */
+		if (this.sorted_rows > sorted_rows_max) {
+			this.left_out += this.count - this.sorted_count;
+			this.count = this.sorted_count;
+			return;
+		}
 		const rows = this.count - from;
 		/* One number holds the time and the row: 32 and 22 bits. */
 		const keys = new Float64Array(rows);
