@@ -10,7 +10,7 @@ export const counters_max = 3600;
 const gauges = new Set([wire.WIRE_COUNTER_AGENT_RSS_BYTES, wire.WIRE_COUNTER_WINDOW_BYTES,
 	wire.WIRE_COUNTER_CLIENTS]);
 
-/** @typedef {{ instance_id: bigint, time_us: number, values: Float64Array }} CounterRow */
+/** @typedef {{ instance_id: string, time_us: number, values: Float64Array }} CounterRow */
 
 export class CounterHistory {
 	constructor() {
@@ -19,14 +19,15 @@ export class CounterHistory {
 	}
 
 	/**
-	 * @param {bigint} instance_id
+	 * @param {string} instance_id
 	 * @param {number} time_us
-	 * @param {Map<number, number>} totals
+	 * @param {{ counter: number, value: number }[]} rows
 	 */
-	add(instance_id, time_us, totals) {
+	add(instance_id, time_us, rows) {
 		const values = new Float64Array(wire.WIRE_COUNTER_COUNT);
-		for (const [counter, value] of totals)
-			values[counter] = value;
+		for (const { counter, value } of rows)
+			if (counter < values.length)
+				values[counter] = value;
 		let at = this.rows.length;
 		while (at && this.rows[at - 1].time_us > time_us)
 			at--;

@@ -55,7 +55,7 @@ export class Profile {
 		this.bytes_max = bytes_max;
 		/** Of the blocks. */
 		this.block_bytes = 0;
-		/** @type {Map<bigint, number>} by instance */
+		/** @type {Map<string, number>} by instance */
 		this.oldest_segments = new Map();
 		this.dictionary = new Dictionary();
 		/** In order of time. @type {Block[]} */
@@ -76,8 +76,6 @@ export class Profile {
 		/** @type {Set<(change: Change) => void>} */
 		this.listeners = new Set();
 		this.compact_stacks = compact_stacks_min;
-		/** The version of names that listeners know of. */
-		this.names_told = 0;
 	}
 
 	/** @param {(change: Change) => void} listener @returns {() => void} stops it */
@@ -96,7 +94,7 @@ export class Profile {
 	/* ---- filling ---- */
 
 	/**
-	 * @param {bigint} instance_id
+	 * @param {string} instance_id
 	 * @param {number} segment
 	 */
 	block(instance_id, segment) {
@@ -104,49 +102,47 @@ export class Profile {
 	}
 
 	/**
-	 * Takes a record of a segment, in their order: the first one is its head. Listeners are told
-	 * when the chunk has ended.
-	 * @param {bigint} instance_id
+	 * Takes the records of one chunk. The first of a segment is its head.
+	 * @param {string} instance_id
 	 * @param {number} segment
-	 * @param {Record} record whose ids are valid
+	 * @param {Record[]} records whose ids are valid
+	 * @param {number} end_us everything of the segment before this has come
 	 */
-	record_add(instance_id, segment, record) {
-		if (record.kind === wire.WIRE_RECORD_SEGMENT && !this.block(instance_id, segment))
-			this.block_add(instance_id, segment, record.head);
-		const block = this.block(instance_id, segment);
+	records_add(instance_id, segment, records, end_us) {
+		let block = this.block(instance_id, segment);
+		const [first] = records;
+		if (!block && first?.kind === wire.WIRE_RECORD_SEGMENT)
+			block = this.block_add(instance_id, segment, first.head);
 		if (!block)
 			return;
 		const bytes_before = block.byte_count;
-		block.record_add(record, this.dictionary);
-		this.block_bytes += block.byte_count - bytes_before;
-		if (record.kind === wire.WIRE_RECORD_META)
-			this.meta_add(block, record.rows);
-		else if (record.kind === wire.WIRE_RECORD_COUNTERS)
-			this.counters.add(instance_id, block.start_us + record.time_us, record.values);
-		else if (record.kind === wire.WIRE_RECORD_TICK)
-			block.cover(block.start_us + record.time_us);
-	}
-
-	/**
-	 * All records of a chunk have been taken.
-	 * @param {bigint} instance_id
-	 * @param {number} segment
-	 * @param {number} end_us everything of the segment before this has come
-	 */
-	chunk_end(instance_id, segment, end_us) {
-		const block = this.block(instance_id, segment);
-		if (!block)
-			return;
+		const names_before = this.dictionary.names_version;
+		for (const record of records)
+			this.record_add(block, record);
 		block.cover(end_us);
 		const { from_us, to_us } = block.chunk_end();
-		const names = this.dictionary.names_version !== this.names_told;
-		this.names_told = this.dictionary.names_version;
+		const names = this.dictionary.names_version !== names_before;
+		this.block_bytes += block.byte_count - bytes_before;
 		this.bytes_keep();
 		this.changed({ from_us, to_us, names });
 	}
 
 	/**
-	 * @param {bigint} instance_id
+	 * @param {Block} block
+	 * @param {Record} record
+	 */
+	record_add(block, record) {
+		block.record_add(record, this.dictionary);
+		if (record.kind === wire.WIRE_RECORD_META)
+			this.meta_add(block, record.rows);
+		else if (record.kind === wire.WIRE_RECORD_COUNTERS)
+			this.counters.add(block.instance_id, block.start_us + record.time_us, record.rows);
+		else if (record.kind === wire.WIRE_RECORD_TICK)
+			block.cover(block.start_us + record.time_us);
+	}
+
+	/**
+	 * @param {string} instance_id
 	 * @param {number} segment
 	 * @param {SegmentHead} head
 	 */
@@ -177,7 +173,7 @@ export class Profile {
 
 	/**
 	 * Nothing more of a segment will come.
-	 * @param {bigint} instance_id
+	 * @param {string} instance_id
 	 * @param {number} segment
 	 * @param {"closed" | "cut" | "damaged" | "skipped"} state
 	 */
@@ -211,7 +207,7 @@ export class Profile {
 
 	/**
 	 * Forgets what the agent has forgotten.
-	 * @param {bigint} instance_id
+	 * @param {string} instance_id
 	 * @param {number} oldest_segment
 	 */
 	oldest_set(instance_id, oldest_segment) {
