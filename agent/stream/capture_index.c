@@ -19,7 +19,8 @@ _Static_assert(RECORD_SIZE_FULL + WIRE_STRING_SIZE_MAX + 16 < CHUNK_BUILDER_RECO
 	       "the longest name fits behind a record that is not full yet");
 
 struct capture_index {
-	struct bytes_writer rows;  /* struct record_index each; span_us holds the end until written */
+	struct bytes_writer
+		rows; /* struct record_index each; span_us holds the end until written */
 	struct bytes_writer names; /* as struct chunk has them */
 	bool incomplete;
 };
@@ -30,8 +31,8 @@ int capture_index_new(struct capture_index **ret_index)
 
 	if (!index)
 		return -ENOMEM;
-	index->rows = bytes_writer_with_max(CAPTURE_INDEX_SEGMENTS_MAX *
-					    sizeof(struct record_index));
+	index->rows =
+		bytes_writer_with_max(CAPTURE_INDEX_SEGMENTS_MAX * sizeof(struct record_index));
 	index->names = bytes_writer_with_max(CAPTURE_INDEX_NAMES_MAX);
 	*ret_index = index;
 	return 0;
@@ -139,8 +140,8 @@ static int write_rows(const struct capture_index *index, struct chunk_builder *b
 		bytes_write_uleb128(&rows, row->offset);
 		bytes_write_uleb128(&rows, row->size);
 		bytes_write_uleb128(&rows, row->start_us);
-		bytes_write_uleb128(&rows,
-				    row->span_us > row->start_us ? row->span_us - row->start_us : 0);
+		bytes_write_uleb128(
+			&rows, row->span_us > row->start_us ? row->span_us - row->start_us : 0);
 		bytes_write_uleb128(&rows, row->sample_count);
 		row_count++;
 		if (rows.size >= RECORD_SIZE_FULL || i == count - 1) {

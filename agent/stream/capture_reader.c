@@ -75,9 +75,10 @@ static int read_header(struct capture_reader *reader)
 	header->reserved = le32toh(header->reserved);
 	if (header->version_major > WIRE_VERSION_MAJOR) {
 		if (!reader->quiet)
-			log_error("%s is in version %u of the format; this flickerscope reads up to "
-				  "version %u: use a newer one",
-				  reader->name, header->version_major, WIRE_VERSION_MAJOR);
+			log_error(
+				"%s is in version %u of the format; this flickerscope reads up to "
+				"version %u: use a newer one",
+				reader->name, header->version_major, WIRE_VERSION_MAJOR);
 		return CAPTURE_VERSION;
 	}
 	if (header->header_size < sizeof(*header) || header->header_size > HEADER_SIZE_MAX)
@@ -157,7 +158,8 @@ static int load_index(struct capture_reader *reader)
 		return r;
 	reader->ended = !r && list.holds && !reader->segments.failed;
 	if (!reader->ended && !reader->quiet)
-		log_warning("%s: its index is damaged: reading the whole file instead", reader->name);
+		log_warning("%s: its index is damaged: reading the whole file instead",
+			    reader->name);
 	return 0;
 }
 
@@ -209,8 +211,7 @@ static int load(struct capture_reader *reader, int fd)
 	return r < 0 || reader->ended ? r : walk(reader);
 }
 
-int capture_reader_open_fd(int fd, const char *name, bool quiet,
-			   struct capture_reader **ret_reader)
+int capture_reader_open_fd(int fd, const char *name, bool quiet, struct capture_reader **ret_reader)
 {
 	CLEANUP(capture_reader_free) struct capture_reader *reader = calloc(1, sizeof(*reader));
 	int r;
@@ -280,7 +281,7 @@ struct cursor {
 	uint64_t offset;
 	uint64_t end;
 	uint32_t next_sequence;
-	bool at_last;	/* the stream's last chunk has been read */
+	bool at_last;	 /* the stream's last chunk has been read */
 	uint64_t end_us; /* of the last whole chunk */
 	const char *problem;
 };
@@ -369,11 +370,11 @@ static void report_damage(const struct cursor *cursor, uint32_t index, uint64_t 
 			  const struct record_visitor *visitor, void *context)
 {
 	const struct capture_reader *reader = cursor->reader;
-	uint64_t until_us = index + 1 < capture_reader_segment_count(reader) ?
-				    capture_reader_segment(reader, index + 1)->start_us :
-				    capture_reader_segment(reader, index)->end_us;
-	uint64_t from_us = cursor->end_us ? cursor->end_us :
-					    capture_reader_segment(reader, index)->start_us;
+	uint64_t until_us = index + 1 < capture_reader_segment_count(reader)
+				    ? capture_reader_segment(reader, index + 1)->start_us
+				    : capture_reader_segment(reader, index)->end_us;
+	uint64_t from_us = cursor->end_us ? cursor->end_us
+					  : capture_reader_segment(reader, index)->start_us;
 	uint64_t missing_us = until_us > from_us ? until_us - from_us : 0;
 	struct record_gap gap = { .reason = WIRE_GAP_DAMAGED };
 

@@ -21,7 +21,7 @@ struct capture_reader;
 enum capture_summary_limits {
 	CAPTURE_SUMMARY_DISTINCT_MAX = 4194304,
 	CAPTURE_SUMMARY_PROCESSES = 10, /* the busiest ones, named */
-	CAPTURE_SUMMARY_TEXT_MAX = 256, /* bytes kept of a name */
+	CAPTURE_SUMMARY_TEXT_MAX = 256, /* bytes kept of a name, its terminating zero included */
 };
 
 struct capture_summary_process {
@@ -40,6 +40,7 @@ struct capture_summary {
 	uint64_t file_size;
 	uint64_t start_us; /* timeline; of the first sample, or of the first segment */
 	uint64_t end_us;
+	uint32_t wall_shift_s;	/* wall clock at the start = timeline - this */
 	uint32_t frequency_mhz; /* asked for */
 	uint32_t rate_mhz;	/* mean reached on busy CPUs; 0: unknown */
 	uint32_t cpu_count;
@@ -58,7 +59,7 @@ struct capture_summary {
 	uint64_t late_name_count;
 	uint64_t user_status[STACK_STATUS_COUNT]; /* samples by enum stack_status */
 	uint64_t kernel_status[STACK_STATUS_COUNT];
-	uint64_t frames_depth_sum; /* of all samples' stacks */
+	uint64_t depth_sum; /* frames of all samples' stacks */
 	struct capture_summary_process processes[CAPTURE_SUMMARY_PROCESSES];
 	uint32_t process_rows; /* of these */
 };

@@ -96,8 +96,8 @@ static int append(struct capture_writer *writer, const void *bytes, size_t size)
 	size_t left = size;
 
 	while (left) {
-		ssize_t written = pwrite(writer->fd, at, left,
-					 (off_t)(writer->offset + (size - left)));
+		ssize_t written =
+			pwrite(writer->fd, at, left, (off_t)(writer->offset + (size - left)));
 		int error = written < 0 ? -errno : -EIO;
 
 		if (written > 0) {
@@ -416,8 +416,8 @@ void capture_writer_free(struct capture_writer *writer)
 /* Whether @chunk can be inflated with what is in the file: it begins a segment or continues it. */
 static bool follows(const struct capture_writer *writer, const struct chunk *chunk)
 {
-	return chunk->sequence == 0 || (chunk->segment == writer->last_segment &&
-					chunk->sequence == writer->next_sequence);
+	return chunk->sequence == 0 ||
+	       (chunk->segment == writer->last_segment && chunk->sequence == writer->next_sequence);
 }
 
 /* Takes what is left of its memory into account; false when there is no room for it. */

@@ -10,6 +10,9 @@
 
 #include "base/crc32c.h"
 
+/* Times beyond this are damage: nobody's sums overflow. */
+#define END_US_MAX (UINT64_C(1) << 53)
+
 struct chunk_reader {
 	int fd;
 	z_stream stream;
@@ -141,6 +144,8 @@ int chunk_reader_read(struct chunk_reader *reader, uint64_t offset, struct file_
 	if (chunk.header.stored_size > WIRE_CHUNK_STORED_MAX ||
 	    chunk.header.raw_size > WIRE_CHUNK_RAW_MAX)
 		return bad(reader, "a chunk is larger than chunks are");
+	if (chunk.header.end_us > END_US_MAX)
+		return bad(reader, "a chunk ends after the end of time");
 	chunk.size = (uint32_t)sizeof(chunk.header) + chunk.header.stored_size;
 	r = chunk_reader_bytes(reader, offset, chunk.size, &chunk.bytes);
 	if (r)

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How `info` shows a summary: for people, and as JSON. */
+#include "stream/capture_summary.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/escape.h"
+
+enum {
+	US_PER_S = 1000000,
+	LABEL_WIDTH = 13,
+	NUMBER_SIZE_MAX = 32,
+};
+
+/* --- for people -------------------------------------------------------------------------------- */
+
+static void print_name(FILE *file, const char *name)
+{
+	size_t size = strlen(name);
+	char *text = malloc(size * 4 + 1);
+
+	if (!text)
+		return;
+	fwrite(text, 1, escape_terminal(name, size, text, size * 4), file);
+	free(text);
+}
+
+static void print_label(FILE *file, const char *label)
+{
+	fprintf(file, "  %-*s", LABEL_WIDTH, label);
+}
+
+/* 1234567 as 1,234,567. */
+static const char *with_commas(uint64_t value, char *buffer)
+{
+	char digits[NUMBER_SIZE_MAX];
+	int count = snprintf(digits, sizeof(digits), "%" PRIu64, value);
+	char *at = buffer;
+
+	for (int i = 0; i < count; i++) {
+		if (i && (count - i) % 3 == 0)
+			*at++ = ',';
+		*at++ = digits[i];
+	}
+	*at = '\0';
+	return buffer;
+}
+
+static void print_count(FILE *file, uint64_t value)
+{
+	char buffer[NUMBER_SIZE_MAX];
+
+	fputs(with_commas(value, buffer), file);
+}
+
+/* A count with its noun: "1 segment", "2 segments". */
+static void print_counted(FILE *file, uint64_t value, const char *one, const char *many)
+{
+	print_count(file, value);
+	fprintf(file, " %s", value == 1 ? one : many);
+}
+
+static void print_size(FILE *file, uint64_t bytes)
+{
+	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB", "TiB" };
+	double value = (double)bytes;
+	unsigned int unit = 0;
+
+	while (value >= 1024 && unit + 1 < ARRAY_SIZE(units)) {
+		value /= 1024;
+		unit++;
+	}
+	fprintf(file, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+}
+
+static void print_span(FILE *file, uint64_t us)
+{
+	uint64_t seconds = us / US_PER_S;
+
+	if (seconds >= 3600)
+		fprintf(file, "%" PRIu64 " h %" PRIu64 " min %" PRIu64 " s", seconds / 3600,
+			seconds / 60 % 60, seconds % 60);
+	else if (seconds >= 60)
+		fprintf(file, "%" PRIu64 " min %" PRIu64 " s", seconds / 60, seconds % 60);
+	else
+		fprintf(file, "%.2f s", (double)us / US_PER_S);
+}
+
+static uint64_t span_us(const struct capture_summary *summary)
+{
+	return summary->end_us > summary->start_us ? summary->end_us - summary->start_us : 0;
+}
+
+static double percent(uint64_t part, uint64_t whole)
+{
+	return whole ? 100.0 * (double)part / (double)whole : 0;
+}
+
+static void print_start(FILE *file, const struct capture_summary *summary)
+{
+	uint64_t wall_us = summary->start_us - (uint64_t)summary->wall_shift_s * US_PER_S;
+	time_t seconds = (time_t)(wall_us / US_PER_S);
+	struct tm local;
+	char date[64], zone[16];
+
+	print_label(file, "started");
+	if (!localtime_r(&seconds, &local) ||
+	    !strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &local) ||
+	    !strftime(zone, sizeof(zone), "%z", &local)) {
+		fprintf(file, "%" PRIu64 " us after 1970\n", wall_us);
+		return;
+	}
+	fprintf(file, "%s.%03u %s\n", date, (unsigned int)(wall_us % US_PER_S / 1000), zone);
+}
+
+static void print_file(FILE *file, const struct capture_summary *summary)
+{
+	print_label(file, "span");
+	print_span(file, span_us(summary));
+	fputs(" in ", file);
+	print_counted(file, summary->segment_count, "segment", "segments");
+	if (!summary->ended)
+		fputs("; not closed in order: cut, or still being written", file);
+	fputc('\n', file);
+	if (summary->damaged_segments) {
+		print_label(file, "damaged");
+		print_counted(file, summary->damaged_segments, "segment", "segments");
+		fputs(": a part of each is missing\n", file);
+	}
+	print_label(file, "size");
+	print_size(file, summary->file_size);
+	if (summary->sample_count)
+		fprintf(file, ", %.1f bytes a sample",
+			(double)summary->file_size / (double)summary->sample_count);
+	fputc('\n', file);
+}
+
+static void print_text(FILE *file, const char *label, const char *text)
+{
+	if (!text[0])
+		return;
+	print_label(file, label);
+	print_name(file, text);
+	fputc('\n', file);
+}
+
+static void print_host(FILE *file, const struct capture_summary *summary)
+{
+	print_text(file, "title", summary->title);
+	if (summary->host[0] || summary->kernel[0]) {
+		print_label(file, "host");
+		print_name(file, summary->host);
+		fputs(summary->host[0] && summary->kernel[0] ? ", " : "", file);
+		print_name(file, summary->kernel);
+		fputc('\n', file);
+	}
+	print_text(file, "filter", summary->filter);
+}
+
+static void print_rate(FILE *file, const struct capture_summary *summary)
+{
+	print_label(file, "sampled");
+	if (summary->event_name[0])
+		print_name(file, summary->event_name);
+	else
+		fputs(summary->event == WIRE_EVENT_CPU_CLOCK ? "CPU time" : "an event", file);
+	fprintf(file, " at %g Hz on ", summary->frequency_mhz / 1e3);
+	print_counted(file, summary->cpu_count, "CPU", "CPUs");
+	if (summary->rate_mhz)
+		fprintf(file, ", %.1f Hz reached on busy ones", summary->rate_mhz / 1e3);
+	fputc('\n', file);
+}
+
+static void print_samples(FILE *file, const struct capture_summary *summary)
+{
+	uint64_t span = span_us(summary);
+
+	print_label(file, "samples");
+	print_count(file, summary->sample_count);
+	if (span && summary->frequency_mhz && summary->event == WIRE_EVENT_CPU_CLOCK)
+		fprintf(file, ": %.2f CPUs busy on average",
+			(double)summary->sample_count * 1e9 / summary->frequency_mhz /
+				(double)span);
+	fputc('\n', file);
+	print_label(file, "lost");
+	print_counted(file, summary->lost_count, "sample", "samples");
+	if (summary->gap_count) {
+		fputs(", ", file);
+		print_span(file, summary->gap_us);
+		fputs(" in ", file);
+		print_counted(file, summary->gap_count, "gap", "gaps");
+	}
+	fputc('\n', file);
+}
+
+static void print_stacks(FILE *file, const struct capture_summary *summary)
+{
+	static const char *const words[STACK_STATUS_COUNT] = {
+		[STACK_COMPLETE] = "complete",
+		[STACK_FRAME_POINTERS] = "by frame pointers alone",
+		[STACK_TRUNCATED] = "longer than the limit",
+		[STACK_UNREADABLE] = "in memory that was not there",
+		[STACK_NO_MAPPING] = "with an address of no mapping",
+		[STACK_NO_ROW] = "with an address of no unwind row",
+		[STACK_UNSUPPORTED] = "of a kind not supported",
+	};
+	uint64_t all = 0;
+	const char *separator = "";
+
+	print_label(file, "stacks");
+	print_count(file, summary->stack_count);
+	fprintf(file, " distinct%s, %.1f frames deep on average\n",
+		summary->distinct_full ? " or more" : "",
+		summary->sample_count ? (double)summary->depth_sum / (double)summary->sample_count
+				      : 0);
+	for (uint32_t status = STACK_NONE + 1; status < STACK_STATUS_COUNT; status++)
+		all += summary->user_status[status];
+	if (!all)
+		return;
+	print_label(file, "user stacks");
+	for (uint32_t status = STACK_NONE + 1; status < STACK_STATUS_COUNT; status++) {
+		if (!summary->user_status[status])
+			continue;
+		fprintf(file, "%s%.1f%% %s", separator, percent(summary->user_status[status], all),
+			words[status]);
+		separator = ", ";
+	}
+	fputc('\n', file);
+}
+
+static void print_processes(FILE *file, const struct capture_summary *summary)
+{
+	print_label(file, "threads");
+	print_count(file, summary->thread_count);
+	fputs(" of ", file);
+	print_counted(file, summary->process_count, "process", "processes");
+	fputc('\n', file);
+	if (!summary->process_rows)
+		return;
+	fputs("\n  share of samples  process\n", file);
+	for (uint32_t i = 0; i < summary->process_rows; i++) {
+		const struct capture_summary_process *process = &summary->processes[i];
+
+		fprintf(file, "  %15.1f%%  ",
+			percent(process->sample_count, summary->sample_count));
+		print_name(file, process->name[0] ? process->name : "(no name)");
+		fprintf(file, " [%u]\n", process->pid);
+	}
+}
+
+void capture_summary_print(FILE *file, const char *name, const struct capture_summary *summary)
+{
+	print_name(file, name);
+	fputc('\n', file);
+	if (!summary->segment_count) {
+		fputs("  nothing: it was cut before the first samples were written\n", file);
+		return;
+	}
+	print_host(file, summary);
+	print_start(file, summary);
+	print_file(file, summary);
+	print_rate(file, summary);
+	print_samples(file, summary);
+	print_stacks(file, summary);
+	print_processes(file, summary);
+}
+
+/* --- as JSON ------------------------------------------------------------------------------------ */
+
+static void json_string(FILE *file, const char *string)
+{
+	size_t size = strlen(string);
+	char *text = malloc(size * 6 + 1);
+
+	fputc('"', file);
+	if (text)
+		fwrite(text, 1, escape_json(string, size, text, size * 6), file);
+	fputc('"', file);
+	free(text);
+}
+
+static void json_text(FILE *file, const char *name, const char *text)
+{
+	fprintf(file, ",\"%s\":", name);
+	json_string(file, text);
+}
+
+static void json_number(FILE *file, const char *name, uint64_t value)
+{
+	fprintf(file, ",\"%s\":%" PRIu64, name, value);
+}
+
+static void json_statuses(FILE *file, const char *name, const uint64_t *counts)
+{
+	static const char *const names[STACK_STATUS_COUNT] = {
+		[STACK_NONE] = "none",
+		[STACK_COMPLETE] = "complete",
+		[STACK_FRAME_POINTERS] = "frame_pointers",
+		[STACK_TRUNCATED] = "truncated",
+		[STACK_UNREADABLE] = "unreadable",
+		[STACK_NO_MAPPING] = "no_mapping",
+		[STACK_NO_ROW] = "no_row",
+		[STACK_UNSUPPORTED] = "unsupported",
+	};
+
+	fprintf(file, ",\"%s\":{", name);
+	for (uint32_t status = 0; status < STACK_STATUS_COUNT; status++)
+		fprintf(file, "%s\"%s\":%" PRIu64, status ? "," : "", names[status],
+			counts[status]);
+	fputc('}', file);
+}
+
+static void json_processes(FILE *file, const struct capture_summary *summary)
+{
+	fputs(",\"top_processes\":[", file);
+	for (uint32_t i = 0; i < summary->process_rows; i++) {
+		const struct capture_summary_process *process = &summary->processes[i];
+
+		fprintf(file, "%s{\"pid\":%u,\"samples\":%" PRIu64 ",\"name\":", i ? "," : "",
+			process->pid, process->sample_count);
+		json_string(file, process->name);
+		fputc('}', file);
+	}
+	fputc(']', file);
+}
+
+void capture_summary_print_json(FILE *file, const char *name, const struct capture_summary *summary)
+{
+	fputs("{\"file\":", file);
+	json_string(file, name);
+	json_text(file, "title", summary->title);
+	json_text(file, "host", summary->host);
+	json_text(file, "kernel", summary->kernel);
+	json_text(file, "version", summary->version);
+	json_text(file, "event", summary->event_name);
+	json_text(file, "filter", summary->filter);
+	json_number(file, "file_bytes", summary->file_size);
+	json_number(file, "start_us", summary->start_us);
+	json_number(file, "span_us", span_us(summary));
+	json_number(file, "wall_shift_s", summary->wall_shift_s);
+	json_number(file, "frequency_mhz", summary->frequency_mhz);
+	json_number(file, "rate_mhz", summary->rate_mhz);
+	json_number(file, "cpus", summary->cpu_count);
+	json_number(file, "segments", summary->segment_count);
+	json_number(file, "damaged_segments", summary->damaged_segments);
+	fprintf(file, ",\"closed_in_order\":%s", summary->ended ? "true" : "false");
+	json_number(file, "samples", summary->sample_count);
+	json_number(file, "lost_samples", summary->lost_count);
+	json_number(file, "gaps", summary->gap_count);
+	json_number(file, "gap_us", summary->gap_us);
+	json_number(file, "stacks", summary->stack_count);
+	json_number(file, "threads", summary->thread_count);
+	json_number(file, "processes", summary->process_count);
+	json_number(file, "late_names", summary->late_name_count);
+	json_number(file, "frames", summary->depth_sum);
+	json_statuses(file, "user_stacks", summary->user_status);
+	json_statuses(file, "kernel_stacks", summary->kernel_status);
+	json_processes(file, summary);
+	fputs("}\n", file);
+}
