@@ -110,7 +110,7 @@ export class SegmentReader {
 
 	/** @param {WireError} error */
 	fail_with(error) {
-		if (this.error)
+		if (this.error || this.state !== "open")
 			return;
 		this.taking = false;
 		this.error = error;

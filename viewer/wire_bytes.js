@@ -24,8 +24,7 @@ export class WireError extends Error {
  */
 
 /**
- * A struct of wire.js by its layout. Fields of 8 bytes become BigInt, others that fit a number do;
- * longer ones are left out.
+ * A struct of wire.js by its layout. Fields of 8 bytes become BigInt.
  * @param {Layout} layout
  * @param {Uint8Array} bytes at least layout.SIZE of them
  * @param {number} [at]
@@ -45,7 +44,7 @@ export function struct_read(layout, bytes, at = 0) {
 			values[name] = view.getUint16(offset, true);
 		else if (size === 4)
 			values[name] = view.getUint32(offset, true);
-		else if (name !== "magic")
+		else
 			values[name] = view.getBigUint64(offset, true);
 	}
 	return values;
