@@ -83,14 +83,14 @@ static inline bool process_is_new(struct sample_scratch *scratch_area, struct ta
 }
 
 /*
- * Whether the ring is half full and the agent was not woken since it last read. Two CPUs may both
- * say yes: one wake-up too many.
+ * Whether a ring, now half full, should wake the agent: once for each position of the reader. Two
+ * CPUs may both say yes: one wake-up too many.
  */
-static inline bool ring_wants_reader(void *ring, __u32 ring_index)
+static inline bool ring_wants_reader(void *ring, __u32 ring_index, __u64 used)
 {
 	__u64 position;
 
-	if (bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) < config_ring_size / 2)
+	if (used < config_ring_size / 2)
 		return false;
 	position = bpf_ringbuf_query(ring, BPF_RB_CONS_POS) + 1;
 	if (ring_wakeup_position[ring_index] == position)
@@ -105,21 +105,23 @@ static inline void emit_sample(struct sample_scratch *scratch_area, __u64 size, 
 	__u32 ring_index = scratch_area->event.cpu / SAMPLE_RING_CPUS;
 	void *ring = bpf_map_lookup_elem(&sample_rings, &ring_index);
 	__u64 record_size = ((size + 7) & ~7ULL) + RING_RECORD_OVERHEAD;
-	__u64 now_ns = scratch_area->event.time_ns;
+	__u64 now_ns = scratch_area->event.time_ns, used;
 
 	if (!ring || ring_index >= SAMPLE_RINGS_MAX) {
 		count_loss(counters, SAMPLER_LOST_SCRATCH, now_ns);
 		return;
 	}
-	wake = wake || ring_wants_reader(ring, ring_index);
+	used = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
+	wake = wake || ring_wants_reader(ring, ring_index, used);
 	if (bpf_ringbuf_output(ring, &scratch_area->event, size,
 			       wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP) == 0) {
 		counters->value[SAMPLER_EMITTED]++;
 		counters->value[SAMPLER_WAKEUPS] += wake;
 		return;
 	}
-	/* The helper gives one error for both reasons. */
-	if (bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) + record_size > config_ring_size)
+	/* The helper gives one error for both reasons; others write and read meanwhile. */
+	if (used + record_size > config_ring_size ||
+	    bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) + record_size > config_ring_size)
 		count_loss(counters, SAMPLER_LOST_RING_FULL, now_ns);
 	else
 		count_loss(counters, SAMPLER_LOST_RING_BUSY, now_ns);

@@ -2,22 +2,14 @@
 #include "collect/side_band.h"
 
 #include <errno.h>
-#include <linux/perf_event.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "collect/perf_ring.h"
 #include "privileged/perf_events.h"
-
-struct perf_ring {
-	int fd;
-	struct perf_event_mmap_page *page; /* mapped; the data follows it */
-	const uint8_t *records;
-};
 
 struct queued_event {
 	struct side_band_event event; /* its name is set when it is popped */
@@ -27,8 +19,7 @@ struct queued_event {
 
 struct side_band {
 	size_t ring_count;
-	struct perf_ring *rings;
-	size_t page_size;
+	struct perf_ring **rings;
 	struct queued_event *queue; /* owned; sorted from first to end */
 	size_t first, end, capacity;
 	struct bytes_writer names, names_before; /* zero-terminated, of the queue's events */
@@ -37,24 +28,39 @@ struct side_band {
 	uint64_t lost_time_ns; /* of the first of them */
 	uint64_t last_time_ns; /* of the latest event so far */
 	uint64_t malformed;
-	uint8_t unwrapped[SIDE_BAND_RECORD_SIZE_MAX + 1]; /* a record that wraps, in one piece */
 };
 
 void side_band_free(struct side_band *side_band)
 {
 	if (!side_band)
 		return;
-	for (size_t i = 0; i < side_band->ring_count; i++) {
-		if (side_band->rings[i].page)
-			munmap(side_band->rings[i].page,
-			       side_band->page_size + SIDE_BAND_RING_SIZE);
-		fd_close(side_band->rings[i].fd);
-	}
+	for (size_t i = 0; i < side_band->ring_count; i++)
+		perf_ring_free(side_band->rings[i]);
 	bytes_writer_free(&side_band->names);
 	bytes_writer_free(&side_band->names_before);
 	free(side_band->rings);
 	free(side_band->queue);
 	free(side_band);
+}
+
+int side_band_new(size_t rings_max, struct side_band **ret_side_band)
+{
+	CLEANUP(side_band_free) struct side_band *side_band = calloc(1, sizeof(*side_band));
+
+	if (!side_band)
+		return -ENOMEM;
+	side_band->names = bytes_writer_with_max(SIDE_BAND_QUEUE_NAMES_SIZE_MAX);
+	side_band->names_before = bytes_writer_with_max(SIDE_BAND_QUEUE_NAMES_SIZE_MAX);
+	side_band->rings = calloc(rings_max ? rings_max : 1, sizeof(struct perf_ring *));
+	if (!side_band->rings)
+		return -ENOMEM;
+	*ret_side_band = TAKE(side_band);
+	return 0;
+}
+
+void side_band_add_ring(struct side_band *side_band, struct perf_ring *ring)
+{
+	side_band->rings[side_band->ring_count++] = ring;
 }
 
 static int log_mmap_error(int error)
@@ -67,44 +73,34 @@ static int log_mmap_error(int error)
 	return error;
 }
 
-static int open_ring(struct perf_ring *ring, size_t page_size, uint32_t cpu)
+static int open_cpu(struct side_band *side_band, uint32_t cpu)
 {
-	void *mapped;
-	int r;
+	CLEANUP(fd_close) int fd = -1;
+	struct perf_ring *ring;
+	int r, event_fd;
 
 	/* Nobody waits for the fd, so the kernel need never wake anybody. */
-	r = perf_events_open_process_events(cpu, SIDE_BAND_RING_SIZE, &ring->fd);
+	r = perf_events_open_process_events(cpu, SIDE_BAND_RING_SIZE, &fd);
 	if (r < 0)
 		return perf_events_log(r, cpu);
-	mapped = mmap(NULL, page_size + SIDE_BAND_RING_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
-		      ring->fd, 0);
-	if (mapped == MAP_FAILED)
-		return log_mmap_error(-errno);
-	ring->page = mapped;
-	ring->records = (const uint8_t *)mapped + page_size;
-	r = perf_events_start(ring->fd);
+	r = perf_ring_open(fd, SIDE_BAND_RING_SIZE, &ring);
+	if (r < 0)
+		return log_mmap_error(r);
+	event_fd = TAKE_FD(fd); /* the ring's from here on */
+	side_band_add_ring(side_band, ring);
+	r = perf_events_start(event_fd);
 	return r < 0 ? perf_events_log(r, cpu) : 0;
 }
 
 int side_band_open(const uint32_t *cpus, size_t cpu_count, struct side_band **ret_side_band)
 {
-	CLEANUP(side_band_free) struct side_band *side_band = calloc(1, sizeof(*side_band));
+	CLEANUP(side_band_free) struct side_band *side_band = NULL;
+	int r = side_band_new(cpu_count, &side_band);
 
-	if (!side_band)
-		return log_errno(-ENOMEM, "open the side band");
-	side_band->page_size = (size_t)sysconf(_SC_PAGESIZE);
-	side_band->names = bytes_writer_with_max(SIDE_BAND_QUEUE_NAMES_SIZE_MAX);
-	side_band->names_before = bytes_writer_with_max(SIDE_BAND_QUEUE_NAMES_SIZE_MAX);
-	side_band->rings = calloc(cpu_count, sizeof(*side_band->rings));
-	if (!side_band->rings)
-		return log_errno(-ENOMEM, "open the side band");
-
+	if (r < 0)
+		return log_errno(r, "open the side band");
 	for (size_t i = 0; i < cpu_count; i++) {
-		int r;
-
-		side_band->rings[i].fd = -1;
-		side_band->ring_count++;
-		r = open_ring(&side_band->rings[i], side_band->page_size, cpus[i]);
+		r = open_cpu(side_band, cpus[i]);
 		if (r < 0)
 			return r;
 	}
@@ -208,43 +204,20 @@ static void add_record(struct side_band *side_band, const void *record, size_t s
 		count_lost(side_band, 1, event.time_ns);
 }
 
-/* The record at @position in one piece: in place, or copied when it wraps. */
-static const uint8_t *whole_record(struct side_band *side_band, const struct perf_ring *ring,
-				   uint64_t position, size_t size)
-{
-	size_t offset = position & (SIDE_BAND_RING_SIZE - 1);
-	size_t before_end = SIDE_BAND_RING_SIZE - offset;
-
-	if (size <= before_end)
-		return ring->records + offset;
-	memcpy(side_band->unwrapped, ring->records + offset, before_end);
-	memcpy(side_band->unwrapped + before_end, ring->records, size - before_end);
-	return side_band->unwrapped;
-}
-
 static void gather_ring(struct side_band *side_band, struct perf_ring *ring)
 {
-	uint64_t head = __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE);
-	uint64_t position = ring->page->data_tail;
+	const void *record;
+	size_t size;
+	int r;
 
-	while (position < head) {
-		/* Records are multiples of 8 bytes: a header never wraps. */
-		size_t offset = position & (SIDE_BAND_RING_SIZE - 1);
-		struct perf_event_header header;
-
-		memcpy(&header, ring->records + offset, sizeof(header));
-		if (header.size < sizeof(header) || header.size % 8 ||
-		    header.size > head - position) {
-			side_band->malformed++;
-			count_lost(side_band, 1, side_band->last_time_ns);
-			position = head; /* nothing after it can be trusted */
-			break;
-		}
-		add_record(side_band, whole_record(side_band, ring, position, header.size),
-			   header.size);
-		position += header.size;
+	perf_ring_begin(ring);
+	while ((r = perf_ring_next(ring, &record, &size)) == 0)
+		add_record(side_band, record, size);
+	if (r < 0) {
+		side_band->malformed++;
+		count_lost(side_band, 1, side_band->last_time_ns);
 	}
-	__atomic_store_n(&ring->page->data_tail, position, __ATOMIC_RELEASE);
+	perf_ring_release(ring);
 }
 
 /* Says with an event that events were lost, as the kernel does when its ring is full. */
@@ -268,7 +241,7 @@ void side_band_gather(struct side_band *side_band)
 	queue_compact(side_band);
 	sorted_end = side_band->end;
 	for (size_t i = 0; i < side_band->ring_count; i++)
-		gather_ring(side_band, &side_band->rings[i]);
+		gather_ring(side_band, side_band->rings[i]);
 	report_lost(side_band);
 	if (side_band->end > sorted_end)
 		qsort(side_band->queue, side_band->end, sizeof(*side_band->queue), compare_events);

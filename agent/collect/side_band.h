@@ -17,6 +17,7 @@
 #include "collect/side_band_record.h"
 
 struct side_band;
+struct perf_ring;
 
 enum side_band_sizes {
 	SIDE_BAND_RING_SIZE = 256 << 10, /* bytes for each CPU */
@@ -28,6 +29,10 @@ enum side_band_sizes {
 int side_band_open(const uint32_t *cpus, size_t cpu_count, struct side_band **ret_side_band);
 void side_band_free(struct side_band *side_band); /* NULL is fine */
 DEFINE_CLEANUP(struct side_band *, side_band_free);
+
+/* An empty one, for up to @rings_max rings, which it takes. */
+int side_band_new(size_t rings_max, struct side_band **ret_side_band);
+void side_band_add_ring(struct side_band *side_band, struct perf_ring *ring);
 
 /*
  * Empties the rings into the queue. What the queue has no room for is lost: an event of the kind
