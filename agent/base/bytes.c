@@ -139,7 +139,7 @@ struct bytes_reader bytes_read_part(struct bytes_reader *reader, size_t size)
 	const void *bytes = bytes_read(reader, size);
 	struct bytes_reader part = bytes_reader_of(bytes, bytes ? size : 0);
 
-	part.failed = !bytes;
+	part.failed = reader->failed;
 	return part;
 }
 

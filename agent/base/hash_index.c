@@ -121,7 +121,11 @@ static uint64_t mix(uint64_t a, uint64_t b)
 #define MIX_2 UINT64_C(0xbb67ae8584caa73b)
 #define MIX_3 UINT64_C(0x3c6ef372fe94f82b)
 
-static uint64_t hash_with_seed(const void *bytes, size_t size, uint64_t seed)
+/*
+ * Each word meets the state, which is secret, before it is multiplied, and the factor holds no part
+ * of the word: so no word can make the product 0 and wipe out what came before it.
+ */
+static uint64_t hash_with_seed(const void *bytes, size_t size, uint64_t seed, uint64_t factor)
 {
 	const uint8_t *at = bytes;
 	uint64_t hash = seed ^ MIX_3, word;
@@ -129,7 +133,7 @@ static uint64_t hash_with_seed(const void *bytes, size_t size, uint64_t seed)
 	for (size_t left = size; left; left -= left < 8 ? left : 8, at += 8) {
 		word = 0;
 		memcpy(&word, at, left < 8 ? left : 8);
-		hash = mix(hash ^ MIX_1, le64toh(word) ^ MIX_2);
+		hash = mix(hash ^ le64toh(word), factor);
 	}
 	return mix(hash ^ size, MIX_1);
 }
@@ -149,7 +153,7 @@ static uint64_t process_seed(void)
 
 uint64_t hash_bytes(const void *bytes, size_t size)
 {
-	return hash_with_seed(bytes, size, process_seed());
+	return hash_with_seed(bytes, size, process_seed(), mix(process_seed(), MIX_1) | 1);
 }
 
 uint64_t hash_u64(uint64_t value)
@@ -159,7 +163,7 @@ uint64_t hash_u64(uint64_t value)
 
 uint64_t stable_key(const void *bytes, size_t size, uint64_t parent_key)
 {
-	uint64_t key = hash_with_seed(bytes, size, parent_key);
+	uint64_t key = hash_with_seed(bytes, size, parent_key, MIX_2);
 
 	return key ? key : 1;
 }
