@@ -17,10 +17,12 @@
 export const second_us = 1e6;
 
 /**
- * Ticks that a virtual machine delays come up to a period late, a CPU that was idle for one tick leaves
- * two periods: between them, nearer to the latter, see README.md.
+ * Periods between two samples of one CPU that was busy all the time: a late tick makes them more than
+ * one, an idle tick makes them two. And between three samples, when the one in the middle is so late
+ * that it stands near the last: see README.md.
  */
 export const bridge_max = 1.75;
+export const bridge_three_max = 2.25;
 
 /** Columns that are kept. */
 const columns_max = 4096;
@@ -36,6 +38,11 @@ const columns_max = 4096;
  * @property {number} from_us offset: nothing is known before it
  * @property {number} to_us offset: nothing is known from here on
  */
+
+/** @param {{ asked_us: number, by_cpu: Float64Array }} periods */
+function reach_of({ asked_us, by_cpu }) {
+	return by_cpu.reduce((most, period) => Math.max(most, period), asked_us) * bridge_three_max;
+}
 
 /** The column's samples with those in reach on both sides, in order of time. */
 class Reach {
@@ -119,30 +126,76 @@ class Spreader {
 	}
 }
 
-/**
- * The busy stretches that samples stand for.
- * @param {Reach} reach
- * @param {{ asked_us: number, by_cpu: Float64Array }} periods
- * @param {(from_us: number, to_us: number) => void} add
- */
-function stretches_each(reach, periods, add) {
-	const last = new Float64Array(reach.cpu_count).fill(-Infinity);
-	for (let i = 0; i < reach.count; i++) {
-		const cpu = reach.cpu[i], time = reach.time[i];
-		const before = last[cpu];
-		const period = periods.by_cpu[cpu] || periods.asked_us;
-		if (time - before <= period * bridge_max) {
-			add(before, time);
-		} else {
-			if (before > -Infinity)
-				add(before, before + period / 2);
-			add(time - period / 2, time);
-		}
-		last[cpu] = time;
+/** The busy stretches that the samples of each CPU stand for, taken in order of time. */
+class Stretches {
+	/**
+	 * @param {number} cpu_count
+	 * @param {{ asked_us: number, by_cpu: Float64Array }} periods
+	 * @param {(from_us: number, to_us: number) => void} add takes a stretch
+	 */
+	constructor(cpu_count, { asked_us, by_cpu }, add) {
+		this.add = add;
+		this.periods = Float64Array.from({ length: cpu_count }, (_, cpu) => by_cpu[cpu] || asked_us);
+		/** The last sample of each CPU. */
+		this.last = new Float64Array(cpu_count).fill(-Infinity);
+		/** The one before it, where it is not decided yet whether the CPU was busy in between. */
+		this.wide = new Float64Array(cpu_count).fill(-Infinity);
 	}
-	for (let cpu = 0; cpu < last.length; cpu++)
-		if (last[cpu] > -Infinity)
-			add(last[cpu], last[cpu] + (periods.by_cpu[cpu] || periods.asked_us) / 2);
+
+	/**
+	 * @param {number} cpu
+	 * @param {number} time_us
+	 */
+	sample(cpu, time_us) {
+		const period = this.periods[cpu];
+		const before = this.last[cpu];
+		this.last[cpu] = time_us;
+		if (this.wide[cpu] > -Infinity)
+			this.decide(cpu, before, time_us);
+		const between = time_us - before;
+		if (between <= period * bridge_max)
+			this.add(before, time_us);
+		else if (between <= period * bridge_three_max)
+			this.wide[cpu] = before;
+		else
+			this.part(before, time_us, period);
+	}
+
+	/**
+	 * @param {number} cpu
+	 * @param {number} middle
+	 * @param {number} last
+	 */
+	decide(cpu, middle, last) {
+		const first = this.wide[cpu], period = this.periods[cpu];
+		this.wide[cpu] = -Infinity;
+		if (last - first <= period * bridge_three_max)
+			this.add(first, middle);
+		else
+			this.part(first, middle, period);
+	}
+
+	/**
+	 * Two samples with an idle time between them.
+	 * @param {number} before may be none
+	 * @param {number} after
+	 * @param {number} period
+	 */
+	part(before, after, period) {
+		if (before > -Infinity)
+			this.add(before, before + period / 2);
+		this.add(after - period / 2, after);
+	}
+
+	end() {
+		this.last.forEach((last, cpu) => {
+			if (last === -Infinity)
+				return;
+			if (this.wide[cpu] > -Infinity)
+				this.decide(cpu, last, Infinity);
+			this.add(last, last + this.periods[cpu] / 2);
+		});
+	}
 }
 
 export class Heat {
@@ -163,9 +216,9 @@ export class Heat {
 		this.columns.clear();
 	}
 
-	/** How far a sample reaches, at the longest. */
+	/** How far a sample reaches. */
 	reach_us() {
-		return 2 * Math.max(1e4, this.profile.head ? 1e9 / (this.profile.head.frequency_mhz || 1e5) : 0);
+		return reach_of(this.profile.periods(this.profile.covered_us));
 	}
 
 	/** @param {Change} change */
@@ -228,11 +281,15 @@ export class Heat {
 			return null;
 		this.made++;
 		const periods = profile.periods(start_us + second_us / 2);
-		const reach_us = Math.max(periods.asked_us, ...periods.by_cpu) * bridge_max;
+		const reach_us = reach_of(periods);
 		const reach = new Reach(profile, start_us - reach_us, end_us + reach_us);
 		const known = profile.known(start_us, end_us);
 		const spreader = new Spreader(start_us, rows, known);
-		stretches_each(reach, periods, (from_us, to_us) => spreader.add(from_us, to_us));
+		const stretches = new Stretches(reach.cpu_count, periods,
+			(from_us, to_us) => spreader.add(from_us, to_us));
+		for (let i = 0; i < reach.count; i++)
+			stretches.sample(reach.cpu[i], reach.time[i]);
+		stretches.end();
 		const share = new Spreader(start_us, rows, known);
 		share.add(start_us, end_us);
 		const samples = new Uint32Array(rows);
