@@ -18,6 +18,7 @@ struct connection {
 	struct connection_table *table;
 	struct lws *wsi;
 	struct client *client; /* NULL: a guest */
+	int close_code;	       /* enum wire_close_code; 0: it stays */
 	uint64_t deadline_ms;  /* of a guest's next step, or of a client's RESUME */
 	bool answered;	       /* one request at least */
 	bool silent;	       /* it ended without a word: browsers open what they may never use */
@@ -304,12 +305,16 @@ static int on_opened(struct connection *connection)
 	return 0;
 }
 
-/* A close frame with @code, then the end. */
+/*
+ * Lets the connection end with a close frame at its next writeable callback: ended in the callback
+ * of what was received, libwebsockets 4.1.6 sometimes hangs up without the frame.
+ */
 static int close_with(struct connection *connection, enum wire_close_code code)
 {
 	connection->table->counters.clients_refused++;
-	lws_close_reason(connection->wsi, (enum lws_close_status)code, NULL, 0);
-	return -1;
+	connection->close_code = code;
+	lws_callback_on_writable(connection->wsi);
+	return 0;
 }
 
 static int on_received(struct connection *connection, const void *bytes, size_t size)
@@ -318,6 +323,8 @@ static int on_received(struct connection *connection, const void *bytes, size_t 
 	bool last = lws_is_final_fragment(wsi) && !lws_remaining_packet_payload(wsi);
 	int r;
 
+	if (connection->close_code)
+		return 0;
 	if (!lws_frame_is_binary(wsi))
 		return close_with(connection, WIRE_CLOSE_BAD_MESSAGE);
 	r = client_receive(connection->client, bytes, size, last);
@@ -340,6 +347,10 @@ static int on_client_writeable(struct connection *connection)
 	size_t size;
 	int r;
 
+	if (connection->close_code) {
+		lws_close_reason(wsi, (enum lws_close_status)connection->close_code, NULL, 0);
+		return -1;
+	}
 	/* What the kernel did not take is kept by libwebsockets: nothing is added to it. */
 	if (lws_partial_buffered(wsi)) {
 		lws_callback_on_writable(wsi);
