@@ -96,6 +96,8 @@ export class LiveFeed {
 		/** @type {FeedState} */
 		this.state = { kind: "connecting" };
 		this.instance_id = "";
+		/** What the agent serves, enum wire_source; 0: not known yet. */
+		this.source = 0;
 		/** By number, of this instance. @type {Map<number, Arriving>} */
 		this.segments = new Map();
 		this.oldest_segment = 0;
@@ -260,6 +262,7 @@ export class LiveFeed {
 			this.oldest_segment = 0;
 			this.instance_id = header.instance_id;
 		}
+		this.source = header.source;
 		this.retry_ms = retry_first_ms;
 		this.sink.loading_set(true);
 		this.state_set({ kind: "live" });

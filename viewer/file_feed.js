@@ -36,8 +36,11 @@ export class FileFeed {
 		this.file = file;
 		this.sink = sink;
 		this.stopped = false;
+		this.instance_id = "";
 		/** @type {SegmentReader | null} */
 		this.reader = null;
+		/** The last reader that was looked at for damage. @type {SegmentReader | null} */
+		this.counted = null;
 		/** Segments that have begun: a second one of the same number is damage. */
 		this.seen = new Set();
 		/** @type {FileOutcome} */
@@ -136,7 +139,7 @@ export class FileFeed {
 			}
 			this.seen.add(chunk.segment);
 			this.outcome.segments++;
-			this.reader = new SegmentReader(this.instance_id ?? "", chunk.segment, this.sink);
+			this.reader = new SegmentReader(this.instance_id, chunk.segment, this.sink);
 		}
 		this.reader?.chunk(chunk);
 		if (chunk.last)
