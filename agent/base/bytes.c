@@ -11,7 +11,9 @@ struct bytes_reader bytes_reader_of(const void *bytes, size_t size)
 {
 	const uint8_t *begin = bytes;
 
-	return (struct bytes_reader){ .begin = begin, .at = begin, .end = begin ? begin + size : begin };
+	return (struct bytes_reader){ .begin = begin,
+				      .at = begin,
+				      .end = begin ? begin + size : begin };
 }
 
 const void *bytes_read(struct bytes_reader *reader, size_t size)
@@ -243,5 +245,5 @@ void bytes_write_uleb128(struct bytes_writer *writer, uint64_t value)
 
 void bytes_write_zigzag(struct bytes_writer *writer, int64_t value)
 {
-	bytes_write_uleb128(writer, (uint64_t)value << 1 ^ (uint64_t)(value >> 63));
+	bytes_write_uleb128(writer, (uint64_t)value << 1 ^ (value < 0 ? UINT64_MAX : 0));
 }

@@ -91,9 +91,9 @@ int loop_add_fd(struct loop *loop, int fd, uint32_t events,
 		void (*callback)(uint32_t events, void *context), void *context,
 		struct loop_source **ret_source)
 {
-	return source_add(loop,
-			  (struct loop_source){ .fd = fd, .on_event = callback, .context = context },
-			  events, ret_source);
+	return source_add(
+		loop, (struct loop_source){ .fd = fd, .on_event = callback, .context = context },
+		events, ret_source);
 }
 
 int loop_timer_set(struct loop_source *timer, uint64_t interval_ns)
@@ -114,10 +114,11 @@ int loop_add_timer(struct loop *loop, uint64_t interval_ns, void (*callback)(voi
 
 	if (fd < 0)
 		return -errno;
-	r = source_add(loop,
-		       (struct loop_source){
-			       .fd = fd, .owns_fd = true, .on_timer = callback, .context = context },
-		       EPOLLIN, &timer);
+	r = source_add(
+		loop,
+		(struct loop_source){
+			.fd = fd, .owns_fd = true, .on_timer = callback, .context = context },
+		EPOLLIN, &timer);
 	if (r < 0)
 		return r;
 	TAKE_FD(fd);
@@ -145,12 +146,11 @@ int loop_add_signal(struct loop *loop, int signal, void (*callback)(int signal, 
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		return -errno;
-	r = source_add(loop,
-		       (struct loop_source){ .fd = fd,
-					     .owns_fd = true,
-					     .on_signal = callback,
-					     .context = context },
-		       EPOLLIN, NULL);
+	r = source_add(
+		loop,
+		(struct loop_source){
+			.fd = fd, .owns_fd = true, .on_signal = callback, .context = context },
+		EPOLLIN, NULL);
 	if (r < 0)
 		return r;
 	TAKE_FD(fd);
