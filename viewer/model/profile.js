@@ -26,7 +26,7 @@ export const profile_bytes_max = 512 * 1024 * 1024;
 /** Segments that are kept; 60 s each, or 1 MiB. */
 export const blocks_max = 16384;
 /** Below this the dictionary is not made anew: it would free little. */
-const compact_stacks_min = 65536;
+const compact_stacks_default = 65536;
 
 /**
  * @typedef {object} Change
@@ -50,9 +50,10 @@ const compact_stacks_min = 65536;
  */
 
 export class Profile {
-	/** @param {{ bytes_max?: number }} [limits] */
-	constructor({ bytes_max = profile_bytes_max } = {}) {
+	/** @param {{ bytes_max?: number, compact_stacks_min?: number }} [limits] */
+	constructor({ bytes_max = profile_bytes_max, compact_stacks_min = compact_stacks_default } = {}) {
 		this.bytes_max = bytes_max;
+		this.compact_stacks_min = compact_stacks_min;
 		/** Of the blocks. */
 		this.block_bytes = 0;
 		/** @type {Map<string, number>} by instance */
@@ -75,6 +76,7 @@ export class Profile {
 		this.evicted = { segments: 0, samples: 0 };
 		/** @type {Set<(change: Change) => void>} */
 		this.listeners = new Set();
+		/** Stacks when the dictionary was last made anew. */
 		this.compact_stacks = compact_stacks_min;
 	}
 
@@ -254,7 +256,7 @@ export class Profile {
 		const renumbered = this.dictionary.stacks.count > 2 * this.compact_stacks;
 		if (renumbered) {
 			this.dictionary = dictionary_compact(this.dictionary, this.blocks);
-			this.compact_stacks = Math.max(compact_stacks_min, this.dictionary.stacks.count);
+			this.compact_stacks = Math.max(this.compact_stacks_min, this.dictionary.stacks.count);
 		}
 		this.changed({ from_us: gone.reduce((least, { from_us }) => Math.min(least, from_us), Infinity),
 			to_us: gone.reduce((most, { to_us }) => Math.max(most, to_us), 0), names: renumbered,
@@ -403,10 +405,30 @@ export class Profile {
 		return known;
 	}
 
-	/** Samples and pieces lost within a stretch. @param {number} from_us @param {number} to_us */
+	/** Samples lost within a stretch, and in how many gaps. @param {number} from_us @param {number} to_us */
 	lost(from_us, to_us) {
-		const gaps = this.gaps(from_us, to_us);
+		const gaps = this.gaps(from_us, to_us).filter(({ lost }) => lost > 0);
 		return { gaps: gaps.length, samples: gaps.reduce((sum, { lost }) => sum + lost, 0) };
+	}
+
+	/**
+	 * The mean of CPUs busy over what is known of a stretch.
+	 * @param {number} from_us
+	 * @param {number} to_us
+	 */
+	cpus_busy(from_us, to_us) {
+		const known_us = this.known(from_us, to_us).reduce((sum, [from, to]) => sum + to - from, 0);
+		let busy_us = 0;
+		for (const block of this.blocks_in(from_us, to_us)) {
+			const [first, end] = block.rows(from_us, to_us);
+			if (first === end)
+				continue;
+			const { asked_us, by_cpu } = this.periods(block.start_us +
+				block.time[(first + end) >>> 1]);
+			for (let row = first; row < end; row++)
+				busy_us += by_cpu[block.cpu[row]] || asked_us;
+		}
+		return known_us > 0 ? busy_us / known_us : 0;
 	}
 
 	/**
