@@ -6,13 +6,13 @@
 
 import { Connection } from "connection";
 import { ProfileSource } from "profile_source";
-import { cell_card, frame_card, small_card } from "views/cards";
+import { cell_card, cell_words, frame_card, small_card } from "views/cards";
 import { frame_shades_make, heat_tables_make, tokens_read } from "views/colors";
 import { drop_listen } from "views/drop_target";
 import { announce, by_id, text_set } from "views/elements";
 import { FlameGraph } from "views/flame_graph";
 import { flame_input_listen } from "views/flame_input";
-import { clock_text, count_text, cpus_text, span_text } from "views/format";
+import { clock_text, span_text } from "views/format";
 import { GraphPanel } from "views/graph_panel";
 import { HeatMap } from "views/heat_map";
 import { HoverCard } from "views/hover_card";
@@ -67,7 +67,7 @@ class Page {
 		this.selection_bar = new SelectionBar({
 			change: (start_us, end_us) => this.select_wall(start_us, end_us),
 			clear: () => this.select(null),
-			start_us: () => this.source.start_wall_us(),
+			start_us: () => this.source.zero_wall_us(),
 		});
 		/** @type {Range | null} */
 		this.selection = null;
@@ -107,7 +107,7 @@ class Page {
 				this.source.column(second, rows),
 			now_us: () => this.source.now_us(),
 			oldest_us: () => this.source.oldest_us(),
-			wall_us: (/** @type {number} */ second) => this.source.wall_us(second),
+			second_labels: (/** @type {number} */ second) => this.source.second_labels(second),
 			live: () => this.source.live(),
 		};
 	}
@@ -188,10 +188,9 @@ class Page {
 	graph_update() {
 		const started_ms = performance.now();
 		this.graph_stale = false;
-		const range = this.graph_range();
-		const tree = this.source.flame(range);
+		const tree = this.source.tree(this.graph_range());
 		this.graph.tree_show(tree);
-		this.panel.kinds_show(this.source.kinds(tree));
+		this.panel.kinds_show(tree.kinds());
 		this.matches_show();
 		this.panel.trail_show();
 		this.selection_show();
@@ -214,8 +213,7 @@ class Page {
 
 	matches_show() {
 		const { tree } = this.graph;
-		const { pattern } = this.panel;
-		if (!tree || !pattern) {
+		if (!tree || !this.panel.pattern) {
 			this.graph.search(null);
 			this.panel.result_show(0, 0);
 			return;
@@ -260,8 +258,12 @@ class Page {
 	 * @param {number} end_us
 	 */
 	select_wall(start_us, end_us) {
-		const base_us = this.source.start_wall_us();
-		const range = { start_us: start_us - base_us, end_us: end_us - base_us };
+		this.select_shown({ start_us: this.source.from_wall_us(start_us),
+			end_us: this.source.from_wall_us(end_us) });
+	}
+
+	/** Selects a stretch that may be out of sight. @param {Range} range */
+	select_shown(range) {
 		this.select(range);
 		if (!this.map.following || range.start_us < this.map.geometry.first * second_us) {
 			this.follow(false);
@@ -275,13 +277,13 @@ class Page {
 		if (!selection || !source.now_us())
 			return null;
 		const oldest_us = source.oldest_us();
-		const base_us = source.start_wall_us();
 		if (selection.start_us < oldest_us) {
-			const span_us = selection.end_us - selection.start_us;
 			const rounded_us = Math.ceil(oldest_us / second_us) * second_us;
-			return { text: `${clock_text(selection.start_us + base_us)} has left the window; ` +
-				`the oldest kept is ${clock_text(rounded_us + base_us)}.`, action: "Go there",
-				act: () => this.select_wall(rounded_us + base_us, rounded_us + span_us + base_us) };
+			const span_us = selection.end_us - selection.start_us;
+			return { text: `${clock_text(source.to_wall_us(selection.start_us))} has left the window; ` +
+				`the oldest kept is ${clock_text(source.to_wall_us(rounded_us))}.`, action: "Go there",
+				act: () => this.select_shown({ start_us: rounded_us,
+					end_us: rounded_us + span_us }) };
 		}
 		if (selection.start_us >= source.now_us())
 			return { text: "This has not happened yet." };
@@ -289,14 +291,16 @@ class Page {
 	}
 
 	selection_show() {
+		const { source } = this;
 		const range = this.graph_range();
-		const base_us = this.source.start_wall_us();
 		this.selection_bar.show({
-			start_us: range.start_us + base_us,
-			end_us: range.end_us + base_us,
+			start_us: source.to_wall_us(range.start_us),
+			end_us: source.to_wall_us(range.end_us),
 			chosen: this.selection !== null,
-			following: this.map.following && this.source.live(),
-			summary: this.source.summary(range),
+			following: this.map.following && source.live(),
+			/* While dragging the words follow the graph. */
+			summary: this.previewing && this.graph_stale ? null
+				: source.summary(range),
 			problem: this.selection_problem(),
 		});
 	}
@@ -345,7 +349,7 @@ class Page {
 		if (map.following)
 			return { kind: "live", behind_ms: source.behind_ms() };
 		const end_us = Math.min(map.geometry.end * second_us, map.now_us());
-		return { kind: "paused", at_us: end_us + source.start_wall_us(),
+		return { kind: "paused", at_us: source.to_wall_us(end_us),
 			behind_us: Math.max(0, source.now_us() - end_us) };
 	}
 
@@ -395,16 +399,13 @@ class Page {
 		const summary = () => this.source.cell(range);
 		this.card.show("cell", `${cell.second} ${cell.row} ${open}`, point,
 			this.map.section.getBoundingClientRect(), () => cell_card(
-				this.source.wall_us(cell.second),
+				this.source.to_wall_us(base_us),
 				{ start_us: range.start_us - base_us, end_us: range.end_us - base_us },
 				summary(), this.shades));
 		if (by_key) {
-			const { samples, cpus_busy, top } = summary();
 			text_set(by_id("map-words", HTMLElement),
-				`${clock_text(this.source.wall_us(cell.second) ?? 0)}, ` +
-				`${Math.round((range.start_us - base_us) / 1000)} ms: ` +
-				(cpus_busy === null ? "" : `${cpus_text(cpus_busy)} CPUs busy, `) +
-				`${count_text(samples)} samples${top.length ? `, mostly ${top[0].name}` : ""}`);
+				`${clock_text(this.source.to_wall_us(base_us))}, ` +
+				`${Math.round((range.start_us - base_us) / 1000)} ms: ${cell_words(summary())}`);
 		}
 	}
 
@@ -437,7 +438,7 @@ class Page {
 		this.map.color(tokens, heat_tables_make(theme));
 		this.graph.color(tokens, this.shades);
 		this.panel.kinds_color(this.shades);
-		this.panel.kinds_show(this.source.kinds(this.graph.tree));
+		this.panel.kinds_show(this.source.tree(this.graph_range()).kinds());
 		text_set(by_id("sentence", HTMLElement), "Each column is one second, read upwards. " +
 			`${theme === "dark" ? "Brighter" : "Darker"} means more CPUs busy. ` +
 			"Drag over any stretch to see what ran in it.");

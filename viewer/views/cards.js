@@ -17,7 +17,8 @@ import * as wire from "wire";
  * @property {number} cpu_count
  * @property {{ name: string, kind: number, process: string, samples: number }[]} top functions,
  * most samples first
- * @property {{ lost: number, reason: string } | null} gap when data is missing in the cell
+ * @property {{ lost: number, reason: string, whole: boolean } | null} gap when data
+ * is missing in the cell; whole: nothing at all is known of it
  */
 
 /** @param {number} ms */
@@ -43,6 +44,9 @@ export function cell_card(wall_us, offset, summary, shades) {
 	if (!summary)
 		return [title, element("div", "", "Nothing is known of this moment.")];
 	const { samples, cpus_busy, cpu_count, top, gap } = summary;
+	if (gap?.whole)
+		return [title, element("div", "", element("b", "", "No data"), `: ${gap.reason}.`),
+			...gap.lost ? [element("div", "dim", `${samples_text(gap.lost)} were lost in all.`)] : []];
 	const busy = cpus_busy === null ? [samples_text(samples)] :
 		["", `${cpus_text(cpus_busy)} of ${cpu_count} CPU${cpu_count === 1 ? "" : "s"} busy`,
 			` ${samples_text(samples)}`];
@@ -50,8 +54,8 @@ export function cell_card(wall_us, offset, summary, shades) {
 	const parts = [title, element("div", "", ...emphasized(busy))];
 	if (gap) {
 		parts.push(element("div", "dim", gap.lost
-			? `${count_text(gap.lost)} samples were lost here: ${gap.reason}.`
-			: `No data: ${gap.reason}.`));
+			? `${samples_text(gap.lost)} lost around here: ${gap.reason}.`
+			: `No data in a part of it: ${gap.reason}.`));
 	}
 	if (top.length) {
 		parts.push(element("hr", ""));
@@ -60,10 +64,24 @@ export function cell_card(wall_us, offset, summary, shades) {
 				name: name_shorten(name), inlined: kind === wire.WIRE_FRAME_INLINED,
 				process: name_escape(process), share: share_text(part, samples) }));
 		}
-	} else if (!gap) {
-		parts.push(element("div", "dim", samples ? "" : "No sample fell into this cell."));
+	} else if (!samples) {
+		parts.push(element("div", "dim", "No sample fell into this cell."));
 	}
 	return parts;
+}
+
+/**
+ * The same in one line, for those who don't see the card.
+ * @param {CellSummary | null} summary
+ */
+export function cell_words(summary) {
+	if (!summary)
+		return "nothing is known";
+	const { samples, cpus_busy, top, gap } = summary;
+	if (gap?.whole)
+		return `no data, ${gap.reason}`;
+	return (cpus_busy === null ? "" : `${cpus_text(cpus_busy)} CPUs busy, `) + samples_text(samples) +
+		(top.length ? `, mostly ${name_shorten(top[0].name)}` : "");
 }
 
 /**

@@ -14,18 +14,8 @@ import { TextFit } from "views/text_fit";
 import * as wire from "wire";
 
 /** @typedef {import("views/flame_layout").FlameRect} FlameRect */
-/** @typedef {import("views/flame_layout").FlameTree} FlameTree */
+/** @typedef {import("model/call_tree").CallTree} CallTree */
 /** @typedef {import("views/colors").Tokens} Tokens */
-
-/**
- * A call tree with what is drawn of it.
- * @typedef {FlameTree & {
- *   kind: (node: number) => number,
- *   process_of: (node: number) => string,
- *   find: (identity: number) => number,
- * }} FlameModel kind: enum wire_frame_kind, 0 for processes and everything; find: the node of a
- * stack, -1 when it does not occur
- */
 
 /** @typedef {ReturnType<typeof import("views/colors").frame_shades_make>} Shades */
 
@@ -47,7 +37,7 @@ export class FlameGraph {
 		this.canvas = by_id("graph", HTMLCanvasElement);
 		this.context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
 		this.text = new TextFit(this.context);
-		/** @type {FlameModel | null} */
+		/** @type {CallTree | null} */
 		this.tree = null;
 		/** @type {FlameOrder | null} */
 		this.order = null;
@@ -95,7 +85,7 @@ export class FlameGraph {
 		this.dirty = true;
 	}
 
-	/** @param {FlameModel | null} tree */
+	/** @param {CallTree | null} tree */
 	tree_show(tree) {
 		this.tree = tree;
 		this.order = tree && tree.count && tree.total[0] > 0 ? new FlameOrder(tree) : null;
@@ -227,7 +217,7 @@ export class FlameGraph {
 	 * @param {boolean} above whether it is a caller of what is zoomed into
 	 */
 	rect_draw(context, tokens, rect, y, above) {
-		const tree = /** @type {FlameModel} */ (this.tree);
+		const tree = /** @type {CallTree} */ (this.tree);
 		const width = Math.max(1, rect.x1 - rect.x0 - 1);
 		if (rect.node < 0) {
 			context.fillStyle = this.shades.process[this.is_hit ? "faded" : "plain"][3];
@@ -350,7 +340,7 @@ export class FlameGraph {
 
 	/** What a rectangle is, for those who don't see it. @param {FlameRect} rect */
 	rect_words(rect) {
-		const tree = /** @type {FlameModel} */ (this.tree);
+		const tree = /** @type {CallTree} */ (this.tree);
 		const name = rect.node < 0 ? `${rect.small} small` : name_shorten(tree.name(rect.node));
 		return `${name}, ${count_text(rect.total)} samples, ` +
 			share_text(rect.total, tree.total[0]);

@@ -18,7 +18,8 @@ const hatch_distance = 5;
  * @property {ArrayLike<number>} cells CPUs busy, 0 to 1 of the scale's maximum, from offset 0 upwards
  * @property {number} from_us nothing is known before this: 0, but in the first second
  * @property {number} until_us nothing has happened yet from here on
- * @property {[number, number][]} gaps lost data, [start, end)
+ * @property {{ from_us: number, to_us: number, hatched: boolean }[]} gaps where data is missing;
+ * hatched: for good, else it is on its way
  * @property {ArrayLike<number> | null} [hits] with a search: cells that hold a hit are above 0
  */
 
@@ -83,7 +84,7 @@ export class HeatCells {
 	}
 
 	/**
-	 * Paints columns from..end (seconds since T = 0) and shows them.
+	 * Paints columns from..end and shows them.
 	 * @param {number} from
 	 * @param {number} end
 	 * @param {(second: number) => ColumnData | null} column null: nothing is known there
@@ -127,11 +128,14 @@ export class HeatCells {
 		}
 		const offset_y = (/** @type {number} */ us) =>
 			height - Math.round((Math.min(second_us, Math.max(0, us)) / second_us) * height);
-		for (const [start, stop] of data.gaps) {
-			const bottom = offset_y(start);
+		for (const { from_us, to_us, hatched } of data.gaps) {
+			const bottom = offset_y(from_us);
 			/* A gap is never too short to be seen. */
-			this.hatch(x0, x1, Math.max(0, Math.min(offset_y(stop), bottom - 1)), bottom,
-				second);
+			const top = Math.max(0, Math.min(offset_y(to_us), bottom - 1));
+			if (hatched)
+				this.hatch(x0, x1, top, bottom, second);
+			else
+				this.rect_fill(x0, x1, top, bottom, this.colors.bg);
 		}
 		if (data.from_us > 0)
 			this.rect_fill(x0, x1, offset_y(data.from_us), height, this.colors.bg);

@@ -12,16 +12,16 @@ import { MapGeometry, second_us } from "views/map_geometry";
 
 /** @typedef {import("views/heat_cells").ColumnData} ColumnData */
 /** @typedef {import("views/colors").Tokens} Tokens */
-/** @typedef {{ start_us: number, end_us: number }} Range microseconds since T = 0 */
+/** @typedef {{ start_us: number, end_us: number }} Range microseconds of the page's time */
 /** @typedef {{ second: number, row: number }} Cell */
 
 /**
- * Where the map takes its cells from. Seconds and times count from T = 0.
+ * Where the map takes its cells from. Seconds and times are those of the page.
  * @typedef {object} HeatSource
  * @property {(second: number, rows: number) => ColumnData | null} column
  * @property {() => number} now_us the end of what has happened; 0: nothing has
  * @property {() => number} oldest_us the start of what is kept
- * @property {(second: number) => number | null} wall_us the wall clock at a second
+ * @property {import("views/map_frame").SecondLabels} second_labels
  * @property {() => boolean} live whether more is to come
  */
 
@@ -205,11 +205,11 @@ export class HeatMap {
 		if (this.following)
 			this.scroll_to(Infinity);
 		const { source, geometry } = this;
-		const wall_us = (/** @type {number} */ second) => source.wall_us(second);
+		const labels = source.second_labels;
 		if (this.frame_dirty) {
 			this.frame_dirty = false;
 			this.paints.frame++;
-			frame_draw(this.frame_canvas, geometry, this.tokens, wall_us);
+			frame_draw(this.frame_canvas, geometry, this.tokens, labels);
 		}
 		if (this.changed_end > this.changed_from && !this.rests()) {
 			this.paints.cells++;
@@ -227,7 +227,7 @@ export class HeatMap {
 				selection: this.selection,
 				cell: this.hovered ?? (focused ? this.cursor : null),
 				now_us: source.live() && source.now_us() > 0 ? this.now_us() : null,
-			}, wall_us);
+			}, labels);
 		}
 	}
 }

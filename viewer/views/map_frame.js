@@ -7,6 +7,11 @@ import { gutter_width, second_us } from "views/map_geometry";
 /** @typedef {import("views/map_geometry").MapGeometry} MapGeometry */
 /** @typedef {import("views/colors").Tokens} Tokens */
 
+/**
+ * The wall clock at a second of the map and how many seconds after T = 0 it is.
+ * @typedef {(second: number) => { wall_us: number, age_s: number } | null} SecondLabels
+ */
+
 const font = (/** @type {HTMLElement} */ element, /** @type {string} */ weight) =>
 	`${weight} 11px ${getComputedStyle(element).fontFamily}`;
 
@@ -46,9 +51,9 @@ function offset_text(ms) {
  * @param {HTMLCanvasElement} canvas
  * @param {MapGeometry} geometry
  * @param {Tokens} tokens
- * @param {(second: number) => number | null} wall_us the wall clock at a second since T = 0
+ * @param {SecondLabels} labels
  */
-export function frame_draw(canvas, geometry, tokens, wall_us) {
+export function frame_draw(canvas, geometry, tokens, labels) {
 	const context = canvas_fit(canvas, geometry.width, geometry.height, geometry.scale);
 	const { left, top, right, bottom } = geometry;
 	context.clearRect(0, 0, geometry.width, geometry.height);
@@ -65,24 +70,24 @@ export function frame_draw(canvas, geometry, tokens, wall_us) {
 		context.fillStyle = tokens.ink3;
 		context.fillText(offset_text(ms), left - 5 - label_gap + 2, text_y);
 	}
-	time_axis_draw(context, geometry, tokens, wall_us);
+	time_axis_draw(context, geometry, tokens, labels);
 }
 
 /**
  * @param {CanvasRenderingContext2D} context
  * @param {MapGeometry} geometry
  * @param {Tokens} tokens
- * @param {(second: number) => number | null} wall_us
+ * @param {SecondLabels} labels
  */
-function time_axis_draw(context, geometry, tokens, wall_us) {
+function time_axis_draw(context, geometry, tokens, labels) {
 	const step = label_steps.find((seconds) => seconds * geometry.column >= label_room) ?? 600;
 	const { bottom, right } = geometry;
 	context.textAlign = "left";
 	for (let second = geometry.first; second < geometry.end; second++) {
-		const wall = wall_us(second);
-		if (wall === null)
+		const label = labels(second);
+		if (!label)
 			continue;
-		const whole = Math.round(wall / second_us);
+		const whole = Math.round(label.wall_us / second_us);
 		if (whole % (step / 2))
 			continue;
 		const x = geometry.column_x(second);
@@ -91,8 +96,8 @@ function time_axis_draw(context, geometry, tokens, wall_us) {
 		context.fillRect(x, bottom + 1, 1, labelled ? 6 : 3);
 		if (!labelled)
 			continue;
-		const clock = clock_text(wall);
-		const age = `${count_text(second)}\u2009s`;
+		const clock = clock_text(label.wall_us);
+		const age = `${count_text(label.age_s)}\u2009s`;
 		const clock_width = context.measureText(`${clock}  `).width;
 		if (x + 5 + clock_width + context.measureText(age).width > right + 8)
 			continue;
@@ -116,9 +121,9 @@ function time_axis_draw(context, geometry, tokens, wall_us) {
  * @param {MapGeometry} geometry
  * @param {Tokens} tokens
  * @param {Overlay} overlay
- * @param {(second: number) => number | null} wall_us
+ * @param {SecondLabels} labels
  */
-export function overlay_draw(canvas, geometry, tokens, overlay, wall_us) {
+export function overlay_draw(canvas, geometry, tokens, overlay, labels) {
 	const context = canvas_fit(canvas, geometry.width, geometry.height, geometry.scale);
 	context.clearRect(0, 0, geometry.width, geometry.height);
 	if (overlay.now_us !== null)
@@ -126,7 +131,7 @@ export function overlay_draw(canvas, geometry, tokens, overlay, wall_us) {
 	if (overlay.selection)
 		selection_draw(context, canvas, geometry, tokens, overlay.selection);
 	if (overlay.cell)
-		cell_draw(context, canvas, geometry, tokens, overlay.cell, wall_us);
+		cell_draw(context, canvas, geometry, tokens, overlay.cell, labels);
 }
 
 /**
@@ -229,9 +234,9 @@ function selection_draw(context, canvas, geometry, tokens, range) {
  * @param {MapGeometry} geometry
  * @param {Tokens} tokens
  * @param {{ second: number, row: number }} cell
- * @param {(second: number) => number | null} wall_us
+ * @param {SecondLabels} labels
  */
-function cell_draw(context, canvas, geometry, tokens, cell, wall_us) {
+function cell_draw(context, canvas, geometry, tokens, cell, labels) {
 	if (cell.second < geometry.first || cell.second >= geometry.end)
 		return;
 	const { start_us, end_us } = geometry.cell_range(cell.second, cell.row);
@@ -251,9 +256,9 @@ function cell_draw(context, canvas, geometry, tokens, cell, wall_us) {
 	const offset = offset_text((start_us - base_us) / 1000);
 	label_draw(context, tokens, offset, geometry.left - 4, (low + high) / 2, "right",
 		geometry);
-	const wall = wall_us(cell.second);
-	if (wall !== null) {
-		label_draw(context, tokens, clock_text(wall), x + geometry.column / 2,
+	const label = labels(cell.second);
+	if (label) {
+		label_draw(context, tokens, clock_text(label.wall_us), x + geometry.column / 2,
 			geometry.bottom + 12, "center", geometry);
 	}
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where a moment stands on the map, and which moment stands at a point. A column is one second of
- * the timeline, read upwards; time is linear through the columns. Times are microseconds since
- * T = 0, seconds count from there. Lengths are CSS pixels, unless a name says device.
+ * the timeline, read upwards; time is linear through the columns. Times are microseconds, and
+ * seconds count from the same origin. Lengths are CSS pixels, unless a name says device.
  */
 
 export const second_us = 1e6;
@@ -104,7 +104,7 @@ export class MapGeometry {
 	 * The moment under a point, clamped into the map, in whole milliseconds.
 	 * @param {number} x
 	 * @param {number} y
-	 * @returns {{ second: number, row: number, us: number }} us: since T = 0
+	 * @returns {{ second: number, row: number, us: number }} us: the time
 	 */
 	moment(x, y) {
 		const column = Math.floor((x - this.left) / this.column);

@@ -261,7 +261,8 @@ export class MapInput {
 		if (!extend && !this.anchor_held)
 			this.anchor = null;
 		const to = first_time && !extend ? from : {
-			second: Math.max(0, Math.min(map.newest_end() - 1, from.second + columns)),
+			second: Math.max(Math.floor(map.source.oldest_us() / second_us),
+				Math.min(map.newest_end() - 1, from.second + columns)),
 			row: Math.max(0, Math.min(map.rows - 1, from.row + rows)),
 		};
 		if (to.second < map.geometry.first || to.second >= map.geometry.end)

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A profile as the views ask for it: columns, trees, sums and words. Their times are microseconds since
+ * a whole second near the first one that came, so that they stay small and never move; what arrives
+ * from before it has negative ones.
+ */
+
+import { NameSearch, call_tree_build } from "model/call_tree";
+import { Heat, second_us } from "model/heat";
+import { GAP_LOADING, GAP_SKIPPED, Profile } from "model/profile";
+import * as wire from "wire";
+
+/** @typedef {import("model/call_tree").CallTree} CallTree */
+/** @typedef {import("views/heat_map").Range} Range */
+/** @typedef {import("views/heat_cells").ColumnData} ColumnData */
+/** @typedef {import("views/cards").CellSummary} CellSummary */
+/** @typedef {import("views/cards").FrameFacts} FrameFacts */
+/** @typedef {import("views/selection_bar").Summary} Summary */
+/** @typedef {import("views/status_bar").Facts} Facts */
+/** @typedef {import("model/profile").Change} Change */
+
+/** Functions on a cell's card. */
+const top_count = 3;
+/** Names that came late are shown after this: many come at once. */
+const names_wait_ms = 500;
+/** Over how long the agent's CPU time is taken together. */
+const agent_span_s = 10;
+/** The clocks of host and page are taken for one when data seems to come within this. */
+const clocks_agree_ms = 2000;
+
+/** @type {Record<number, string>} */
+const gap_words = {
+	[wire.WIRE_GAP_RING_FULL]: "more came than the buffer could hold",
+	[wire.WIRE_GAP_RING_BUSY]: "the buffer was in use",
+	[wire.WIRE_GAP_NOT_RUNNING]: "the agent was not running",
+	[wire.WIRE_GAP_CLOCK_STEP]: "the clock was set",
+	[wire.WIRE_GAP_OVERLOAD]: "the agent could not keep up",
+	[wire.WIRE_GAP_DAMAGED]: "this part of the file cannot be read",
+	[GAP_LOADING]: "it is still on its way",
+	[GAP_SKIPPED]: "the agent had forgotten it before it was sent",
+};
+
+export class ProfileSource {
+	/**
+	 * @param {Profile} [profile]
+	 * @param {() => boolean} [is_live] whether more is to come
+	 */
+	constructor(profile = new Profile(), is_live = () => true) {
+		this.profile = profile;
+		this.heat = new Heat(profile);
+		this.live = is_live;
+		/** The second of the timeline that the views' times count from. @type {number | null} */
+		this.base_second = null;
+		/** T = 0 of what people are shown, in seconds of the views. */
+		this.zero_second = 0;
+		/** @type {NameSearch | null} */
+		this.name_search = null;
+		/** Hits by second, as long as the column is the same one. @type {Map<number,
+		 * { column: object, hits: Uint32Array }>} */
+		this.hits_known = new Map();
+		/** The last tree, until the profile changes. */
+		this.last = { key: "", tree: /** @type {CallTree | null} */ (null) };
+		/** Columns [from, end) look different; set by who shows them. */
+		this.on_change = (/** @type {number} */ _from, /** @type {number} */ _end) => {};
+		/** @type {ReturnType<typeof setTimeout> | undefined} */
+		this.names_timer = undefined;
+		/** By how much data was behind the page's clock at least, lately. */
+		this.least_behind_ms = Infinity;
+		this.forget = profile.listen((change) => this.profile_changed(change));
+	}
+
+	close() {
+		this.forget();
+		clearTimeout(this.names_timer);
+		this.on_change = () => {};
+		this.heat.close();
+	}
+
+	/** @param {Change} change */
+	profile_changed({ from_us, to_us, names, renumbered }) {
+		const { profile } = this;
+		this.last.key = "";
+		if (this.base_second === null) {
+			if (!profile.blocks.length)
+				return;
+			this.base_second = Math.floor(this.first_sample_us() / second_us);
+		}
+		const oldest_second = Math.floor(this.first_sample_us() / second_us) - this.base_second;
+		this.zero_second = Math.min(this.zero_second, oldest_second);
+		if (this.live() && profile.covered_us)
+			this.least_behind_ms = Math.min(this.least_behind_ms, this.age_ms());
+		if (names || renumbered)
+			this.hits_known.clear();
+		if (renumbered)
+			this.on_change(-Infinity, Infinity);
+		else if (names)
+			this.names_later();
+		if (from_us < to_us) {
+			const { first, end } = this.heat.seconds_touched(from_us, to_us);
+			this.on_change(first - this.base_second, end - this.base_second);
+		}
+	}
+
+	/** The oldest sample that is kept. */
+	first_sample_us() {
+		const [oldest] = this.profile.blocks;
+		return oldest ? oldest.start_us + (oldest.count ? oldest.time[0] : 0) : this.base_us;
+	}
+
+	names_later() {
+		this.names_timer ??= setTimeout(() => {
+			this.names_timer = undefined;
+			this.on_change(-Infinity, Infinity);
+		}, names_wait_ms);
+	}
+
+	get base_us() {
+		return (this.base_second ?? 0) * second_us;
+	}
+
+	/* ---- time ---- */
+
+	/** The end of what has happened; 0: nothing has. */
+	now_us() {
+		return this.profile.covered_us && this.profile.covered_us - this.base_us;
+	}
+
+	/** The start of what is kept. */
+	oldest_us() {
+		return this.profile.oldest_us && this.profile.oldest_us - this.base_us;
+	}
+
+	/** The wall clock at a time of the views. @param {number} us */
+	to_wall_us(us) {
+		return this.profile.wall_us(this.base_us + us);
+	}
+
+	/** @param {number} wall_us */
+	from_wall_us(wall_us) {
+		return this.profile.timeline_us(wall_us) - this.base_us;
+	}
+
+	/** The wall clock at T = 0. */
+	zero_wall_us() {
+		return this.to_wall_us(this.zero_second * second_us);
+	}
+
+	/** What the axis says of a second; null: no time is known yet. @param {number} second */
+	second_labels(second) {
+		return this.base_second === null ? null
+			: { wall_us: this.to_wall_us(second * second_us), age_s: second - this.zero_second };
+	}
+
+	/** How old the newest data is by the page's clock. */
+	age_ms() {
+		return Date.now() - this.profile.wall_us(this.profile.covered_us) / 1000;
+	}
+
+	/** How far behind the host the page is. The two clocks may differ: then only what changes counts. */
+	behind_ms() {
+		if (!this.profile.covered_us)
+			return 0;
+		const least = this.least_behind_ms;
+		const agree = least >= 0 && least < clocks_agree_ms;
+		return Math.max(0, this.age_ms() - (agree ? 0 : least));
+	}
+
+	/* ---- the map ---- */
+
+	/**
+	 * @param {number} second
+	 * @param {number} rows
+	 * @returns {ColumnData | null}
+	 */
+	column(second, rows) {
+		if (this.base_second === null)
+			return null;
+		const column = this.heat.column(this.base_second + second, rows);
+		if (!column)
+			return null;
+		const scale = 1 / Math.max(1, this.profile.facts().cpu_count);
+		return {
+			cells: column.busy.map((busy) => busy * scale),
+			from_us: column.from_us,
+			until_us: column.to_us,
+			gaps: column.gaps.map(({ from_us, to_us, reason }) =>
+				({ from_us, to_us, hatched: reason !== GAP_LOADING })),
+			hits: this.hits(this.base_second + second, rows, column),
+		};
+	}
+
+	/**
+	 * @param {number} second of the timeline
+	 * @param {number} rows
+	 * @param {object} column made anew when its samples are others
+	 */
+	hits(second, rows, column) {
+		if (!this.name_search)
+			return null;
+		const known = this.hits_known.get(second);
+		if (known?.column === column)
+			return known.hits;
+		const hits = this.heat.hits(second, rows, this.name_search.masks().within);
+		this.hits_known.set(second, { column, hits });
+		return hits;
+	}
+
+	/** @param {Range} range of one cell @returns {CellSummary | null} null: nothing is known of it */
+	cell({ start_us, end_us }) {
+		const second = Math.floor(start_us / second_us);
+		const rows = Math.round(second_us / (end_us - start_us));
+		const row = Math.round((start_us - second * second_us) / (end_us - start_us));
+		const column = this.heat.column((this.base_second ?? 0) + second, rows);
+		if (!column)
+			return null;
+		const { cpu_count, event_kind } = this.profile.facts();
+		const tree = this.tree_build({ start_us, end_us });
+		const offset = start_us - second * second_us;
+		const gap = column.gaps.find(({ from_us, to_us }) =>
+			from_us < offset + end_us - start_us && to_us > offset);
+		return {
+			samples: tree.total[0],
+			cpus_busy: event_kind === wire.WIRE_EVENT_CPU_CLOCK ? column.busy[row] : null,
+			cpu_count,
+			top: tree.top_functions(top_count),
+			gap: gap ? { lost: gap.lost, reason: gap_words[gap.reason] ?? "its reason is not known",
+				whole: column.known[row] === 0 } : null,
+		};
+	}
+
+	/* ---- the graph ---- */
+
+	/** @param {Range} range @returns {CallTree} */
+	tree_build({ start_us, end_us }) {
+		return call_tree_build(this.profile,
+			[{ from_us: start_us + this.base_us, to_us: end_us + this.base_us }]);
+	}
+
+	/** @param {Range} range @returns {CallTree} the same one as long as nothing has changed */
+	tree(range) {
+		const key = `${range.start_us} ${range.end_us}`;
+		if (this.last.key !== key || !this.last.tree)
+			this.last = { key, tree: this.tree_build(range) };
+		return /** @type {CallTree} */ (this.last.tree);
+	}
+
+	/** Looks for functions by name from now on. @param {RegExp | null} pattern */
+	search(pattern) {
+		this.name_search = pattern && new NameSearch(this.profile, pattern);
+		this.hits_known.clear();
+	}
+
+	/** @param {CallTree} tree */
+	matches(tree) {
+		return this.name_search ? tree.matches(this.name_search)
+			: { hits: new Uint8Array(tree.count), samples: 0 };
+	}
+
+	/** @param {CallTree} tree @param {number} node @returns {FrameFacts} */
+	frame_facts(tree, node) {
+		const { module, file, line } = tree.place(node);
+		return { name: tree.name(node), kind: tree.kind(node), process: tree.process_of(node), module,
+			file, line, self: tree.self[node], total: tree.total[node] };
+	}
+
+	/* ---- words ---- */
+
+	/** @param {Range} range @returns {Summary} */
+	summary(range) {
+		const tree = this.tree(range);
+		const { cpu_count, event_kind } = this.profile.facts();
+		const from_us = range.start_us + this.base_us, to_us = range.end_us + this.base_us;
+		return {
+			samples: tree.total[0],
+			cpus_busy: event_kind === wire.WIRE_EVENT_CPU_CLOCK
+				? this.profile.cpus_busy(from_us, to_us) : null,
+			cpu_count,
+			processes: tree.processes(),
+		};
+	}
+
+	/** @returns {Facts & { reached_hz: number, title: string }} */
+	facts() {
+		const { profile } = this;
+		const facts = profile.facts();
+		const { counters } = profile;
+		const gaps = profile.gaps(profile.oldest_us, profile.covered_us)
+			.filter(({ reason }) => reason !== GAP_LOADING);
+		const agent_us = counters.rate(wire.WIRE_COUNTER_AGENT_CPU_US, agent_span_s);
+		const bpf_us = counters.rate(wire.WIRE_COUNTER_AGENT_BPF_US, agent_span_s);
+		const seconds = (profile.covered_us - profile.oldest_us) / second_us;
+		const mean = seconds > 0 ? profile.sample_count / seconds : 0;
+		return {
+			host: facts.host,
+			kernel: facts.kernel,
+			filter: facts.filter,
+			title: facts.title,
+			frequency_hz: facts.frequency_mhz / 1000,
+			cpu_count: facts.cpu_count,
+			samples_per_s: (this.live() ? counters.rate(wire.WIRE_COUNTER_SAMPLES) : null) ?? mean,
+			lost: gaps.reduce((sum, { lost }) => sum + lost, 0),
+			gap_count: gaps.length,
+			agent_cpus: agent_us === null ? null : (agent_us + (bpf_us ?? 0)) / second_us,
+			reached_hz: profile.rate_reached_mhz() / 1000,
+		};
+	}
+}
