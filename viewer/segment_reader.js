@@ -40,7 +40,7 @@ export class SegmentReader {
 		this.raw_announced = 0;
 		this.raw_come = 0;
 		/** What came out of the chunk that is being read. */
-		this.raw = new Uint8Array(0);
+		this.raw = /** @type {Uint8Array} */ (new Uint8Array(0));
 		this.raw_filled = 0;
 		/** @type {"open" | "closed" | "cut" | "damaged" | "skipped"} */
 		this.state = "open";
