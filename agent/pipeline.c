@@ -170,53 +170,71 @@ static int push_frames(struct pipeline *pipeline, const struct frame_description
 	return 0;
 }
 
-/* Names each address, from the thread's first function to the one that ran. */
-static int name_stack(struct pipeline *pipeline, const struct sample_event *event,
-		      struct process *process, uint32_t *ret_stack_id)
-{
-	struct frame_description frames[SYMBOLIZER_FRAMES_MAX];
-	const __u64 *user = event->frames + event->kernel_frame_count;
-	uint32_t stack_id = 0;
-	unsigned int count;
-	int r;
+/* One address of a stack, counted from the thread's first function to the one that ran. */
+struct stack_address {
+	uint64_t address;
+	bool kernel;
+	bool returns; /* it follows a call; false for what was executed itself */
+};
 
-	for (unsigned int i = event->user_frame_count; process && i--;) {
-		count = symbolizer_user(pipeline->symbolizer, process, user[i], i > 0, frames,
-					SYMBOLIZER_FRAMES_MAX);
-		r = push_frames(pipeline, frames, count, &stack_id);
-		if (r)
-			return r;
-	}
-	for (unsigned int i = event->kernel_frame_count; i--;) {
-		count = symbolizer_kernel(pipeline->symbolizer, event->frames[i], i > 0, frames,
-					  SYMBOLIZER_FRAMES_MAX);
-		r = push_frames(pipeline, frames, count, &stack_id);
-		if (r)
-			return r;
-	}
-	*ret_stack_id = stack_id;
-	return 0;
+static struct stack_address stack_address(const struct sample_event *event, unsigned int depth)
+{
+	unsigned int user_count = event->user_frame_count, kernel_count = event->kernel_frame_count;
+	bool kernel = depth >= user_count;
+	unsigned int from_leaf = kernel ? kernel_count - 1 - (depth - user_count)
+					: user_count - 1 - depth;
+
+	return (struct stack_address){
+		.address = event->frames[kernel ? from_leaf : kernel_count + from_leaf],
+		.kernel = kernel,
+		.returns = from_leaf > 0,
+	};
 }
 
-/* The id of the sample's stack: remembered, or named now. */
+static int name_address(struct pipeline *pipeline, struct process *process,
+			const struct stack_address *at, uint32_t *stack_id)
+{
+	struct frame_description frames[SYMBOLIZER_FRAMES_MAX];
+	unsigned int count =
+		at->kernel ? symbolizer_kernel(pipeline->symbolizer, at->address, at->returns,
+					       frames, SYMBOLIZER_FRAMES_MAX)
+			   : symbolizer_user(pipeline->symbolizer, process, at->address,
+					     at->returns, frames, SYMBOLIZER_FRAMES_MAX);
+
+	return push_frames(pipeline, frames, count, stack_id);
+}
+
+/*
+ * The id of the sample's stack. Each of its beginnings is remembered by its hash, since stacks
+ * mostly differ at the leaf: only the addresses above the longest known beginning are named.
+ */
 static int find_stack(struct pipeline *pipeline, const struct sample_event *event,
 		      struct process *process, uint32_t *ret_stack_id)
 {
-	unsigned int count = event->kernel_frame_count + event->user_frame_count;
-	uint64_t state[] = { process ? process->id : 0, process ? process->generation : 0,
-			     event->kernel_frame_count };
-	uint64_t hash = hash_bytes(event->frames, count * sizeof(event->frames[0])) ^
-			hash_bytes(state, sizeof(state));
-	uint32_t stack_id = id_cache_find(&pipeline->stack_ids, hash);
-	int r;
+	uint64_t hashes[SAMPLE_KERNEL_FRAMES_MAX + SAMPLE_USER_FRAMES_MAX + 1];
+	unsigned int count = event->user_frame_count + event->kernel_frame_count, known;
+	uint32_t stack_id = 0;
 
-	if (!stack_id && count) {
-		r = name_stack(pipeline, event, process, &stack_id);
+	hashes[0] = hash_next(hash_u64(process->id), process->generation);
+	for (unsigned int depth = 0; depth < count; depth++) {
+		struct stack_address at = stack_address(event, depth);
+
+		hashes[depth + 1] = hash_next(hashes[depth], at.address << 1 | at.returns);
+	}
+	for (known = count; known > 0; known--) {
+		stack_id = id_cache_find(&pipeline->stack_ids, hashes[known]);
+		if (stack_id)
+			break;
+	}
+	for (unsigned int depth = known; depth < count; depth++) {
+		struct stack_address at = stack_address(event, depth);
+		int r = name_address(pipeline, process, &at, &stack_id);
+
 		if (r == PROFILE_STACK_TOO_DEEP)
-			r = 0; /* what fits is kept: the outermost frames */
+			break; /* what fits is kept: the outermost frames */
 		if (r)
 			return r;
-		id_cache_put(&pipeline->stack_ids, hash, stack_id);
+		id_cache_put(&pipeline->stack_ids, hashes[depth + 1], stack_id);
 	}
 	*ret_stack_id = stack_id;
 	return 0;
@@ -234,22 +252,21 @@ static int find_thread(struct pipeline *pipeline, const struct sample_event *eve
 		  .cgroup_id = event->cgroup_id,
 		  .pid = event->pid,
 		  .tid = event->tid };
-	struct process_cgroup cgroup = { .path = "", .container = "" };
 	struct profile_thread_row row;
+	struct process_cgroup cgroup;
 	uint64_t hash;
 	int r;
 
 	/* The kernel pads names with what was there before: only up to the zero counts. */
 	memccpy(key.comm, event->comm, 0, sizeof(key.comm) - 1);
-	memccpy(key.process_name, process ? process->comm : event->comm, 0,
+	memccpy(key.process_name, process->comm, 0,
 		sizeof(key.process_name) - 1);
 	hash = hash_bytes(&key, sizeof(key));
 	*ret_thread_id = id_cache_find(&pipeline->thread_ids, hash);
 	if (*ret_thread_id)
 		return 0;
 
-	if (process)
-		cgroup = process_table_cgroup(pipeline->processes, process, event->cgroup_id);
+	cgroup = process_table_cgroup(pipeline->processes, process, event->cgroup_id);
 	row = (struct profile_thread_row){
 		.tid = event->tid,
 		.pid = event->pid,
@@ -290,7 +307,7 @@ static void on_sample(void *context, const struct sample_event *event)
 	struct pipeline *pipeline = context;
 	struct process *process =
 		process_table_find(pipeline->processes, event->pid, event->process_start_ns);
-	int r = add_sample(pipeline, event, process);
+	int r = process ? add_sample(pipeline, event, process) : -ENOMEM;
 
 	if (r == PROFILE_FULL) {
 		next_segment(pipeline, event->time_ns);

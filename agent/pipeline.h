@@ -25,7 +25,7 @@ struct server;
 enum pipeline_limits {
 	PIPELINE_DRAIN_INTERVAL_MS = 50,
 	PIPELINE_WRITE_INTERVAL_MS = 1000, /* of chunks while nobody looks */
-	PIPELINE_STACK_CACHE_ENTRIES = 65536,
+	PIPELINE_STACK_CACHE_ENTRIES = 131072,
 	PIPELINE_THREAD_CACHE_ENTRIES = 16384,
 	PIPELINE_FIXED_MEMORY = 12 << 20, /* the open segment, caches, the encoder */
 	PIPELINE_WINDOW_LEAST = 8 << 20,

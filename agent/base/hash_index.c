@@ -161,6 +161,11 @@ uint64_t hash_u64(uint64_t value)
 	return mix(value ^ MIX_1, process_seed() ^ MIX_2);
 }
 
+uint64_t hash_next(uint64_t hash, uint64_t value)
+{
+	return mix(hash ^ MIX_1, value ^ MIX_2);
+}
+
 uint64_t stable_key(const void *bytes, size_t size, uint64_t parent_key)
 {
 	uint64_t key = hash_with_seed(bytes, size, parent_key, MIX_2);

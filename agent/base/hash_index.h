@@ -52,6 +52,9 @@ void hash_index_remove(struct hash_index *index, uint64_t hash, uint32_t id);
 uint64_t hash_bytes(const void *bytes, size_t size);
 uint64_t hash_u64(uint64_t value);
 
+/* The hash of a sequence, one more value at a time: hash_next(hash of what was before, value). */
+uint64_t hash_next(uint64_t hash, uint64_t value);
+
 /* A hash that is the same everywhere and always: for the wire's keys of modules and functions. */
 uint64_t stable_key(const void *bytes, size_t size, uint64_t parent_key);
 
