@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,8 @@ enum {
 struct process_files {
 	struct process_files_counters counters;
 	int proc_fd;
+	int own_mounts_fd; /* polls as changed whenever our list of mounts does */
+	struct bytes_writer own_mounts; /* the list, as read when it last changed */
 };
 
 int process_files_new(struct process_files **ret_files)
@@ -38,8 +41,10 @@ int process_files_new_at(const char *proc_path, struct process_files **ret_files
 
 	if (!files)
 		return -ENOMEM;
+	files->own_mounts = bytes_writer_with_max(PROCESS_MOUNTINFO_SIZE_MAX);
+	files->own_mounts_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 	files->proc_fd = open(proc_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (files->proc_fd < 0)
+	if (files->proc_fd < 0 || files->own_mounts_fd < 0)
 		return -errno;
 	*ret_files = TAKE(files);
 	return 0;
@@ -50,6 +55,8 @@ void process_files_free(struct process_files *files)
 	if (!files)
 		return;
 	fd_close(files->proc_fd);
+	fd_close(files->own_mounts_fd);
+	bytes_writer_free(&files->own_mounts);
 	free(files);
 }
 
@@ -146,12 +153,34 @@ int process_files_read_link(int process_fd, const char *name,
 	return 0;
 }
 
-/* The list of mounts that a process sees, as text; of ours with @process_fd -1. */
-static int read_mounts(struct process_files *files, int process_fd, struct bytes_writer *ret_text)
+/* Our own list of mounts, read when it has changed (proc(5): poll() tells by POLLERR). */
+static int refresh_own_mounts(struct process_files *files)
 {
-	if (process_fd >= 0)
-		return process_files_read(process_fd, "mountinfo", ret_text);
-	return process_files_read(files->proc_fd, "self/mountinfo", ret_text);
+	struct pollfd changed = { .fd = files->own_mounts_fd, .events = POLLPRI };
+
+	if (files->own_mounts.size && poll(&changed, 1, 0) == 0)
+		return 0;
+	bytes_writer_clear(&files->own_mounts);
+	if (lseek(files->own_mounts_fd, 0, SEEK_SET) < 0)
+		return -errno;
+	return read_all(files->own_mounts_fd, &files->own_mounts);
+}
+
+/* The list of mounts that a process sees; our own with @process_fd -1. Borrowed from @buffer. */
+static int read_mounts(struct process_files *files, int process_fd, struct bytes_writer *buffer,
+		       const struct bytes_writer **ret_mounts)
+{
+	int r;
+
+	if (process_fd >= 0) {
+		bytes_writer_clear(buffer);
+		r = process_files_read(process_fd, "mountinfo", buffer);
+		*ret_mounts = buffer;
+	} else {
+		r = refresh_own_mounts(files);
+		*ret_mounts = &files->own_mounts;
+	}
+	return r;
 }
 
 /*
@@ -169,13 +198,15 @@ static bool is_on_fuse(struct process_files *files, int process_fd, int path_fd,
 		return false;
 	for (size_t i = process_fd < 0 ? 1 : 0; i < ARRAY_SIZE(sources); i++) {
 		CLEANUP(bytes_writer_free)
-		struct bytes_writer text = bytes_writer_with_max(PROCESS_MOUNTINFO_SIZE_MAX);
+		struct bytes_writer buffer = bytes_writer_with_max(PROCESS_MOUNTINFO_SIZE_MAX);
+		const struct bytes_writer *mounts;
 		enum mount_kind kind;
 
-		if (read_mounts(files, sources[i], &text) < 0)
+		if (read_mounts(files, sources[i], &buffer, &mounts) < 0)
 			continue;
-		kind = mount_info_kind((const char *)text.bytes, text.size, status->stx_mnt_id,
-				       status->stx_dev_major, status->stx_dev_minor);
+		kind = mount_info_kind((const char *)mounts->bytes, mounts->size,
+				       status->stx_mnt_id, status->stx_dev_major,
+				       status->stx_dev_minor);
 		if (kind != MOUNT_UNKNOWN)
 			return kind == MOUNT_FUSE;
 	}
@@ -259,14 +290,15 @@ static int open_in_root(struct process_files *files, int process_fd, int root_fd
 			uint64_t resolve, const struct process_file_rules *rules, int *ret_fd)
 {
 	CLEANUP(bytes_writer_free)
-	struct bytes_writer mounts = bytes_writer_with_max(PROCESS_MOUNTINFO_SIZE_MAX);
+	struct bytes_writer buffer = bytes_writer_with_max(PROCESS_MOUNTINFO_SIZE_MAX);
+	const struct bytes_writer *mounts;
 	int path_fd, r;
 
 	/* Before the walk: even looking a name up asks the daemon of a FUSE folder. */
-	r = read_mounts(files, process_fd, &mounts);
+	r = read_mounts(files, process_fd, &buffer, &mounts);
 	if (r < 0)
 		return r;
-	if (mount_info_path_is_fuse((const char *)mounts.bytes, mounts.size, path)) {
+	if (mount_info_path_is_fuse((const char *)mounts->bytes, mounts->size, path)) {
 		files->counters.refused++;
 		return PROCESS_FILE_ON_FUSE;
 	}
