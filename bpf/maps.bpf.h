@@ -45,8 +45,8 @@ struct sample_scratch {
 	struct process_key last_process; /* of this CPU: most samples are of the one before's */
 	union {
 		struct sample_event event;
-		__u64 words[sizeof(struct sample_event) / sizeof(__u64) +
-			    SAMPLE_KERNEL_FRAMES_MAX + SAMPLE_USER_FRAMES_MAX];
+		__u64 words[sizeof(struct sample_event) / sizeof(__u64) + SAMPLE_KERNEL_FRAMES_MAX +
+			    SAMPLE_USER_FRAMES_MAX];
 	};
 };
 

@@ -15,14 +15,14 @@
 #endif
 
 enum sample_limits {
-	SAMPLE_COMM_SIZE = 16,	       /* TASK_COMM_LEN, the terminating zero included */
+	SAMPLE_COMM_SIZE = 16,		/* TASK_COMM_LEN, the terminating zero included */
 	SAMPLE_KERNEL_FRAMES_MAX = 127, /* PERF_MAX_STACK_DEPTH, the kernel's own limit */
 	SAMPLE_USER_FRAMES_MAX = 127,
 	SAMPLE_FREQUENCY_MAX_HZ = 10000,
 	SAMPLE_CPUS_MAX = 1024,
 	SAMPLE_RING_CPUS = 16, /* CPUs that share one ring */
 	SAMPLE_RINGS_MAX = SAMPLE_CPUS_MAX / SAMPLE_RING_CPUS,
-	SAMPLE_PIDS_MAX = 8192,	    /* processes that a pid filter can hold, children included */
+	SAMPLE_PIDS_MAX = 8192, /* processes that a pid filter can hold, children included */
 	SAMPLE_KNOWN_PROCESSES_MAX = 16384, /* processes whose first sample was already announced */
 };
 
@@ -31,14 +31,14 @@ enum sample_limits {
  * The values also travel on the wire (see WIRE_RECORD_SAMPLES): never renumber.
  */
 enum stack_status {
-	STACK_NONE = 0,		 /* there is no such stack: a kernel thread has no user part */
-	STACK_COMPLETE = 1,	 /* the walk reached the thread's first frame */
+	STACK_NONE = 0,		  /* there is no such stack: a kernel thread has no user part */
+	STACK_COMPLETE = 1,	  /* the walk reached the thread's first frame */
 	STACK_FRAME_POINTERS = 2, /* walked by frame pointers alone: callers may be missing */
-	STACK_TRUNCATED = 3,	 /* more frames than the limit above */
-	STACK_UNREADABLE = 4,	 /* user memory was not resident or not mapped */
-	STACK_NO_MAPPING = 5,	 /* an address belongs to no known mapping */
-	STACK_NO_ROW = 6,	 /* the unwind table does not cover an address */
-	STACK_UNSUPPORTED = 7,	 /* a 32-bit process, or an unwind rule that is not implemented */
+	STACK_TRUNCATED = 3,	  /* more frames than the limit above */
+	STACK_UNREADABLE = 4,	  /* user memory was not resident or not mapped */
+	STACK_NO_MAPPING = 5,	  /* an address belongs to no known mapping */
+	STACK_NO_ROW = 6,	  /* the unwind table does not cover an address */
+	STACK_UNSUPPORTED = 7,	  /* a 32-bit process, or an unwind rule that is not implemented */
 	STACK_STATUS_COUNT,
 };
 
@@ -56,8 +56,8 @@ struct sample_event {
 	__u32 cpu;
 	__u8 kernel_frame_count;
 	__u8 user_frame_count;
-	__u8 kernel_status; /* enum stack_status */
-	__u8 user_status;   /* enum stack_status */
+	__u8 kernel_status;	     /* enum stack_status */
+	__u8 user_status;	     /* enum stack_status */
 	char comm[SAMPLE_COMM_SIZE]; /* the thread's name: any bytes, zero-terminated */
 	__u64 frames[];
 };
@@ -66,26 +66,26 @@ _Static_assert(sizeof(struct sample_event) == 56, "the ring's record has no padd
 
 /* What the kernel side counts, per CPU, since it was loaded. Index into struct sampler_counters. */
 enum sampler_counter {
-	SAMPLER_TICKS,		 /* timer interrupts seen, idle ones included */
-	SAMPLER_IDLE,		 /* ... of these while the CPU was idle */
-	SAMPLER_FILTERED,	 /* samples left out by the pid, CPU or cgroup filter */
-	SAMPLER_EMITTED,	 /* samples written to a ring */
-	SAMPLER_LOST_RING_FULL,	 /* lost: no room in the ring */
-	SAMPLER_LOST_RING_BUSY,	 /* lost: the ring's lock was refused (an interrupt inside itself) */
-	SAMPLER_LOST_SCRATCH,	 /* lost: the per-CPU scratch area was missing (never expected) */
-	SAMPLER_PIDS_FULL,	 /* a child could not be added to the pid filter */
-	SAMPLER_BUSY_INTERVALS,	 /* pairs of consecutive ticks of one CPU that was never idle between */
+	SAMPLER_TICKS,		/* timer interrupts seen, idle ones included */
+	SAMPLER_IDLE,		/* ... of these while the CPU was idle */
+	SAMPLER_FILTERED,	/* samples left out by the pid, CPU or cgroup filter */
+	SAMPLER_EMITTED,	/* samples written to a ring */
+	SAMPLER_LOST_RING_FULL, /* lost: no room in the ring */
+	SAMPLER_LOST_RING_BUSY, /* lost: the ring's lock was refused (an interrupt inside itself) */
+	SAMPLER_LOST_SCRATCH,	/* lost: the per-CPU scratch area was missing (never expected) */
+	SAMPLER_PIDS_FULL,	/* a child could not be added to the pid filter */
+	SAMPLER_BUSY_INTERVALS, /* pairs of consecutive ticks of one CPU that was never idle between */
 	SAMPLER_BUSY_INTERVAL_NS, /* ... and the time between them, summed: gives the rate reached */
-	SAMPLER_WAKEUPS,	 /* wake-ups of the agent asked for */
+	SAMPLER_WAKEUPS,	  /* wake-ups of the agent asked for */
 	SAMPLER_COUNTER_COUNT,
 };
 
 struct sampler_counters {
 	__u64 value[SAMPLER_COUNTER_COUNT];
-	__u64 last_tick_ns;	/* kernel side's own: time of the last tick on this CPU */
+	__u64 last_tick_ns;	  /* kernel side's own: time of the last tick on this CPU */
 	__u64 last_tick_was_busy; /* kernel side's own */
-	__u64 loss_start_ns;	/* time of the first sample lost since the agent last looked; 0: none */
-	__u64 loss_end_ns;	/* time of the last one */
+	__u64 loss_start_ns; /* time of the first sample lost since the agent last looked; 0: none */
+	__u64 loss_end_ns;   /* time of the last one */
 	__u64 last_tick_idle_exits; /* kernel side's own: how often the CPU had left idle by then */
 };
 

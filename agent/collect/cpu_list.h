@@ -11,7 +11,7 @@
 
 struct cpu_list {
 	uint32_t count;
-	uint32_t beyond_count;		 /* CPUs that have a number of SAMPLE_CPUS_MAX or more */
+	uint32_t beyond_count;		/* CPUs that have a number of SAMPLE_CPUS_MAX or more */
 	uint32_t cpus[SAMPLE_CPUS_MAX]; /* ascending, each once */
 };
 

@@ -41,7 +41,8 @@ const struct sample_event *sample_event_check(const void *record, size_t size)
 	    sample->user_frame_count > SAMPLE_USER_FRAMES_MAX ||
 	    sample->kernel_status >= STACK_STATUS_COUNT ||
 	    sample->user_status >= STACK_STATUS_COUNT || sample->cpu >= SAMPLE_CPUS_MAX ||
-	    sample->comm[SAMPLE_COMM_SIZE - 1] != '\0')
+	    sample->comm[SAMPLE_COMM_SIZE - 1] != '\0' ||
+	    sample->time_ns == UINT64_MAX) /* stands for "none waits" */
 		return NULL;
 	return sample;
 }

@@ -163,8 +163,7 @@ static int load_program(struct sampler_session *session, const struct sampler_op
 	int r;
 
 	for (size_t i = 0; i < session->cpu_count; i++) {
-		bool *wanted =
-			&program_options.ring_wanted[session->cpus[i] / SAMPLE_RING_CPUS];
+		bool *wanted = &program_options.ring_wanted[session->cpus[i] / SAMPLE_RING_CPUS];
 
 		ring_count += !*wanted;
 		*wanted = true;
@@ -259,7 +258,8 @@ static void wait_until(uint64_t time_ns)
  */
 static int start_timers(struct sampler_session *session, uint64_t period_ns)
 {
-	uint64_t spread_ns = period_ns < SAMPLER_STAGGER_MAX_NS ? period_ns : SAMPLER_STAGGER_MAX_NS;
+	uint64_t spread_ns = period_ns < SAMPLER_STAGGER_MAX_NS ? period_ns
+								: SAMPLER_STAGGER_MAX_NS;
 	uint64_t start_ns = monotonic_ns();
 
 	for (size_t i = 0; i < session->cpu_count; i++) {
@@ -400,8 +400,8 @@ static void report_losses(struct sampler_session *session, const struct sampler_
 		start_ns = __atomic_exchange_n(&counters->loss_start_ns, 0, __ATOMIC_ACQ_REL);
 		end_ns = __atomic_load_n(&counters->loss_end_ns, __ATOMIC_ACQUIRE);
 		for (size_t j = 0; j < ARRAY_SIZE(reasons); j++) {
-			uint64_t lost = __atomic_load_n(&counters->value[reasons[j]],
-							__ATOMIC_RELAXED);
+			uint64_t lost =
+				__atomic_load_n(&counters->value[reasons[j]], __ATOMIC_RELAXED);
 			struct sampler_loss loss = {
 				.start_ns = start_ns,
 				.end_ns = end_ns,
@@ -420,8 +420,8 @@ static void report_losses(struct sampler_session *session, const struct sampler_
 uint64_t sampler_session_drain(struct sampler_session *session, const struct sampler_sink *sink)
 {
 	bool requested = take_request(session);
-	uint64_t complete_ns = sample_drain_until(&session->drain,
-						  monotonic_ns() - SAMPLE_DRAIN_REORDER_NS, sink);
+	uint64_t complete_ns =
+		sample_drain_until(&session->drain, monotonic_ns() - SAMPLE_DRAIN_REORDER_NS, sink);
 
 	report_losses(session, sink);
 	if (requested && sample_drain_waits(&session->drain))
@@ -449,8 +449,8 @@ void sampler_session_counters(const struct sampler_session *session,
 	/* All CPUs: forks are followed also where nothing is sampled. */
 	for (size_t cpu = 0; cpu < SAMPLE_CPUS_MAX; cpu++)
 		for (size_t i = 0; i < SAMPLER_COUNTER_COUNT; i++)
-			ret_values[i] += __atomic_load_n(&session->counters[cpu].value[i],
-							 __ATOMIC_RELAXED);
+			ret_values[i] +=
+				__atomic_load_n(&session->counters[cpu].value[i], __ATOMIC_RELAXED);
 }
 
 void sampler_session_statistics(const struct sampler_session *session,

@@ -22,10 +22,10 @@
 struct sampler_session;
 
 struct sampler_options {
-	uint32_t frequency_hz; /* 1 to SAMPLE_FREQUENCY_MAX_HZ */
-	const uint32_t *pids;  /* processes, or threads standing for theirs; with all threads */
-	size_t pid_count;      /* 0: all processes */
-	bool children;	       /* of @pids: present and future ones too, and their children */
+	uint32_t frequency_hz;	/* 1 to SAMPLE_FREQUENCY_MAX_HZ */
+	const uint32_t *pids;	/* processes, or threads standing for theirs; with all threads */
+	size_t pid_count;	/* 0: all processes */
+	bool children;		/* of @pids: present and future ones too, and their children */
 	const bool *cpu_chosen; /* [SAMPLE_CPUS_MAX]; NULL: all CPUs */
 	uint64_t ring_size;	/* bytes of all rings together; 0: sampler_ring_size() */
 	bool kernel_frames;
@@ -59,7 +59,8 @@ int sampler_session_fd(const struct sampler_session *session);
 uint64_t sampler_session_drain(struct sampler_session *session, const struct sampler_sink *sink);
 
 /* The same, with nothing held back: for the last drain, after sampler_session_stop(). */
-uint64_t sampler_session_drain_all(struct sampler_session *session, const struct sampler_sink *sink);
+uint64_t sampler_session_drain_all(struct sampler_session *session,
+				   const struct sampler_sink *sink);
 
 /* Stops the timers: no sample comes any more. What is in the rings can still be drained. */
 void sampler_session_stop(struct sampler_session *session);

@@ -33,11 +33,11 @@ struct sampler_sink {
 
 /* What the session itself counts. */
 struct sampler_session_statistics {
-	uint64_t samples;	  /* handed over */
-	uint64_t process_events;  /* handed over */
-	uint64_t side_band_lost;  /* events that the kernel or the queue had no room for */
-	uint64_t out_of_order;	  /* handed over after a later one: told too late */
-	uint64_t malformed;	  /* records that break their own layout */
+	uint64_t samples;	 /* handed over */
+	uint64_t process_events; /* handed over */
+	uint64_t side_band_lost; /* events that the kernel or the queue had no room for */
+	uint64_t out_of_order;	 /* handed over after a later one: told too late */
+	uint64_t malformed;	 /* records that break their own layout */
 	uint64_t drains;
 };
 

@@ -24,7 +24,7 @@ struct side_band {
 	size_t first, end, capacity;
 	struct bytes_writer names, names_before; /* zero-terminated, of the queue's events */
 	uint64_t sequence;
-	uint64_t lost_count; /* not reported yet */
+	uint64_t lost_count;   /* not reported yet */
 	uint64_t lost_time_ns; /* of the first of them */
 	uint64_t last_time_ns; /* of the latest event so far */
 	uint64_t malformed;
@@ -66,8 +66,9 @@ void side_band_add_ring(struct side_band *side_band, struct perf_ring *ring)
 static int log_mmap_error(int error)
 {
 	if (error == -EPERM)
-		log_error("the kernel refuses memory for perf events: run as root (CAP_IPC_LOCK), or "
-			  "raise kernel.perf_event_mlock_kb");
+		log_error(
+			"the kernel refuses memory for perf events: run as root (CAP_IPC_LOCK), or "
+			"raise kernel.perf_event_mlock_kb");
 	else
 		log_errno(error, "map a perf ring");
 	return error;
@@ -230,8 +231,10 @@ static void report_lost(struct side_band *side_band)
 		.lost_count = side_band->lost_count,
 	};
 
-	if (side_band->lost_count && queue_add(side_band, &lost))
-		side_band->lost_count = 0; /* else after the next gather */
+	if (!side_band->lost_count || side_band->end >= SIDE_BAND_QUEUE_EVENTS_MAX)
+		return; /* a loss is told already: this one with a later gather */
+	if (queue_add(side_band, &lost))
+		side_band->lost_count = 0;
 }
 
 void side_band_gather(struct side_band *side_band)
@@ -249,9 +252,8 @@ void side_band_gather(struct side_band *side_band)
 
 uint64_t side_band_next_time(const struct side_band *side_band)
 {
-	return side_band->first < side_band->end ?
-		       side_band->queue[side_band->first].event.time_ns :
-		       UINT64_MAX;
+	return side_band->first < side_band->end ? side_band->queue[side_band->first].event.time_ns
+						 : UINT64_MAX;
 }
 
 const struct side_band_event *side_band_pop(struct side_band *side_band)

@@ -95,7 +95,8 @@ int perf_events_log(int error, uint32_t cpu)
 	switch (error) {
 	case -EACCES:
 	case -EPERM:
-		log_error("the kernel refuses perf events: run as root (CAP_PERFMON and CAP_BPF); in a "
+		log_error("the kernel refuses perf events: run as root (CAP_PERFMON and CAP_BPF); "
+			  "in a "
 			  "container also allow perf_event_open in its seccomp profile");
 		return error;
 	case -ENOSYS:
@@ -128,6 +129,6 @@ uint32_t perf_events_frames_max(void)
 {
 	long limit = read_setting("/proc/sys/kernel/perf_event_max_stack", SAMPLE_USER_FRAMES_MAX);
 
-	return limit > 0 && limit < SAMPLE_USER_FRAMES_MAX ? (uint32_t)limit :
-							     SAMPLE_USER_FRAMES_MAX;
+	return limit > 0 && limit < SAMPLE_USER_FRAMES_MAX ? (uint32_t)limit
+							   : SAMPLE_USER_FRAMES_MAX;
 }

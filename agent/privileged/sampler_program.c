@@ -46,8 +46,9 @@ static bool kernel_is_locked_down(void)
 static int load_failed(int error)
 {
 	if ((error == -EPERM || error == -EACCES) && kernel_is_locked_down())
-		log_error("the kernel is locked down (confidentiality) and refuses BPF programs that "
-			  "read stacks: boot with lockdown=integrity or less");
+		log_error(
+			"the kernel is locked down (confidentiality) and refuses BPF programs that "
+			"read stacks: boot with lockdown=integrity or less");
 	else if (error == -EPERM)
 		log_error("the kernel refuses to load the BPF program: run as root (CAP_BPF and "
 			  "CAP_PERFMON)");
@@ -57,8 +58,9 @@ static int load_failed(int error)
 	else if (error == -ENOMEM)
 		log_error("no memory for the BPF maps: ask for less with --memory");
 	else
-		log_errno(error, "the kernel does not accept the BPF program (Linux 5.15 or newer is "
-				 "needed; --verbose gives the kernel's words)");
+		log_errno(error,
+			  "the kernel does not accept the BPF program (Linux 5.15 or newer is "
+			  "needed; --verbose gives the kernel's words)");
 	return error;
 }
 

@@ -16,10 +16,10 @@
 struct sampler_program;
 
 struct sampler_program_options {
-	uint64_t ring_size; /* bytes of each ring: a power of two, 4096 at least */
+	uint64_t ring_size;		    /* bytes of each ring: a power of two, 4096 at least */
 	bool ring_wanted[SAMPLE_RINGS_MAX]; /* whether a CPU of that ring is sampled */
-	bool pid_filter;   /* only processes of sampler_program_add_pid() */
-	bool children;	   /* ... and their children from now on */
+	bool pid_filter;		    /* only processes of sampler_program_add_pid() */
+	bool children;			    /* ... and their children from now on */
 	bool kernel_frames;
 	bool user_frames;
 	uint32_t frames_max; /* see perf_events_frames_max() */

@@ -7,6 +7,7 @@
  *
  * Prints "processes N" at its end, after SECONDS (10).
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,16 +47,16 @@ static int run_child(const char *life_ms)
 }
 
 /* One process from fork to exit. False when it could not be made. */
-static int start_child(char *life_ms)
+static bool start_child(char *program, char *life_ms)
 {
-	char *arguments[] = { "load_forks_child", "child", life_ms, NULL };
+	char *arguments[] = { program, "child", life_ms, NULL };
 	pid_t pid = fork();
 	int status;
 
 	if (pid < 0)
-		return 0;
+		return false;
 	if (pid == 0) {
-		execv("/proc/self/exe", arguments);
+		execv(program, arguments);
 		_exit(127);
 	}
 	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
@@ -63,7 +64,8 @@ static int start_child(char *life_ms)
 
 int main(int argc, char **argv)
 {
-	char *life_ms = "20";
+	char *life_ms = "20", program[4096];
+	ssize_t program_size = readlink("/proc/self/exe", program, sizeof(program) - 1);
 	uint64_t end_ns, processes = 0;
 	double seconds = 10;
 	int option;
@@ -82,9 +84,14 @@ int main(int argc, char **argv)
 		fprintf(stderr, "load_forks: processes live for 1 to %d ms\n", LIFE_MS_MAX);
 		return 2;
 	}
+	if (program_size < 0) {
+		perror("load_forks: find itself");
+		return 1;
+	}
+	program[program_size] = '\0'; /* by its own name, which becomes the comm */
 	end_ns = now_ns() + (uint64_t)(seconds * 1e9);
 	while (now_ns() < end_ns) {
-		if (!start_child(life_ms)) {
+		if (!start_child(program, life_ms)) {
 			perror("load_forks: start a process");
 			return 1;
 		}

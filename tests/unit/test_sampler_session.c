@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sampler on the real kernel: what it says about this process and its children, whose times and
+ * functions are known. Skipped where the kernel does not let us sample.
+ */
+#include "collect/sampler_session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "check.h"
+
+enum {
+	FREQUENCY_HZ = 997,
+	BURN_MS = 200,
+	BURN_ITERATIONS = 2000,
+	FUNCTION_SIZE_MAX = 4096, /* of burn_known_function, sanitizers included */
+	CHILDREN = 5,
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* The clock is read rarely: nearly all of the time is this function's own. */
+__attribute__((noinline)) static uint64_t burn_known_function(uint64_t burn_ms)
+{
+	uint64_t end_ns = now_ns() + burn_ms * 1000000;
+	volatile uint64_t value = 1;
+
+	do {
+		for (int i = 0; i < BURN_ITERATIONS; i++)
+			value = value * 6364136223846793005u + 1442695040888963407u;
+	} while (now_ns() < end_ns);
+	return value;
+}
+
+struct seen {
+	uint32_t pid, child_pids[CHILDREN];
+	uint64_t samples, others, wrong_fields, in_function, of_child[CHILDREN], lost;
+	uint64_t forks[CHILDREN], exits[CHILDREN], own_mappings;
+	uint64_t last_ns, disorder;
+	uint64_t sample_before_fork;
+};
+
+static int child_index(const struct seen *seen, uint32_t pid)
+{
+	for (int i = 0; i < CHILDREN; i++)
+		if (seen->child_pids[i] == pid)
+			return i;
+	return -1;
+}
+
+static void note_time(struct seen *seen, uint64_t time_ns)
+{
+	seen->disorder += time_ns < seen->last_ns;
+	seen->last_ns = time_ns;
+}
+
+static void see_sample(void *context, const struct sample_event *sample)
+{
+	struct seen *seen = context;
+	uint64_t leaf = sample->user_frame_count ? sample->frames[sample->kernel_frame_count] : 0;
+	uint64_t function = (uint64_t)(uintptr_t)burn_known_function;
+	int child = child_index(seen, sample->pid);
+
+	note_time(seen, sample->time_ns);
+	seen->samples++;
+	if (child >= 0) {
+		seen->of_child[child]++;
+		seen->sample_before_fork += !seen->forks[child];
+	} else if (sample->pid != seen->pid) {
+		seen->others++;
+	}
+	if (strcmp(sample->comm, "test_sampler_se") != 0 || !sample->process_start_ns)
+		seen->wrong_fields++;
+	seen->in_function += leaf >= function && leaf < function + FUNCTION_SIZE_MAX;
+}
+
+static void see_event(void *context, const struct side_band_event *event)
+{
+	struct seen *seen = context;
+	int child = child_index(seen, event->pid);
+
+	note_time(seen, event->time_ns);
+	if (event->kind == SIDE_BAND_FORK && child >= 0 && event->parent_pid == seen->pid)
+		seen->forks[child]++;
+	if (event->kind == SIDE_BAND_EXIT && child >= 0)
+		seen->exits[child]++;
+	if (event->kind == SIDE_BAND_MMAP && event->pid == seen->pid)
+		seen->own_mappings++;
+}
+
+static void see_loss(void *context, const struct sampler_loss *loss)
+{
+	((struct seen *)context)->lost += loss->count;
+}
+
+/* True when the session is open; false when the test is to be skipped or has failed. */
+static bool open_or_skip(const struct sampler_options *options,
+			 struct sampler_session **ret_session)
+{
+	int r = sampler_session_open(options, ret_session);
+
+	if (r == -EPERM || r == -EACCES || r == -EXDEV || r == -ENOSYS) {
+		check_skip_reason = "the kernel does not let this process sample";
+		return false;
+	}
+	CHECK_EQ(r, 0);
+	return r == 0;
+}
+
+static struct sampler_options options_for(const uint32_t *pid)
+{
+	return (struct sampler_options){
+		.frequency_hz = FREQUENCY_HZ,
+		.pids = pid,
+		.pid_count = 1,
+		.children = true,
+		.kernel_frames = true,
+		.user_frames = true,
+	};
+}
+
+static void own_process_is_sampled_in_its_function(void)
+{
+	CLEANUP(sampler_session_free) struct sampler_session *session = NULL;
+	uint32_t pid = (uint32_t)getpid();
+	struct sampler_options options = options_for(&pid);
+	struct seen seen = { .pid = pid };
+	struct sampler_sink sink = { &seen, see_sample, see_event, see_loss };
+	uint64_t counters[SAMPLER_COUNTER_COUNT];
+
+	if (!open_or_skip(&options, &session))
+		return;
+	burn_known_function(BURN_MS);
+	sampler_session_stop(session);
+	sampler_session_drain_all(session, &sink);
+	sampler_session_counters(session, counters);
+
+	/* A busy machine gives us less than one CPU; a tenth of it must have come. */
+	CHECK(seen.samples >= BURN_MS * FREQUENCY_HZ / 1000 / 10);
+	CHECK(seen.in_function * 10 >= seen.samples * 8);
+	CHECK_EQ(seen.others, 0);
+	CHECK_EQ(seen.wrong_fields, 0);
+	CHECK_EQ(seen.disorder, 0);
+	CHECK_EQ(seen.lost, 0);
+	CHECK_EQ(seen.samples, counters[SAMPLER_EMITTED]);
+	CHECK(counters[SAMPLER_TICKS] >= counters[SAMPLER_EMITTED] + counters[SAMPLER_FILTERED]);
+}
+
+/* Each child burns before a drain could have told anybody of it. */
+static void children_belong_to_the_filter_from_their_fork_on(void)
+{
+	CLEANUP(sampler_session_free) struct sampler_session *session = NULL;
+	uint32_t pid = (uint32_t)getpid();
+	struct sampler_options options = options_for(&pid);
+	struct seen seen = { .pid = pid };
+	struct sampler_sink sink = { &seen, see_sample, see_event, see_loss };
+
+	if (!open_or_skip(&options, &session))
+		return;
+	for (int i = 0; i < CHILDREN; i++) {
+		pid_t child = fork();
+
+		if (child == 0) {
+			burn_known_function(BURN_MS / 4);
+			_exit(0);
+		}
+		CHECK_OR_RETURN(child > 0);
+		seen.child_pids[i] = (uint32_t)child;
+		CHECK_EQ(waitpid(child, NULL, 0), child);
+	}
+	sampler_session_stop(session);
+	sampler_session_drain_all(session, &sink);
+	for (int i = 0; i < CHILDREN; i++) {
+		CHECK(seen.of_child[i] >= 1);
+		CHECK_EQ(seen.forks[i], 1);
+		CHECK_EQ(seen.exits[i], 1);
+	}
+	CHECK_EQ(seen.sample_before_fork, 0);
+	CHECK_EQ(seen.others, 0);
+	CHECK_EQ(seen.disorder, 0);
+}
+
+static void first_sample_of_a_process_makes_the_fd_readable(void)
+{
+	CLEANUP(sampler_session_free) struct sampler_session *session = NULL;
+	uint32_t pid = (uint32_t)getpid();
+	struct sampler_options options = options_for(&pid);
+	struct seen seen = { .pid = pid };
+	struct sampler_sink sink = { &seen, see_sample, see_event, see_loss };
+	struct pollfd poll_fd = { .events = POLLIN };
+
+	if (!open_or_skip(&options, &session))
+		return;
+	poll_fd.fd = sampler_session_fd(session);
+	burn_known_function(BURN_MS / 4);
+	CHECK_EQ(poll(&poll_fd, 1, 1000), 1);
+	sampler_session_drain(session, &sink);
+	CHECK(seen.samples >= 1);
+	/* It may be readable once more, for what that drain held back; then it is not. */
+	usleep(2000);
+	sampler_session_drain(session, &sink);
+	CHECK_EQ(poll(&poll_fd, 1, 0), 0);
+}
+
+static void rate_reached_is_at_most_the_rate_asked_for(void)
+{
+	CLEANUP(sampler_session_free) struct sampler_session *session = NULL;
+	uint32_t pid = (uint32_t)getpid();
+	struct sampler_options options = options_for(&pid);
+	const uint32_t *cpus;
+	uint32_t highest = 0;
+	size_t count;
+
+	if (!open_or_skip(&options, &session))
+		return;
+	burn_known_function(BURN_MS);
+	count = sampler_session_cpus(session, &cpus);
+	CHECK(count >= 1);
+	for (size_t i = 0; i < count; i++) {
+		uint32_t rate = sampler_session_rate(session, cpus[i]);
+
+		CHECK(rate <= FREQUENCY_HZ * 1000);
+		highest = rate > highest ? rate : highest;
+	}
+	CHECK(highest >= FREQUENCY_HZ * 1000 / 10);
+	CHECK_EQ(sampler_session_rate(session, SAMPLE_CPUS_MAX), 0);
+}
+
+static void missing_process_and_offline_cpu_are_refused(void)
+{
+	static bool cpu_chosen[SAMPLE_CPUS_MAX];
+	struct sampler_session *session = NULL;
+	uint32_t pid = (uint32_t)fork();
+	struct sampler_options options;
+	int r;
+
+	if (pid == 0)
+		_exit(0);
+	waitpid((pid_t)pid, NULL, 0); /* now it names nobody */
+	options = options_for(&pid);
+	r = sampler_session_open(&options, &session);
+	if (r == -EPERM || r == -EACCES || r == -EXDEV || r == -ENOSYS)
+		SKIP("the kernel does not let this process sample");
+	CHECK_EQ(r, -ESRCH);
+	cpu_chosen[SAMPLE_CPUS_MAX - 1] = true;
+	options.cpu_chosen = cpu_chosen;
+	CHECK_EQ(sampler_session_open(&options, &session), -EINVAL);
+	options.frequency_hz = SAMPLE_FREQUENCY_MAX_HZ + 1;
+	CHECK_EQ(sampler_session_open(&options, &session), -EINVAL);
+	CHECK(!session);
+}
+
+static void ring_sizes_follow_the_load_within_their_bounds(void)
+{
+	CHECK_EQ(sampler_ring_size(99, 2), 8 << 20);
+	CHECK_EQ(sampler_ring_size(10000, 16), 16 << 20);
+	CHECK_EQ(sampler_ring_size(10000, 1024), 256 << 20);
+}
+
+TESTS(TEST(own_process_is_sampled_in_its_function),
+      TEST(children_belong_to_the_filter_from_their_fork_on),
+      TEST(first_sample_of_a_process_makes_the_fd_readable),
+      TEST(rate_reached_is_at_most_the_rate_asked_for),
+      TEST(missing_process_and_offline_cpu_are_refused),
+      TEST(ring_sizes_follow_the_load_within_their_bounds))
