@@ -92,6 +92,7 @@ class Page {
 		this.connection = new Connection({
 			source: (source) => this.source_take(source),
 			changed: (from, end) => this.data_changed(from, end),
+			renumbered: () => this.graph.renumbered(this.source.tree(this.graph_range())),
 			state: () => this.state_show(),
 		});
 		this.color();

@@ -21,6 +21,7 @@ export class Connection {
 	 * @param {object} events
 	 * @param {(source: ProfileSource) => void} events.source another profile is shown from now on
 	 * @param {(from: number, end: number) => void} events.changed columns of it look different
+	 * @param {() => void} events.renumbered identities of its calls are others
 	 * @param {() => void} events.state
 	 */
 	constructor(events) {
@@ -93,6 +94,7 @@ export class Connection {
 		this.source?.close();
 		this.source = source;
 		source.on_change = (from, end) => this.events.changed(from, end);
+		source.on_renumbered = () => this.events.renumbered();
 		this.events.source(source);
 	}
 

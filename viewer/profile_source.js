@@ -62,6 +62,8 @@ export class ProfileSource {
 		this.last = { key: "", tree: /** @type {CallTree | null} */ (null) };
 		/** Columns [from, end) look different; set by who shows them. */
 		this.on_change = (/** @type {number} */ _from, /** @type {number} */ _end) => {};
+		/** Identities of calls are others from now on; set by who keeps some. */
+		this.on_renumbered = () => {};
 		/** @type {ReturnType<typeof setTimeout> | undefined} */
 		this.names_timer = undefined;
 		/** By how much data was behind the page's clock at least, lately. */
@@ -91,9 +93,12 @@ export class ProfileSource {
 			this.least_behind_ms = Math.min(this.least_behind_ms, this.age_ms());
 		if (names || renumbered)
 			this.hits_known.clear();
-		if (renumbered)
+		if (renumbered) {
+			if (this.name_search)
+				this.name_search = new NameSearch(profile, this.name_search.pattern);
+			this.on_renumbered();
 			this.on_change(-Infinity, Infinity);
-		else if (names)
+		} else if (names)
 			this.names_later();
 		if (from_us < to_us) {
 			const { first, end } = this.heat.seconds_touched(from_us, to_us);

@@ -247,9 +247,11 @@ export class RecordReader {
 		let last_name = 0;
 		for (let count = this.row_count(cursor, this.functions); count; count--) {
 			const module = cursor.number(this.module_keys.length - 1, "the id of a module");
-			const difference = cursor.zigzag();
-			const name = difference ? last_name + difference : 0;
-			if (difference && !(name > 0 && name <= this.strings))
+			/* 0: none; else 1 more than the zigzag difference, which may be 0 too. */
+			const named = cursor.varint();
+			const step = named - 1;
+			const name = named ? last_name + (step % 2 ? -(step + 1) / 2 : step / 2) : 0;
+			if (named && !(name > 0 && name <= this.strings))
 				cursor.fail("the id of a string is none");
 			last_name = name || last_name;
 			cursor.varint_parts();

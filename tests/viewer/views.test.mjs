@@ -46,6 +46,11 @@ test("names of other kinds stay as they are", () => {
 		assert.equal(name_shorten(name), name);
 });
 
+test("of a function without a name only the file is shown", () => {
+	assert.equal(name_shorten("/usr/lib/x86_64-linux-gnu/libc.so.6+0x27e3f"), "libc.so.6+0x27e3f");
+	assert.equal(name_shorten("/a+0x1/b"), "/a+0x1/b");
+});
+
 test("hidden characters are shown, never obeyed", () => {
 	assert.equal(name_escape("a\u202eb\u0007\u200b\ud800"), "a⟨U+202E⟩b⟨U+0007⟩⟨U+200B⟩⟨U+D800⟩");
 	assert.equal(name_escape("naïve 名前 🔥"), "naïve 名前 🔥");

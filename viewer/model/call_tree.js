@@ -29,19 +29,17 @@ import { array_grown } from "model/tables";
 export class CallTree {
 	/**
 	 * @param {Dictionary} dictionary
-	 * @param {Int32Array} calls of the dictionary by node
+	 * @param {Int32Array} calls of the dictionary by node, ascending
 	 * @param {Int32Array} parent
 	 * @param {Uint32Array} self
 	 * @param {Uint32Array} total
-	 * @param {Int32Array} nodes by call, 0: none
 	 */
-	constructor(dictionary, calls, parent, self, total, nodes) {
+	constructor(dictionary, calls, parent, self, total) {
 		this.dictionary = dictionary;
 		this.calls = calls;
 		this.parent = parent;
 		this.self = self;
 		this.total = total;
-		this.nodes = nodes;
 		this.count = calls.length;
 		/* Views take these along as functions. */
 		this.name = this.name.bind(this);
@@ -68,7 +66,9 @@ export class CallTree {
 
 	/** The node with an identity, -1 when it did not run here. @param {number} identity */
 	find(identity) {
-		return identity === 0 ? 0 : this.nodes[identity] || -1;
+		if (identity === 0)
+			return 0;
+		return this.nodes[identity] || this.nodes[this.dictionary.call_current(identity)] || -1;
 	}
 
 	/** @param {number} node @returns {string} name of its process, empty of everything */
@@ -149,6 +149,108 @@ export class CallTree {
 	}
 }
 
+/** Counts by call, for one tree after another: all zero in between. */
+class Counter {
+	/** @param {Dictionary} dictionary */
+	constructor(dictionary) {
+		this.dictionary = dictionary;
+		this.call_of_stack = dictionary.calls_update();
+		this.parents = dictionary.calls.columns[0];
+		const { count } = dictionary.calls;
+		if (dictionary.call_scratch.length < count)
+			dictionary.call_scratch = new Uint32Array(Math.ceil(count * 1.5));
+		this.counts = dictionary.call_scratch;
+		/** Calls with a count, and at last their callers: each once. */
+		this.touched = new Int32Array(1024);
+		this.touched_count = 0;
+	}
+
+	/**
+	 * @param {number} stack of the dictionary
+	 * @param {number} samples
+	 */
+	add(stack, samples) {
+		const call = this.call_of_stack[stack];
+		if (!this.counts[call])
+			this.touch(call);
+		this.counts[call] += samples;
+	}
+
+	/** @param {number} call */
+	touch(call) {
+		this.touched = array_grown(this.touched, this.touched_count + 1);
+		this.touched[this.touched_count++] = call;
+	}
+
+	/**
+	 * Samples [first, end) of a block.
+	 * @param {import("model/block").Block} block
+	 * @param {number} first
+	 * @param {number} end
+	 */
+	rows_add({ stack, stack_ids, stack_count }, first, end) {
+		if (end - first < stack_count) {
+			for (let row = first; row < end; row++)
+				this.add(stack_ids[stack[row]], 1);
+			return;
+		}
+		/* Many samples of few stacks: counted where they are near one another. */
+		const counts = new Uint32Array(stack_count);
+		for (let row = first; row < end; row++)
+			counts[stack[row]]++;
+		for (let number = 1; number < stack_count; number++)
+			if (counts[number])
+				this.add(stack_ids[number], counts[number]);
+	}
+
+	/** @returns {CallTree} */
+	tree() {
+		const { counts, parents, dictionary } = this;
+		const calls = this.calls_reached();
+		const count = calls.length;
+		const parent = new Int32Array(count), self = new Uint32Array(count);
+		for (let node = 1; node < count; node++)
+			self[node] = counts[calls[node]];
+		/* Now the scratch leads from call to node. */
+		for (let node = 0; node < count; node++)
+			counts[calls[node]] = node;
+		for (let node = 1; node < count; node++)
+			parent[node] = counts[parents[calls[node]]];
+		for (let node = 0; node < count; node++)
+			counts[calls[node]] = 0;
+		parent[0] = -1;
+		const total = self.slice();
+		for (let node = count - 1; node > 0; node--)
+			total[parent[node]] += total[node];
+		return new CallTree(dictionary, calls, parent, self, total);
+	}
+
+	/** The calls with samples in or below them, and everything: ascending, so callers first. */
+	calls_reached() {
+		const { parents } = this;
+		const seen = new Uint8Array(this.dictionary.calls.count);
+		for (let i = 0; i < this.touched_count; i++)
+			seen[this.touched[i]] = 1;
+		seen[0] = 1;
+		for (let i = 0, leaves = this.touched_count; i < leaves; i++) {
+			for (let call = parents[this.touched[i]]; !seen[call]; call = parents[call]) {
+				seen[call] = 1;
+				this.touch(call);
+			}
+		}
+		/* Sorting pays off for few, looking through all of them for many. */
+		if (this.touched_count < seen.length / 32) {
+			this.touch(0);
+			return this.touched.slice(0, this.touched_count).sort();
+		}
+		const calls = new Int32Array(this.touched_count + 1);
+		for (let call = 0, node = 0; call < seen.length; call++)
+			if (seen[call])
+				calls[node++] = call;
+		return calls;
+	}
+}
+
 /**
  * @param {Profile} profile
  * @param {Range[]} ranges that do not overlap
@@ -156,62 +258,21 @@ export class CallTree {
  * @returns {CallTree}
  */
 export function call_tree_build(profile, ranges, filter = {}) {
-	const { dictionary } = profile;
-	const call_of_stack = dictionary.calls_update();
-	const call_count = dictionary.calls.count;
-	const self = new Uint32Array(call_count);
-	for (const { from_us, to_us } of ranges)
-		samples_count(profile, from_us, to_us, filter, call_of_stack, self);
-	const total = self.slice();
-	const [parents] = dictionary.calls.columns;
-	let node_count = 1;
-	for (let call = call_count - 1; call > 0; call--) {
-		if (total[call]) {
-			total[parents[call]] += total[call];
-			node_count++;
-		}
-	}
-	const nodes = new Int32Array(call_count);
-	const tree = new CallTree(dictionary, new Int32Array(node_count), new Int32Array(node_count),
-		new Uint32Array(node_count), new Uint32Array(node_count), nodes);
-	tree.total[0] = total[0];
-	tree.self[0] = self[0];
-	tree.parent[0] = -1;
-	for (let call = 1, node = 1; node < node_count; call++) {
-		if (!total[call])
-			continue;
-		nodes[call] = node;
-		tree.calls[node] = call;
-		tree.parent[node] = nodes[parents[call]];
-		tree.self[node] = self[call];
-		tree.total[node++] = total[call];
-	}
-	return tree;
-}
-
-/**
- * Counts the samples of a stretch by call.
- * @param {Profile} profile
- * @param {number} from_us
- * @param {number} to_us
- * @param {Filter} filter
- * @param {Int32Array} call_of_stack
- * @param {Uint32Array} counts
- */
-function samples_count(profile, from_us, to_us, filter, call_of_stack, counts) {
-	for (const block of profile.blocks_in(from_us, to_us)) {
-		const [first, end] = block.rows(from_us, to_us);
-		const { stack, stack_ids } = block;
-		if (filter.cpu || filter.thread) {
+	const counter = new Counter(profile.dictionary);
+	for (const { from_us, to_us } of ranges) {
+		for (const block of profile.blocks_in(from_us, to_us)) {
+			const [first, end] = block.rows(from_us, to_us);
+			if (!filter.cpu && !filter.thread) {
+				counter.rows_add(block, first, end);
+				continue;
+			}
 			const keeps = keeps_make(profile.dictionary, block, filter);
 			for (let row = first; row < end; row++)
 				if (keeps(row))
-					counts[call_of_stack[stack_ids[stack[row]]]]++;
-		} else {
-			for (let row = first; row < end; row++)
-				counts[call_of_stack[stack_ids[stack[row]]]]++;
+					counter.add(block.stack_ids[block.stack[row]], 1);
 		}
 	}
+	return counter.tree();
 }
 
 /**

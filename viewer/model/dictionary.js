@@ -56,6 +56,8 @@ export class Dictionary {
 		this.calls = new RowTable(2);
 		this.call_of_stack = new Int32Array(16);
 		this.calls_known = 1;
+		/** By call, all zero: for who counts them. */
+		this.call_scratch = new Uint32Array(0);
 		/** Counts up when a call may show another name. */
 		this.names_version = 0;
 		this.owners_version = 0;
@@ -245,6 +247,31 @@ export class Dictionary {
 		this.symbol_frame = array_grown(this.symbol_frame, this.symbols.count);
 		this.symbol_frame[symbol] ||= frame;
 		return symbol;
+	}
+
+	/**
+	 * The call that a call became when its function was found to be a part of another one; itself
+	 * where nothing was found, 0 when it has not occurred since.
+	 * @param {number} call
+	 * @returns {number}
+	 */
+	call_current(call) {
+		if (!call)
+			return 0;
+		const { calls, symbols } = this;
+		const parent = calls.columns[0][call];
+		let symbol = calls.columns[1][call];
+		const parent_now = this.call_current(parent);
+		if (symbol > 0) {
+			symbols.row[0] = this.function_canonical(symbols.columns[0][symbol]);
+			symbols.row[1] = symbols.columns[1][symbol];
+			symbol = symbols.find();
+		}
+		if (parent && !parent_now || !symbol)
+			return 0;
+		calls.row[0] = parent_now;
+		calls.row[1] = symbol;
+		return calls.find();
 	}
 
 	/** @param {number} call 0: everything @returns {string} */

@@ -99,6 +99,31 @@ export class FlameGraph {
 		this.is_hit = is_hit;
 	}
 
+	/**
+	 * Identities are others from now on: finds the zooms again by the names on the way to them.
+	 * @param {CallTree} tree the same stretch, with the new identities
+	 */
+	renumbered(tree) {
+		const before = this.tree;
+		const order = new FlameOrder(tree);
+		this.zooms = this.zooms.map((identity) => {
+			const path = [];
+			for (let at = before?.find(identity) ?? -1; before && at > 0; at = before.parent[at])
+				path.unshift(at);
+			let node = path.length ? 0 : -1;
+			for (const step of path) {
+				node = order.of(node).find((child) => before !== null &&
+					tree.kind(child) === before.kind(step) &&
+					tree.name(child) === before.name(step)) ?? -1;
+				if (node < 0)
+					break;
+			}
+			return node > 0 ? tree.identity(node) : -1;
+		}).filter((identity) => identity > 0);
+		this.cursor = -1;
+		this.tree_show(tree);
+	}
+
 	/** The node zoomed into that this tree has: the zoom itself, or the nearest zoom before it. */
 	zoom_node() {
 		for (let i = this.zooms.length - 1; this.tree && i >= 0; i--) {

@@ -101,6 +101,9 @@ function time_axis_draw(context, geometry, tokens, labels) {
 		const clock_width = context.measureText(`${clock}  `).width;
 		if (x + 5 + clock_width + context.measureText(age).width > right + 8)
 			continue;
+		/* Nothing is counted from before the start. */
+		if (label.age_s < 0)
+			continue;
 		context.fillStyle = tokens.ink2;
 		context.fillText(clock, x + 5, bottom + 12);
 		context.fillStyle = tokens.ink3;

@@ -127,6 +127,9 @@ function name_last(type) {
 	return plain.slice(plain.lastIndexOf("::") + 1 || 0).replace(/^:/, "").trim() || type.trim();
 }
 
+/** Of a function without a name, such as "/usr/lib/libc.so.6+0x1234", the folder is left out. */
+const unnamed_folder = /^\/(?:[^/]*\/)*(?=[^/]+\+0x[0-9a-f]+$)/;
+
 /** @type {Map<string, string>} */
 const shortened = new Map();
 const shortened_max = 200000;
@@ -141,7 +144,7 @@ export function name_shorten(name) {
 	const known = shortened.get(name);
 	if (known !== undefined)
 		return known;
-	const short = name_escape(shorten(name));
+	const short = name_escape(shorten(name.replace(unnamed_folder, "")));
 	if (shortened.size >= shortened_max)
 		shortened.clear();
 	shortened.set(name, short);
