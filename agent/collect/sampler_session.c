@@ -45,6 +45,7 @@ struct sampler_session {
 	struct side_band *side_band;
 	size_t ring_count;
 	struct sample_ring *rings[SAMPLE_RINGS_MAX]; /* those that are wanted, without holes */
+	uint32_t cpu_end; /* behind the last online CPU */
 	size_t cpu_count;
 	uint32_t cpus[SAMPLE_CPUS_MAX];
 	struct cpu_watch watches[SAMPLE_CPUS_MAX]; /* cpu_count of them */
@@ -170,6 +171,8 @@ static int load_program(struct sampler_session *session, const struct sampler_op
 	}
 	if (!size)
 		size = sampler_ring_size(options->frequency_hz, (uint32_t)session->cpu_count);
+	if (size > RING_SIZE_MOST)
+		size = RING_SIZE_MOST;
 	size = power_of_two_at_least(size / ring_count);
 	if (size < (uint64_t)sysconf(_SC_PAGESIZE))
 		size = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -282,6 +285,7 @@ static int open_all(struct sampler_session *session, const struct sampler_option
 	r = choose_cpus(session, options, online);
 	if (r < 0)
 		return r;
+	session->cpu_end = online->cpus[online->count - 1] + 1;
 	raise_fd_limit(online->count);
 	r = load_program(session, options);
 	if (r < 0)
@@ -447,7 +451,7 @@ void sampler_session_counters(const struct sampler_session *session,
 {
 	memset(ret_values, 0, SAMPLER_COUNTER_COUNT * sizeof(*ret_values));
 	/* All CPUs: forks are followed also where nothing is sampled. */
-	for (size_t cpu = 0; cpu < SAMPLE_CPUS_MAX; cpu++)
+	for (size_t cpu = 0; cpu < session->cpu_end; cpu++)
 		for (size_t i = 0; i < SAMPLER_COUNTER_COUNT; i++)
 			ret_values[i] +=
 				__atomic_load_n(&session->counters[cpu].value[i], __ATOMIC_RELAXED);
