@@ -26,7 +26,8 @@ struct capture_reader {
 	struct chunk_reader *chunks;
 	struct wire_file_header header; /* in the machine's byte order */
 	uint64_t size;
-	bool ended;
+	bool has_trailer;
+	bool ended; /* and its index holds */
 	uint64_t index_offset;
 	uint64_t index_end;
 	struct bytes_writer segments; /* struct capture_segment each */
@@ -133,8 +134,8 @@ static int find_index(struct capture_reader *reader)
 	memcpy(&trailer, bytes, sizeof(trailer));
 	reader->index_offset = le64toh(trailer.index_offset);
 	reader->index_end = reader->size - sizeof(trailer);
-	reader->ended = le32toh(trailer.magic) == WIRE_TRAILER_MAGIC &&
-			reader->index_offset >= reader->header.header_size &&
+	reader->has_trailer = le32toh(trailer.magic) == WIRE_TRAILER_MAGIC;
+	reader->ended = reader->has_trailer && reader->index_offset >= reader->header.header_size &&
 			reader->index_offset < reader->index_end;
 	return 0;
 }
@@ -146,13 +147,13 @@ static int load_index(struct capture_reader *reader)
 	struct segment_list list = {
 		.segments = &reader->segments,
 		.end = reader->header.header_size,
-		.limit = reader->index_offset,
 		.holds = true,
 	};
 	int r = find_index(reader);
 
 	if (r < 0 || !reader->ended)
 		return r;
+	list.limit = reader->index_offset;
 	r = capture_reader_visit_index(reader, &visitor, &list);
 	if (r < 0)
 		return r;
@@ -180,7 +181,7 @@ static int walk(struct capture_reader *reader)
 		log_warning("%s: given up behind offset %" PRIu64
 			    ": too many segments, or too much that is none",
 			    reader->name, scan.end_offset);
-	else if (scan.end_offset < reader->size)
+	else if (scan.end_offset < reader->size && !reader->has_trailer)
 		log_warning("%s: cut at offset %" PRIu64 ": opened up to there", reader->name,
 			    scan.end_offset);
 	return 0;

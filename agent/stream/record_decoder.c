@@ -81,7 +81,7 @@ const char *record_decoder_problem(const struct record_decoder *decoder, uint64_
 	return decoder->problem ? decoder->problem : "no problem";
 }
 
-/* The visitor's function, unless nobody asked. */
+/* The visitor's function, unless nobody asked; then the arguments are not evaluated. */
 #define VISIT(decoder, function, ...)                                                              \
 	do {                                                                                       \
 		if ((decoder)->visitor->function)                                                  \
@@ -248,7 +248,8 @@ static int read_strings(struct record_decoder *decoder, struct bytes_reader *rea
 
 		if (reader->failed)
 			break;
-		VISIT(decoder, string, ++decoder->string_count, bytes, size);
+		decoder->string_count++;
+		VISIT(decoder, string, decoder->string_count, bytes, size);
 	}
 	return reader->failed ? bad(decoder, "strings that do not hold") : 0;
 }
@@ -263,7 +264,6 @@ static int read_modules(struct record_decoder *decoder, struct bytes_reader *rea
 		module.key = bytes_read_u64(reader);
 		module.name = (uint32_t)read_at_most(reader, decoder->string_count);
 		module.kind = read_u32(reader);
-
 		if (reader->failed)
 			break;
 		if (!make_room((void **)&decoder->module_keys, &decoder->module_capacity,
@@ -303,7 +303,8 @@ static int read_functions(struct record_decoder *decoder, struct bytes_reader *r
 				       : derived_key(decoder, function.module, function.start);
 		if (reader->failed)
 			break;
-		VISIT(decoder, function, ++decoder->function_count, &function);
+		decoder->function_count++;
+		VISIT(decoder, function, decoder->function_count, &function);
 	}
 	return reader->failed ? bad(decoder, "functions that do not hold") : 0;
 }
@@ -323,7 +324,8 @@ static int read_frames(struct record_decoder *decoder, struct bytes_reader *read
 		frame.line = read_u32(reader);
 		if (reader->failed)
 			break;
-		VISIT(decoder, frame, ++decoder->frame_count, &frame);
+		decoder->frame_count++;
+		VISIT(decoder, frame, decoder->frame_count, &frame);
 	}
 	return reader->failed ? bad(decoder, "frames that do not hold") : 0;
 }
@@ -371,10 +373,10 @@ static int read_threads(struct record_decoder *decoder, struct bytes_reader *rea
 		thread.process_name = (uint32_t)read_at_most(reader, decoder->string_count);
 		thread.cgroup = (uint32_t)read_at_most(reader, decoder->string_count);
 		thread.container = (uint32_t)read_at_most(reader, decoder->string_count);
-
 		if (reader->failed)
 			break;
-		VISIT(decoder, thread, ++decoder->thread_count, &thread);
+		decoder->thread_count++;
+		VISIT(decoder, thread, decoder->thread_count, &thread);
 	}
 	return reader->failed ? bad(decoder, "threads that do not hold") : 0;
 }
@@ -448,7 +450,6 @@ static int read_clock(struct record_decoder *decoder, struct bytes_reader *reade
 	int64_t time_us = read_time(reader);
 	uint64_t mono_ns = bytes_read_uleb128(reader);
 	uint64_t wall_ns = bytes_read_uleb128(reader);
-
 	if (reader->failed)
 		return bad(decoder, "a clock that is cut short");
 	VISIT(decoder, clock, time_us, mono_ns, wall_ns);
@@ -463,7 +464,6 @@ static int read_gap(struct record_decoder *decoder, struct bytes_reader *reader)
 	gap.end_us = read_time(reader);
 	gap.reason = read_u32(reader);
 	gap.lost_count = bytes_read_uleb128(reader);
-
 	if (reader->failed)
 		return bad(decoder, "a gap that does not hold");
 	if (gap.end_us < gap.start_us)
@@ -480,7 +480,6 @@ static int read_rate(struct record_decoder *decoder, struct bytes_reader *reader
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t cpu = (uint32_t)read_at_most(reader, WIRE_CPUS_MAX - 1);
 		uint32_t rate_mhz = read_u32(reader);
-
 		if (reader->failed)
 			break;
 		VISIT(decoder, rate, time_us, cpu, rate_mhz);
@@ -512,7 +511,6 @@ static int read_late_names(struct record_decoder *decoder, struct bytes_reader *
 		late_name.key = bytes_read_u64(reader);
 		late_name.function_key = bytes_read_u64(reader);
 		late_name.name = (uint32_t)read_at_most(reader, decoder->string_count);
-
 		if (reader->failed)
 			break;
 		VISIT(decoder, late_name, &late_name);
@@ -533,7 +531,6 @@ static int read_index(struct record_decoder *decoder, struct bytes_reader *reade
 		row.start_us = read_at_most(reader, TIME_MAX_US);
 		row.span_us = read_at_most(reader, TIME_MAX_US);
 		row.sample_count = bytes_read_uleb128(reader);
-
 		if (reader->failed)
 			break;
 		VISIT(decoder, index, &row);
