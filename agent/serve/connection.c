@@ -137,8 +137,8 @@ void connection_table_wake(struct connection_table *table)
 {
 	struct connection *connection;
 
-	TAILQ_FOREACH(connection, &table->clients, link)
-	{
+	for (connection = TAILQ_FIRST(&table->clients); connection;
+	     connection = TAILQ_NEXT(connection, link)) {
 		/* Without memory it is tried again, and told, when the client is served. */
 		client_track(connection->client);
 		lws_callback_on_writable(connection->wsi);
@@ -151,8 +151,9 @@ struct server_counters connection_table_counters(const struct connection_table *
 	const struct connection *connection;
 
 	counters.clients = table->client_count;
-	TAILQ_FOREACH(connection, &table->clients, link)
-	counters.clients_skipped += client_skipped(connection->client);
+	for (connection = TAILQ_FIRST(&table->clients); connection;
+	     connection = TAILQ_NEXT(connection, link))
+		counters.clients_skipped += client_skipped(connection->client);
 	return counters;
 }
 
