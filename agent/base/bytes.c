@@ -40,14 +40,6 @@ bool bytes_read_into(struct bytes_reader *reader, void *target, size_t size)
 	return true;
 }
 
-uint8_t bytes_read_u8(struct bytes_reader *reader)
-{
-	uint8_t value;
-
-	bytes_read_into(reader, &value, sizeof(value));
-	return value;
-}
-
 uint16_t bytes_read_u16(struct bytes_reader *reader)
 {
 	uint16_t value;
@@ -72,7 +64,7 @@ uint64_t bytes_read_u64(struct bytes_reader *reader)
 	return le64toh(value);
 }
 
-uint64_t bytes_read_uleb128(struct bytes_reader *reader)
+uint64_t bytes_read_long_uleb128(struct bytes_reader *reader)
 {
 	uint64_t value = 0;
 
@@ -91,7 +83,7 @@ uint64_t bytes_read_uleb128(struct bytes_reader *reader)
 	return 0;
 }
 
-int64_t bytes_read_sleb128(struct bytes_reader *reader)
+int64_t bytes_read_long_sleb128(struct bytes_reader *reader)
 {
 	uint64_t value = 0;
 

@@ -32,23 +32,48 @@ static inline size_t bytes_offset(const struct bytes_reader *reader)
 	return (size_t)(reader->at - reader->begin);
 }
 
-uint8_t bytes_read_u8(struct bytes_reader *reader);
-uint16_t bytes_read_u16(struct bytes_reader *reader);
-uint32_t bytes_read_u32(struct bytes_reader *reader);
-uint64_t bytes_read_u64(struct bytes_reader *reader);
-
-/* LEB128 of at most 64 bits (DWARF 5, 7.6); longer or overflowing ones fail. */
-uint64_t bytes_read_uleb128(struct bytes_reader *reader);
-int64_t bytes_read_sleb128(struct bytes_reader *reader);
-
-/* The zigzag form of a varint: (n << 1) ^ (n >> 63). */
-int64_t bytes_read_zigzag(struct bytes_reader *reader);
-
 /* The next @size bytes, borrowed; NULL on failure. */
 const void *bytes_read(struct bytes_reader *reader, size_t size);
 
 /* Copies the next sizeof(*target) bytes; on failure the target is zeroed. */
 bool bytes_read_into(struct bytes_reader *reader, void *target, size_t size);
+
+/* Inline, like the short form of the varints: some sections are read byte by byte. */
+static inline uint8_t bytes_read_u8(struct bytes_reader *reader)
+{
+	if (reader->failed || reader->at == reader->end) {
+		reader->failed = true;
+		return 0;
+	}
+	return *reader->at++;
+}
+
+uint16_t bytes_read_u16(struct bytes_reader *reader);
+uint32_t bytes_read_u32(struct bytes_reader *reader);
+uint64_t bytes_read_u64(struct bytes_reader *reader);
+
+/* The rest of the next two, for more than one byte. */
+uint64_t bytes_read_long_uleb128(struct bytes_reader *reader);
+int64_t bytes_read_long_sleb128(struct bytes_reader *reader);
+
+/* LEB128 of at most 64 bits (DWARF 5, 7.6); longer or overflowing ones fail. */
+static inline uint64_t bytes_read_uleb128(struct bytes_reader *reader)
+{
+	if (!reader->failed && reader->at < reader->end && *reader->at < 0x80)
+		return *reader->at++;
+	return bytes_read_long_uleb128(reader);
+}
+
+static inline int64_t bytes_read_sleb128(struct bytes_reader *reader)
+{
+	/* Bit 6 is the sign. */
+	if (!reader->failed && reader->at < reader->end && *reader->at < 0x80)
+		return (*reader->at++ ^ 0x40) - 0x40;
+	return bytes_read_long_sleb128(reader);
+}
+
+/* The zigzag form of a varint: (n << 1) ^ (n >> 63). */
+int64_t bytes_read_zigzag(struct bytes_reader *reader);
 
 /* A zero-terminated string; its end must come before the reader's. NULL on failure. */
 const char *bytes_read_string(struct bytes_reader *reader);
