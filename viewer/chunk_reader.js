@@ -143,9 +143,9 @@ export class ChunkReader {
 	 */
 	sum_is_right(at, size) {
 		if (this.lost) {
-			this.search_bytes += size;
-			if (this.search_bytes > search_bytes_max)
+			if (this.search_bytes + size > search_bytes_max)
 				return false;
+			this.search_bytes += size;
 		}
 		const field = wire.wire_chunk_header.crc32c.offset;
 		const header = this.buffer.slice(at, at + header_size);

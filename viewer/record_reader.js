@@ -9,7 +9,7 @@
  */
 
 import * as wire from "wire";
-import { Cursor, struct_read } from "wire_bytes";
+import { Cursor, struct_read, unzigzag } from "wire_bytes";
 
 /** @typedef {import("wire_bytes").WireError} WireError */
 
@@ -190,8 +190,15 @@ export class RecordReader {
 			cursor.fail(`${head.cpu_count} CPUs`);
 		this.started = true;
 		this.period_us = head.frequency_mhz ? Math.floor(1e9 / head.frequency_mhz) : 0;
-		return { ...head, instance_id: instance_text(head.instance_id),
-			start_us: Number(head.start_us) };
+		return {
+			instance_id: instance_text(head.instance_id),
+			segment: head.segment,
+			start_us: Number(head.start_us),
+			wall_shift_s: head.wall_shift_s,
+			frequency_mhz: head.frequency_mhz,
+			cpu_count: head.cpu_count,
+			event: head.event,
+		};
 	}
 
 	/** @param {Cursor} cursor */
@@ -249,8 +256,7 @@ export class RecordReader {
 			const module = cursor.number(this.module_keys.length - 1, "the id of a module");
 			/* 0: none; else 1 more than the zigzag difference, which may be 0 too. */
 			const named = cursor.varint();
-			const step = named - 1;
-			const name = named ? last_name + (step % 2 ? -(step + 1) / 2 : step / 2) : 0;
+			const name = named ? last_name + unzigzag(named - 1) : 0;
 			if (named && !(name > 0 && name <= this.strings))
 				cursor.fail("the id of a string is none");
 			last_name = name || last_name;

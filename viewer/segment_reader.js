@@ -81,8 +81,7 @@ export class SegmentReader {
 	end(state) {
 		if (!this.taking)
 			return;
-		if (this.sequence)
-			this.write(empty_last_block);
+		this.write(empty_last_block);
 		this.finish(state);
 	}
 

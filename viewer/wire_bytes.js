@@ -71,6 +71,16 @@ export function struct_write(layout, values, target, at = 0) {
 	}
 }
 
+/**
+ * The number that a zigzag holds.
+ * @param {number} value
+ */
+export function unzigzag(value) {
+	if (value < 0x80000000)
+		return (value >>> 1) ^ -(value & 1);
+	return value % 2 ? -(value + 1) / 2 : value / 2;
+}
+
 /** A varint has at most so many bytes. */
 const varint_bytes_max = 10;
 
@@ -147,10 +157,7 @@ export class Cursor {
 
 	/** @returns {number} */
 	zigzag() {
-		const value = this.varint();
-		if (value < 0x80000000)
-			return (value >>> 1) ^ -(value & 1);
-		return value % 2 ? -(value + 1) / 2 : value / 2;
+		return unzigzag(this.varint());
 	}
 
 	/** 8 bytes, into low and high. */

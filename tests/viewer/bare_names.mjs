@@ -10,7 +10,7 @@ const hooks = `
 import { existsSync } from "node:fs";
 const root = ${JSON.stringify(new URL("../../viewer/", import.meta.url).href)};
 export async function resolve(specifier, context, next) {
-	if (/^[a-z_]+(\\/[a-z_]+)*$/.test(specifier)) {
+	if (/^[a-z0-9_]+(\\/[a-z0-9_]+)*$/.test(specifier)) {
 		const url = new URL(specifier + ".js", root);
 		if (existsSync(url))
 			return { url: url.href, format: "module", shortCircuit: true };
