@@ -66,9 +66,21 @@ export class CallTree {
 
 	/** The node with an identity, -1 when it did not run here. @param {number} identity */
 	find(identity) {
-		if (identity === 0)
-			return 0;
-		return this.nodes[identity] || this.nodes[this.dictionary.call_current(identity)] || -1;
+		const node = this.find_call(identity);
+		return node >= 0 ? node : this.find_call(this.dictionary.call_current(identity) || -1);
+	}
+
+	/** @param {number} call */
+	find_call(call) {
+		let low = 0, high = this.count;
+		while (low < high) {
+			const middle = (low + high) >>> 1;
+			if (this.calls[middle] < call)
+				low = middle + 1;
+			else
+				high = middle;
+		}
+		return this.calls[low] === call ? low : -1;
 	}
 
 	/** @param {number} node @returns {string} name of its process, empty of everything */
