@@ -26,7 +26,7 @@ enum {
 struct process_files {
 	struct process_files_counters counters;
 	int proc_fd;
-	int own_mounts_fd; /* polls as changed whenever our list of mounts does */
+	int own_mounts_fd;		/* polls as changed whenever our list of mounts does */
 	struct bytes_writer own_mounts; /* the list, as read when it last changed */
 };
 
@@ -219,8 +219,8 @@ static int check(struct process_files *files, int process_fd, int path_fd,
 	struct statx status;
 
 	/* Without DONT_SYNC a network or FUSE file system would be asked. */
-	if (statx(path_fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
-		  STATX_BASIC_STATS | STATX_MNT_ID, &status) < 0)
+	if (statx(path_fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS | STATX_MNT_ID,
+		  &status) < 0)
 		return -errno;
 	if (!S_ISREG(status.stx_mode))
 		return PROCESS_FILE_NOT_REGULAR;

@@ -9,7 +9,7 @@
 #include "process/text_line.h"
 
 enum {
-	CONTAINER_ID_DIGITS = 64,      /* of docker, containerd, CRI-O and podman */
+	CONTAINER_ID_DIGITS = 64,	/* of docker, containerd, CRI-O and podman */
 	CONTAINER_ID_DIGITS_LEAST = 32, /* of older and smaller managers */
 	CONTAINER_ID_DIGITS_SHOWN = 12,
 };
@@ -89,7 +89,7 @@ static const char *find_name(const char *part, const char *end, size_t *ret_size
 	static const struct {
 		const char *prefix, *suffix;
 	} forms[] = {
-		{ "machine-", ".scope" },	 /* systemd-nspawn and systemd-machined */
+		{ "machine-", ".scope" }, /* systemd-nspawn and systemd-machined */
 		{ "systemd-nspawn@", ".service" },
 		{ "lxc.payload.", "" },
 		{ "lxc.payload-", "" },

@@ -14,11 +14,11 @@ enum { NS_PER_MS = 1000000 };
 
 struct executable_table {
 	struct process_files *files;
-	struct hash_index index; /* of files, by identity; id is the slot */
+	struct hash_index index;		       /* of files, by identity; id is the slot */
 	struct executable *slots[EXECUTABLES_MAX + 1]; /* owned */
 	struct executable *special[EXECUTABLE_ANONYMOUS + 1]; /* by kind; in slots too */
-	uint32_t slot_count; /* slots ever used */
-	uint32_t hand;	     /* where the search for a slot without references goes on */
+	uint32_t slot_count;				      /* slots ever used */
+	uint32_t hand; /* where the search for a slot without references goes on */
 	uint32_t open_slots[EXECUTABLE_FDS_MAX]; /* with an open file, longest first */
 	uint32_t open_count;
 	uint64_t last_id;
@@ -256,8 +256,8 @@ struct executable *executable_table_take(struct executable_table *table,
 						identity, table);
 
 		is_new = !slot;
-		executable = slot ? table->slots[slot] :
-				    add(table, kind, identity, path,
+		executable = slot ? table->slots[slot]
+				  : add(table, kind, identity, path,
 					size_without_deleted(path, path_size));
 	}
 	if (!executable) {

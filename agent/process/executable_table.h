@@ -53,7 +53,7 @@ struct executable {
 	enum executable_kind kind;
 	struct executable_identity identity;
 	const char *path; /* as it was told first, without " (deleted)"; never NULL; owned */
-	bool is_memory; /* a memfd: lives in memory alone, and may be no ELF file at all */
+	bool is_memory;	  /* a memfd: lives in memory alone, and may be no ELF file at all */
 
 	/* The table's own. */
 	uint32_t reference_count;

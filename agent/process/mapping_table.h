@@ -26,9 +26,9 @@ enum mapping_outcome {
 
 struct mapping {
 	uint64_t start;
-	uint64_t end;	      /* first address beyond */
-	uint64_t file_offset; /* of start */
-	uint64_t time_ns;     /* CLOCK_MONOTONIC: when it was made, or seen first */
+	uint64_t end;		       /* first address beyond */
+	uint64_t file_offset;	       /* of start */
+	uint64_t time_ns;	       /* CLOCK_MONOTONIC: when it was made, or seen first */
 	struct executable *executable; /* a reference */
 	bool is_main_executable;       /* the program itself, not a library */
 };

@@ -136,7 +136,8 @@ static int read_maps(struct reading *reading, int process_fd)
 	return 0;
 }
 
-static int read_comm(struct process_reader *reader, int process_fd, struct process_snapshot *snapshot)
+static int read_comm(struct process_reader *reader, int process_fd,
+		     struct process_snapshot *snapshot)
 {
 	int r = read_text(reader, process_fd, "comm");
 	size_t size = reader->text.size;

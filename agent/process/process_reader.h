@@ -20,19 +20,19 @@ enum process_reader_limits {
 };
 
 struct process_reader {
-	struct process_files *files;		/* borrowed */
-	struct executable_table *executables;	/* borrowed */
-	struct mapping_budget *budget;		/* borrowed */
-	struct bytes_writer text;		/* owned: kept between reads */
+	struct process_files *files;	      /* borrowed */
+	struct executable_table *executables; /* borrowed */
+	struct mapping_budget *budget;	      /* borrowed */
+	struct bytes_writer text;	      /* owned: kept between reads */
 };
 
 struct process_snapshot {
 	struct mapping_table *mappings;	    /* owned; NULL: none */
 	struct executable *main_executable; /* a reference; NULL: not known, or a kernel thread */
 	char comm[PROCESS_SNAPSHOT_COMM_SIZE];
-	uint64_t time_ns;	 /* CLOCK_MONOTONIC, just before reading */
-	uint32_t bad_lines;	 /* of maps, passed over */
-	uint32_t refused_rows;	 /* mappings beyond the limits */
+	uint64_t time_ns;      /* CLOCK_MONOTONIC, just before reading */
+	uint32_t bad_lines;    /* of maps, passed over */
+	uint32_t refused_rows; /* mappings beyond the limits */
 };
 
 void process_snapshot_release(struct process_snapshot *snapshot);

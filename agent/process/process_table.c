@@ -24,7 +24,7 @@ struct process_table {
 	struct process_cgroups *cgroups;      /* owned */
 	struct process_reader reader;
 	struct mapping_budget budget;
-	struct hash_index index;	       /* by pid; ids are slots */
+	struct hash_index index;		  /* by pid; ids are slots */
 	struct process *slots[PROCESSES_MAX + 1]; /* owned */
 	uint32_t free_slots[PROCESSES_MAX];
 	uint32_t free_count;
@@ -56,8 +56,8 @@ static bool slot_has_pid(uint32_t slot, const void *wanted, const void *owner)
 
 static struct process *lookup(struct process_table *table, uint32_t pid)
 {
-	return table->slots[hash_index_find(&table->index, hash_u64(pid), slot_has_pid, &pid,
-					    table)];
+	return table
+		->slots[hash_index_find(&table->index, hash_u64(pid), slot_has_pid, &pid, table)];
 }
 
 static void unlink_use(struct process_table *table, struct process *process)

@@ -34,8 +34,8 @@ enum process_table_limits {
 };
 
 struct process {
-	uint64_t id;	     /* never used twice: the key for what others remember about a process */
-	uint64_t start_ns;   /* CLOCK_BOOTTIME; 0 until its first sample told it */
+	uint64_t id;	   /* never used twice: the key for what others remember about a process */
+	uint64_t start_ns; /* CLOCK_BOOTTIME; 0 until its first sample told it */
 	uint64_t generation; /* changes whenever an address may mean something else than before */
 	uint32_t pid;
 	char comm[PROCESS_COMM_SIZE]; /* of the main thread: the process's name */
@@ -46,13 +46,13 @@ struct process {
 	uint32_t older, newer; /* neighbours in the order of use, by slot; 0: none */
 	struct mapping_table *mappings;
 	struct executable *main_executable; /* a reference */
-	uint64_t read_ns;    /* CLOCK_MONOTONIC when /proc was read; 0: never */
-	uint64_t exit_ns;    /* ... when the main thread ended; 0: it lives */
-	uint64_t cgroup_id;  /* as the kernel numbers it */
-	uint64_t cgroup;     /* as process_cgroups does; 0: not known */
-	bool cgroup_unsure;  /* it may have been moved since */
-	bool maps_unknown;   /* /proc has to be read before the next look-up */
-	bool main_is_next;   /* the next file mapped for execution is the program itself */
+	uint64_t read_ns;		    /* CLOCK_MONOTONIC when /proc was read; 0: never */
+	uint64_t exit_ns;		    /* ... when the main thread ended; 0: it lives */
+	uint64_t cgroup_id;		    /* as the kernel numbers it */
+	uint64_t cgroup;		    /* as process_cgroups does; 0: not known */
+	bool cgroup_unsure;		    /* it may have been moved since */
+	bool maps_unknown;		    /* /proc has to be read before the next look-up */
+	bool main_is_next; /* the next file mapped for execution is the program itself */
 };
 
 /* One executable mapping, as mmap, mprotect or exec made it. Strings are borrowed for the call. */
@@ -69,14 +69,15 @@ struct process_mmap {
 };
 
 struct process_table_counters {
-	uint64_t processes;	     /* now */
-	uint64_t mapping_rows;	     /* now, shared ones counted once */
-	uint64_t proc_reads;	     /* processes read from /proc */
-	uint64_t proc_reads_failed;  /* gone before they could be read */
-	uint64_t parse_failed;	     /* /proc texts that made no sense */
-	uint64_t processes_evicted;  /* to make room */
-	uint64_t mappings_refused;   /* beyond MAPPINGS_MAX or memory */
-	uint64_t events_unknown_pid; /* events of a process never seen before: read when asked for */
+	uint64_t processes;	    /* now */
+	uint64_t mapping_rows;	    /* now, shared ones counted once */
+	uint64_t proc_reads;	    /* processes read from /proc */
+	uint64_t proc_reads_failed; /* gone before they could be read */
+	uint64_t parse_failed;	    /* /proc texts that made no sense */
+	uint64_t processes_evicted; /* to make room */
+	uint64_t mappings_refused;  /* beyond MAPPINGS_MAX or memory */
+	uint64_t
+		events_unknown_pid; /* events of a process never seen before: read when asked for */
 	struct executable_counters executables;
 };
 

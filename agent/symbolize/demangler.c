@@ -18,7 +18,7 @@ struct request {
 
 struct demangler {
 	struct worker *worker;
-	struct name_cache cache; /* an empty name: it stays as it is */
+	struct name_cache cache;   /* an empty name: it stays as it is */
 	struct hash_index waiting; /* by key; ids are indexes of requests, from 1 */
 	struct request requests[DEMANGLER_QUEUE_MAX];
 	uint32_t request_count;
@@ -161,9 +161,9 @@ static void on_result(int outcome, struct worker_result result, void *context)
 	}
 	remove_requests(demangler, count);
 	worker_result_free(&result);
-	demangler->batch_max = demangler->batch_max * 2 < DEMANGLE_BATCH_MAX ?
-				       demangler->batch_max * 2 :
-				       DEMANGLE_BATCH_MAX;
+	demangler->batch_max = demangler->batch_max * 2 < DEMANGLE_BATCH_MAX
+				       ? demangler->batch_max * 2
+				       : DEMANGLE_BATCH_MAX;
 }
 
 void demangler_tick(struct demangler *demangler)

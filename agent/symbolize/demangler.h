@@ -19,10 +19,10 @@ struct demangler;
 struct worker;
 
 enum demangler_limits {
-	DEMANGLER_QUEUE_MAX = 8192,	    /* names that wait */
-	DEMANGLER_QUEUE_BYTES_MAX = 2 << 20, /* ... and their text */
+	DEMANGLER_QUEUE_MAX = 8192,	      /* names that wait */
+	DEMANGLER_QUEUE_BYTES_MAX = 2 << 20,  /* ... and their text */
 	DEMANGLER_BATCH_BYTES_MAX = 32 << 10, /* of one job; a longer name goes alone */
-	DEMANGLER_READY_MAX = 16384,	    /* results that nobody took yet */
+	DEMANGLER_READY_MAX = 16384,	      /* results that nobody took yet */
 };
 
 struct demangler_counters {

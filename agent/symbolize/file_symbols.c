@@ -20,7 +20,7 @@
 #define NS_PER_S UINT64_C(1000000000)
 
 enum row_state {
-	ROW_NEW,     /* no table yet: asked for when it is sampled */
+	ROW_NEW,      /* no table yet: asked for when it is sampled */
 	ROW_BUILDING, /* the worker has it */
 	ROW_READY,
 	ROW_FAILED,
@@ -324,8 +324,7 @@ static void take_table(struct row *row, const struct executable *executable,
 static const struct executable *executable_of(const struct row *row)
 {
 	uint32_t slot = (uint32_t)(row - row->owner->rows);
-	const struct executable *executable =
-		executable_table_at(row->owner->executables, slot);
+	const struct executable *executable = executable_table_at(row->owner->executables, slot);
 
 	return executable && executable->id == row->executable_id ? executable : NULL;
 }
@@ -372,8 +371,8 @@ static void read_version(int fd, struct file_version *ret_version)
 
 static int open_file(struct file_symbols *symbols, uint32_t pid, const struct mapping *mapping)
 {
-	return executable_table_open(symbols->executables, mapping->executable, pid,
-				     mapping->start, mapping->end, symbols->now_ns);
+	return executable_table_open(symbols->executables, mapping->executable, pid, mapping->start,
+				     mapping->end, symbols->now_ns);
 }
 
 static void build(struct row *row, uint32_t pid, const struct mapping *mapping)
@@ -456,8 +455,7 @@ static enum file_symbols_answer find_provisional(struct row *row, uint64_t offse
 
 enum file_symbols_answer file_symbols_find(struct file_symbols *symbols, uint32_t pid,
 					   const struct mapping *mapping, uint64_t address,
-					   struct file_place *ret_place,
-					   struct symbol *ret_symbol)
+					   struct file_place *ret_place, struct symbol *ret_symbol)
 {
 	uint64_t offset = address - mapping->start + mapping->file_offset;
 	struct row *row = row_of(symbols, mapping->executable);
@@ -468,13 +466,12 @@ enum file_symbols_answer file_symbols_find(struct file_symbols *symbols, uint32_
 		build(row, pid, mapping);
 	*ret_place = (struct file_place){ .module_key = row->module_key, .offset = offset };
 	if (row->state == ROW_READY)
-		return symbol_table_find(&row->shared->table.view, offset, ret_symbol) ?
-			       FILE_SYMBOLS_NAMED :
-			       FILE_SYMBOLS_UNNAMED;
+		return symbol_table_find(&row->shared->table.view, offset, ret_symbol)
+			       ? FILE_SYMBOLS_NAMED
+			       : FILE_SYMBOLS_UNNAMED;
 	if (row->state == ROW_FAILED)
 		return row->not_elf ? FILE_SYMBOLS_NOT_ELF : FILE_SYMBOLS_UNNAMED;
-	return find_provisional(row, offset,
-				stable_key(&offset, sizeof(offset), row->module_key));
+	return find_provisional(row, offset, stable_key(&offset, sizeof(offset), row->module_key));
 }
 
 void file_symbols_tick(struct file_symbols *symbols, uint64_t now_ns)

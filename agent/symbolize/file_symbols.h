@@ -23,11 +23,11 @@ struct symbol;
 struct worker;
 
 enum file_symbols_limits {
-	FILE_SYMBOLS_RETRY_MS = 100,	      /* after the file could not be opened, or the queue was full */
-	FILE_SYMBOLS_CHECK_MS = 1000,	      /* how often a file may be looked at for changes */
+	FILE_SYMBOLS_RETRY_MS = 100, /* after the file could not be opened, or the queue was full */
+	FILE_SYMBOLS_CHECK_MS = 1000, /* how often a file may be looked at for changes */
 	FILE_SYMBOLS_EVICTED_PAUSE_MS = 10000,
-	FILE_SYMBOLS_CRASHES_MAX = 2,	      /* tries that may end with the worker's death */
-	FILE_SYMBOLS_COMPLAINTS_PER_S = 5,    /* lines in the log; the rest is counted */
+	FILE_SYMBOLS_CRASHES_MAX = 2,	   /* tries that may end with the worker's death */
+	FILE_SYMBOLS_COMPLAINTS_PER_S = 5, /* lines in the log; the rest is counted */
 };
 
 /* What is known about one place in a file. */
@@ -68,8 +68,7 @@ DEFINE_CLEANUP(struct file_symbols *, file_symbols_free);
  */
 enum file_symbols_answer file_symbols_find(struct file_symbols *symbols, uint32_t pid,
 					   const struct mapping *mapping, uint64_t address,
-					   struct file_place *ret_place,
-					   struct symbol *ret_symbol);
+					   struct file_place *ret_place, struct symbol *ret_symbol);
 
 /* @now_ns: CLOCK_MONOTONIC; pauses count from it. */
 void file_symbols_tick(struct file_symbols *symbols, uint64_t now_ns);
@@ -78,8 +77,8 @@ void file_symbols_tick(struct file_symbols *symbols, uint64_t now_ns);
  * The next provisional place that got a name: the key it was handed out under, the symbol, and the
  * key of the symbol's module. False when there is none.
  */
-bool file_symbols_next(struct file_symbols *symbols, struct symbol *ret_symbol,
-		       uint64_t *ret_key, uint64_t *ret_module_key);
+bool file_symbols_next(struct file_symbols *symbols, struct symbol *ret_symbol, uint64_t *ret_key,
+		       uint64_t *ret_module_key);
 
 /* Changes when a table comes. */
 uint64_t file_symbols_generation(const struct file_symbols *symbols);

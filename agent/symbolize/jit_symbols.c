@@ -53,7 +53,7 @@ struct jit_symbols {
 	size_t bytes_max;
 	struct hash_index index; /* by process id; ids are places in rows, from 1 */
 	struct row rows[JIT_PROCESSES_MAX + 1];
-	uint32_t row_count; /* ever used */
+	uint32_t row_count;   /* ever used */
 	uint32_t drain_place; /* where the search for late names goes on */
 	uint64_t use_count;
 	uint64_t now_ns;
@@ -180,7 +180,8 @@ static void keep_bytes(struct jit_symbols *symbols, const struct row *spared)
 		if (!row || row == spared)
 			return;
 		drop_table(row);
-		row->next_check_ns = symbols->now_ns + JIT_CHECK_INTERVAL_MOST_MS * (uint64_t)NS_PER_MS;
+		row->next_check_ns =
+			symbols->now_ns + JIT_CHECK_INTERVAL_MOST_MS * (uint64_t)NS_PER_MS;
 		symbols->counters.evicted++;
 	}
 }
@@ -290,8 +291,7 @@ static void check(struct jit_symbols *symbols, struct row *row)
 /* The next look: after a pause that grows while there is nothing new. */
 static void check_when_due(struct jit_symbols *symbols, struct row *row)
 {
-	if (!row->wanted || row->reading || row->draining ||
-	    symbols->now_ns < row->next_check_ns)
+	if (!row->wanted || row->reading || row->draining || symbols->now_ns < row->next_check_ns)
 		return;
 	row->wanted = false;
 	check(symbols, row);

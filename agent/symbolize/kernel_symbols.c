@@ -25,12 +25,12 @@ struct kernel_symbols {
 	struct process_files *files; /* NULL: no names */
 	struct symbol_bytes table;
 	struct provisional_names provisional;
-	uint64_t key_secret;  /* makes provisional keys of counted numbers */
+	uint64_t key_secret; /* makes provisional keys of counted numbers */
 	uint64_t key_count;
 	uint64_t interval_ms; /* between two reads */
 	uint64_t next_read_ns;
 	uint64_t now_ns;
-	bool wanted;	      /* an address was not found */
+	bool wanted; /* an address was not found */
 	bool reading;
 	bool hidden;	      /* the kernel shows no addresses: there will be no names */
 	bool draining;	      /* the provisional names get their late ones */
@@ -159,8 +159,8 @@ static void describe_module(const struct symbol *symbol, struct frame_descriptio
 		frame->module_name = symbol->module;
 		frame->module_name_size = symbol->module_size;
 	}
-	frame->module_key = stable_key(frame->module_name, frame->module_name_size,
-				       frame->module_kind);
+	frame->module_key =
+		stable_key(frame->module_name, frame->module_name_size, frame->module_kind);
 }
 
 static uint64_t function_key(const struct frame_description *frame)

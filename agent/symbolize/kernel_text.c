@@ -57,9 +57,8 @@ static bool is_module(const struct bytes_reader *module)
 {
 	static const char builtin[] = "__builtin__";
 
-	return bytes_left(module) > 0 &&
-	       !(bytes_left(module) > sizeof(builtin) &&
-		 memcmp(module->at, builtin, sizeof(builtin) - 1) == 0);
+	return bytes_left(module) > 0 && !(bytes_left(module) > sizeof(builtin) &&
+					   memcmp(module->at, builtin, sizeof(builtin) - 1) == 0);
 }
 
 static int add_line(struct symbol_table_builder *builder, const struct kernel_line *line)

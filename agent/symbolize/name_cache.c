@@ -90,8 +90,7 @@ void name_cache_put(struct name_cache *cache, uint64_t key, const char *name, ui
 
 	if (size > NAME_CACHE_BYTES_MAX)
 		return;
-	if (half->count == NAME_CACHE_NAMES_MAX ||
-	    half->text.size + size > NAME_CACHE_BYTES_MAX) {
+	if (half->count == NAME_CACHE_NAMES_MAX || half->text.size + size > NAME_CACHE_BYTES_MAX) {
 		turn(cache);
 		half = &cache->halves[cache->young];
 	}

@@ -41,9 +41,9 @@ static bool parse_line(struct bytes_reader line, struct function *ret_function)
 	    __builtin_add_overflow(ret_function->start, size, &ret_function->end))
 		return false;
 	ret_function->name = (const char *)line.at;
-	ret_function->name_size = bytes_left(&line) > SYMBOL_NAME_SIZE_MAX ?
-					  SYMBOL_NAME_SIZE_MAX :
-					  (uint32_t)bytes_left(&line);
+	ret_function->name_size = bytes_left(&line) > SYMBOL_NAME_SIZE_MAX
+					  ? SYMBOL_NAME_SIZE_MAX
+					  : (uint32_t)bytes_left(&line);
 	return true;
 }
 

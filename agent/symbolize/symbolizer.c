@@ -53,8 +53,8 @@ const struct worker_job_type *symbolizer_job_types(size_t *ret_count)
 int symbolizer_new(const struct symbolizer_options *options, struct symbolizer **ret_symbolizer)
 {
 	CLEANUP(symbolizer_free) struct symbolizer *symbolizer = calloc(1, sizeof(*symbolizer));
-	size_t bytes_max = options->tables_bytes_max ? options->tables_bytes_max :
-						       SYMBOLIZER_TABLES_BYTES_DEFAULT;
+	size_t bytes_max = options->tables_bytes_max ? options->tables_bytes_max
+						     : SYMBOLIZER_TABLES_BYTES_DEFAULT;
 	int r;
 
 	if (!symbolizer)
@@ -123,8 +123,8 @@ static void describe_file(struct symbolizer *symbolizer, struct process *process
 	const struct executable *executable = mapping->executable;
 	struct file_place place;
 	struct symbol symbol;
-	enum file_symbols_answer answer = file_symbols_find(symbolizer->files, process->pid, mapping,
-							    address, &place, &symbol);
+	enum file_symbols_answer answer = file_symbols_find(symbolizer->files, process->pid,
+							    mapping, address, &place, &symbol);
 
 	if (answer == FILE_SYMBOLS_NOT_ELF &&
 	    jit_symbols_describe(symbolizer->jit, process, address, ret_frame))
@@ -133,8 +133,8 @@ static void describe_file(struct symbolizer *symbolizer, struct process *process
 		.module_key = place.module_key,
 		.module_name = executable->path,
 		.module_name_size = (uint32_t)strlen(executable->path),
-		.module_kind = executable->kind == EXECUTABLE_VDSO ? WIRE_MODULE_VDSO :
-								     WIRE_MODULE_FILE,
+		.module_kind = executable->kind == EXECUTABLE_VDSO ? WIRE_MODULE_VDSO
+								   : WIRE_MODULE_FILE,
 		.kind = mapping->is_main_executable ? WIRE_FRAME_PROGRAM : WIRE_FRAME_LIBRARY,
 		.start = place.offset,
 	};
@@ -157,7 +157,8 @@ static void describe_user(struct symbolizer *symbolizer, struct process *process
 	const struct mapping *mapping = process_find_mapping(process, address);
 
 	if (address >= VSYSCALL_START && address < VSYSCALL_END)
-		describe_module_only(vsyscall_name, WIRE_MODULE_VDSO, WIRE_FRAME_LIBRARY, ret_frame);
+		describe_module_only(vsyscall_name, WIRE_MODULE_VDSO, WIRE_FRAME_LIBRARY,
+				     ret_frame);
 	else if (!mapping)
 		describe_module_only(no_mapping_name, WIRE_MODULE_UNKNOWN, WIRE_FRAME_UNRESOLVED,
 				     ret_frame);
@@ -189,9 +190,8 @@ unsigned int symbolizer_user(struct symbolizer *symbolizer, struct process *proc
 	return 1;
 }
 
-unsigned int symbolizer_kernel(struct symbolizer *symbolizer, uint64_t address,
-			       bool return_address, struct frame_description *ret_frames,
-			       unsigned int frames_max)
+unsigned int symbolizer_kernel(struct symbolizer *symbolizer, uint64_t address, bool return_address,
+			       struct frame_description *ret_frames, unsigned int frames_max)
 {
 	if (!frames_max)
 		return 0;

@@ -52,28 +52,28 @@ struct frame_description {
 };
 
 struct symbolizer_options {
-	struct worker *worker;		/* borrowed; was started with symbolizer_job_types() */
+	struct worker *worker;		 /* borrowed; was started with symbolizer_job_types() */
 	struct process_table *processes; /* borrowed */
-	struct process_files *files;	/* borrowed */
-	size_t tables_bytes_max;	/* 0: SYMBOLIZER_TABLES_BYTES_DEFAULT */
-	bool kernel_names;		/* read /proc/kallsyms */
+	struct process_files *files;	 /* borrowed */
+	size_t tables_bytes_max;	 /* 0: SYMBOLIZER_TABLES_BYTES_DEFAULT */
+	bool kernel_names;		 /* read /proc/kallsyms */
 };
 
 struct symbolizer_counters {
-	uint64_t tables;	    /* now, of files */
-	uint64_t tables_bytes;	    /* now, all kinds */
+	uint64_t tables;       /* now, of files */
+	uint64_t tables_bytes; /* now, all kinds */
 	uint64_t tables_built;
-	uint64_t tables_evicted;    /* to stay within tables_bytes_max */
-	uint64_t parse_failed;	    /* files, maps or /proc texts that could not be read */
-	uint64_t open_failed;	    /* files gone before they could be opened */
-	uint64_t provisional_lost;  /* offsets that will never get their late name */
+	uint64_t tables_evicted;   /* to stay within tables_bytes_max */
+	uint64_t parse_failed;	   /* files, maps or /proc texts that could not be read */
+	uint64_t open_failed;	   /* files gone before they could be opened */
+	uint64_t provisional_lost; /* offsets that will never get their late name */
 	uint64_t late_names;
 	uint64_t demangled;
 	uint64_t demangle_failed;
 	uint64_t frames_named;
 	uint64_t frames_module_only; /* module+0xoffset: no table, or none of its functions */
 	uint64_t frames_no_module;
-	uint64_t kernel_reads;	    /* of /proc/kallsyms */
+	uint64_t kernel_reads; /* of /proc/kallsyms */
 	uint64_t perf_map_reads;
 };
 
@@ -98,9 +98,8 @@ DEFINE_CLEANUP(struct symbolizer *, symbolizer_free);
 unsigned int symbolizer_user(struct symbolizer *symbolizer, struct process *process,
 			     uint64_t address, bool return_address,
 			     struct frame_description *ret_frames, unsigned int frames_max);
-unsigned int symbolizer_kernel(struct symbolizer *symbolizer, uint64_t address,
-			       bool return_address, struct frame_description *ret_frames,
-			       unsigned int frames_max);
+unsigned int symbolizer_kernel(struct symbolizer *symbolizer, uint64_t address, bool return_address,
+			       struct frame_description *ret_frames, unsigned int frames_max);
 
 /*
  * Call it at each tick, before draining the late names: submits what waits, frees what is unused.

@@ -20,8 +20,8 @@ static struct parsed parse(const char *text)
 
 	parsed.outcome = perf_map_text_parse(text, strlen(text), &parsed.bytes);
 	if (parsed.outcome == 0)
-		parsed.outcome = symbol_table_view_open(parsed.bytes.bytes, parsed.bytes.size,
-							&parsed.view);
+		parsed.outcome =
+			symbol_table_view_open(parsed.bytes.bytes, parsed.bytes.size, &parsed.view);
 	return parsed;
 }
 
@@ -45,7 +45,8 @@ static const char *name_at(const struct parsed *parsed, uint64_t address)
 static void each_line_names_its_range(void)
 {
 	CLEANUP(parsed_free)
-	struct parsed parsed = parse("7f0010 20 LazyCompile:*add /srv/a b.js:1\n0x7f0100 0x8 stub\n");
+	struct parsed parsed =
+		parse("7f0010 20 LazyCompile:*add /srv/a b.js:1\n0x7f0100 0x8 stub\n");
 
 	CHECK_STR_EQ(name_at(&parsed, 0x7f000f), "");
 	CHECK_STR_EQ(name_at(&parsed, 0x7f0010), "LazyCompile:*add /srv/a b.js:1");
@@ -57,9 +58,10 @@ static void each_line_names_its_range(void)
 
 static void the_last_line_for_an_address_counts(void)
 {
-	CLEANUP(parsed_free) struct parsed parsed = parse("1000 100 old_and_short_lived\n"
-							  "2000 10 other\n"
-							  "1000 100 new\n");
+	CLEANUP(parsed_free)
+	struct parsed parsed = parse("1000 100 old_and_short_lived\n"
+				     "2000 10 other\n"
+				     "1000 100 new\n");
 
 	CHECK_STR_EQ(name_at(&parsed, 0x1000), "new");
 	CHECK_STR_EQ(name_at(&parsed, 0x10ff), "new");

@@ -22,8 +22,8 @@ static struct parsed parse(const char *text)
 
 	parsed.outcome = kernel_text_parse(text, strlen(text), &parsed.bytes);
 	if (parsed.outcome == 0)
-		parsed.outcome = symbol_table_view_open(parsed.bytes.bytes, parsed.bytes.size,
-							&parsed.view);
+		parsed.outcome =
+			symbol_table_view_open(parsed.bytes.bytes, parsed.bytes.size, &parsed.view);
 	return parsed;
 }
 
@@ -101,8 +101,10 @@ static void hidden_addresses_are_said_to_be_hidden(void)
 
 static void nonsense_gives_no_table(void)
 {
-	static const char *const texts[] = { "", "\n\n", "hello\n", "ffff\n", "ffff T\n", "ffff T \n",
-					     "ffff TT x\n", "fffffffffffffffff T x\n" };
+	static const char *const texts[] = {
+		"",	    "\n\n",	 "hello\n",	"ffff\n",
+		"ffff T\n", "ffff T \n", "ffff TT x\n", "fffffffffffffffff T x\n"
+	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		CLEANUP(parsed_free) struct parsed parsed = parse(texts[i]);

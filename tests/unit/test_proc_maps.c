@@ -60,11 +60,21 @@ static void anonymous_memory_has_no_path(void)
 static void bad_lines_are_passed_over(void)
 {
 	static const char *const bad[] = {
-		"", "-", "2000-1000 r-xp 0 0:0 0", "1000-1000 r-xp 0 0:0 0", "1000-2000",
-		"1000-2000 r-xp", "1000-2000 r-xp 0", "1000-2000 r-xp 0 0:0", "1000-2000 rx 0 0:0 0",
-		"1000-2000 r-xp 0 0-0 0", "g000-2000 r-xp 0 0:0 0",
-		"11112222333344445-2 r-xp 0 0:0 0", "1000-2000 r-xp 0 100000000:0 0",
-		"1000-2000 r-xp 0 0:0 99999999999999999999", "1000-2000 r-xp 0 0:0 5/path",
+		"",
+		"-",
+		"2000-1000 r-xp 0 0:0 0",
+		"1000-1000 r-xp 0 0:0 0",
+		"1000-2000",
+		"1000-2000 r-xp",
+		"1000-2000 r-xp 0",
+		"1000-2000 r-xp 0 0:0",
+		"1000-2000 rx 0 0:0 0",
+		"1000-2000 r-xp 0 0-0 0",
+		"g000-2000 r-xp 0 0:0 0",
+		"11112222333344445-2 r-xp 0 0:0 0",
+		"1000-2000 r-xp 0 100000000:0 0",
+		"1000-2000 r-xp 0 0:0 99999999999999999999",
+		"1000-2000 r-xp 0 0:0 5/path",
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -119,7 +129,8 @@ static void the_start_is_found_behind_any_name(void)
 
 static void the_innermost_pid_and_the_effective_user_are_taken(void)
 {
-	static const char text[] = "Name:\tUid:\nUmask:\t0022\nUid:\t1\t100\t3\t4\nNSpid:\t700\t33\t2\n";
+	static const char text[] =
+		"Name:\tUid:\nUmask:\t0022\nUid:\t1\t100\t3\t4\nNSpid:\t700\t33\t2\n";
 	static const char old[] = "Name:\tx\nUid:\t5\t6\t7\t8\n";
 	struct proc_status status;
 

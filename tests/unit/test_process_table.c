@@ -20,7 +20,12 @@
 #include "privileged/process_files.h"
 #include "process/mapping_table.h"
 
-enum { PID = 4000000, OTHER = 4000001, THIRD = 4000002, PAGE = 4096 }; /* beyond PID_MAX_LIMIT's use */
+enum {
+	PID = 4000000,
+	OTHER = 4000001,
+	THIRD = 4000002,
+	PAGE = 4096
+}; /* beyond PID_MAX_LIMIT's use */
 
 struct fixture {
 	struct process_files *files;
@@ -332,13 +337,17 @@ static void memory_without_a_file_has_its_kinds(void)
 		uint64_t inode;
 		enum executable_kind kind;
 	} cases[] = {
-		{ "[vdso]", 0, EXECUTABLE_VDSO },	   { "[vsyscall]", 0, EXECUTABLE_VSYSCALL },
-		{ "//anon", 0, EXECUTABLE_ANONYMOUS },	   { "", 0, EXECUTABLE_ANONYMOUS },
-		{ "[heap]", 0, EXECUTABLE_ANONYMOUS },	   { "[anon:jit]", 0, EXECUTABLE_ANONYMOUS },
+		{ "[vdso]", 0, EXECUTABLE_VDSO },
+		{ "[vsyscall]", 0, EXECUTABLE_VSYSCALL },
+		{ "//anon", 0, EXECUTABLE_ANONYMOUS },
+		{ "", 0, EXECUTABLE_ANONYMOUS },
+		{ "[heap]", 0, EXECUTABLE_ANONYMOUS },
+		{ "[anon:jit]", 0, EXECUTABLE_ANONYMOUS },
 		{ "/dev/zero (deleted)", 5, EXECUTABLE_ANONYMOUS },
 		{ "/SYSV00000000 (deleted)", 5, EXECUTABLE_ANONYMOUS },
 		{ "/memfd:code (deleted)", 5, EXECUTABLE_FILE },
-		{ "/bin/true", 5, EXECUTABLE_FILE },	   { "/bin/true", 0, EXECUTABLE_ANONYMOUS },
+		{ "/bin/true", 5, EXECUTABLE_FILE },
+		{ "/bin/true", 0, EXECUTABLE_ANONYMOUS },
 	};
 	CLEANUP(fixture_close) struct fixture fixture;
 
@@ -346,9 +355,9 @@ static void memory_without_a_file_has_its_kinds(void)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		const struct executable_identity identity = { .inode = cases[i].inode,
 							      .device_minor = (uint32_t)i };
-		struct executable *executable = executable_table_take(
-			process_table_executables(fixture.table), &identity, cases[i].path,
-			strlen(cases[i].path), NULL);
+		struct executable *executable =
+			executable_table_take(process_table_executables(fixture.table), &identity,
+					      cases[i].path, strlen(cases[i].path), NULL);
 
 		CHECK_OR_RETURN(executable);
 		CHECK_EQ(executable->kind, cases[i].kind);

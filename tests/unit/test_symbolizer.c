@@ -301,8 +301,7 @@ static void a_function_gets_its_name_late_and_then_at_once(void)
 	CHECK_EQ(seen->canonical_key, frame.function_key);
 	CHECK_EQ(symbolizer_counters(fixture.symbolizer)->tables, 1);
 	/* Every address of a function has its key. */
-	CHECK_EQ(describe(&fixture, pid, known_address() - known).function_key,
-		 frame.function_key);
+	CHECK_EQ(describe(&fixture, pid, known_address() - known).function_key, frame.function_key);
 	CHECK(describe(&fixture, pid, (uint64_t)(uintptr_t)start_waiting).function_key !=
 	      frame.function_key);
 	end(pid);
@@ -535,8 +534,8 @@ static void an_address_that_the_kernel_does_not_name_ends_as_kernel(void)
 static void *map_file(const char *path)
 {
 	CLEANUP(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	void *memory = fd < 0 ? MAP_FAILED :
-				mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	void *memory = fd < 0 ? MAP_FAILED
+			      : mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
 
 	return memory == MAP_FAILED ? NULL : memory;
 }
@@ -877,8 +876,8 @@ static void short_processes_get_their_names_from_the_kernels_events(void)
 
 			rows = process ? mapping_table_rows(process->mappings, &count) : NULL;
 			for (uint32_t m = 0; rows && m < count; m++) {
-				uint64_t address = known_offset() - rows[m].file_offset +
-						   rows[m].start;
+				uint64_t address =
+					known_offset() - rows[m].file_offset + rows[m].start;
 				struct frame_description frame;
 
 				if (!rows[m].is_main_executable || address < rows[m].start ||
