@@ -162,7 +162,7 @@ enum wire_record_kind {
  * its 8 bytes are random ones to deflate, and there are many. Unsigned 64-bit arithmetic:
  *
  *   mix(a, b) = low half of a * b, xor its high half
- *   h = mix(module key ^ 0x3c6ef372fe94f82b ^ 0x6a09e667f3bcc909, start ^ 0xbb67ae8584caa73b)
+ *   h = mix(module key ^ 0x3c6ef372fe94f82b ^ start, 0xbb67ae8584caa73b)
  *   key = mix(h ^ 8, 0x6a09e667f3bcc909); 1 where that is 0
  *
  * This is stable_key() of start, 8 bytes little-endian, with the module's key as the parent

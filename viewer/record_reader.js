@@ -439,8 +439,7 @@ function mix(a, b) {
 export function function_key(module, start_low, start_high) {
 	const parent = BigInt(module.high) << 32n | BigInt(module.low);
 	const start = BigInt(start_high) << 32n | BigInt(start_low);
-	const hash = mix(parent ^ 0x3c6ef372fe94f82bn ^ 0x6a09e667f3bcc909n,
-		start ^ 0xbb67ae8584caa73bn);
+	const hash = mix(parent ^ 0x3c6ef372fe94f82bn ^ start, 0xbb67ae8584caa73bn);
 	const key = mix(hash ^ 8n, 0x6a09e667f3bcc909n) || 1n;
 	return { low: Number(key & 0xffffffffn), high: Number(key >> 32n) };
 }

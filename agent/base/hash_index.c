@@ -163,7 +163,7 @@ uint64_t hash_u64(uint64_t value)
 
 uint64_t hash_next(uint64_t hash, uint64_t value)
 {
-	return mix(hash ^ MIX_1, value ^ MIX_2);
+	return mix(hash ^ value, MIX_2);
 }
 
 uint64_t stable_key(const void *bytes, size_t size, uint64_t parent_key)
