@@ -61,7 +61,9 @@ export class FlameGraph {
 		this.width = 0;
 		this.view_height = 0;
 		this.dirty = true;
-		this.scroller.addEventListener("scroll", () => this.changed(), { passive: true });
+		/** Whether the canvas shows something else than it should. */
+		this.stale = true;
+		this.scroller.addEventListener("scroll", () => this.repaint(), { passive: true });
 		/** Asks for a paint(); set by the page. */
 		this.changed = () => {};
 	}
@@ -73,10 +75,17 @@ export class FlameGraph {
 	color(tokens, shades) {
 		this.tokens = tokens;
 		this.shades = shades;
+		this.stale = true;
 		const family = getComputedStyle(document.body).fontFamily;
 		this.contrast = matchMedia("(prefers-contrast: more)").matches;
 		this.fonts = { plain: `400 12px ${family}`, bold: `600 12px ${family}`,
 			italic: `italic 400 12px ${family}` };
+	}
+
+	/** What is drawn is another, though the rectangles are the same. */
+	repaint() {
+		this.stale = true;
+		this.changed();
 	}
 
 	resize() {
@@ -97,6 +106,7 @@ export class FlameGraph {
 	/** @param {((node: number) => boolean) | null} is_hit */
 	search(is_hit) {
 		this.is_hit = is_hit;
+		this.stale = true;
 	}
 
 	/**
@@ -192,8 +202,9 @@ export class FlameGraph {
 
 	/** @param {number} now_ms of performance.now() */
 	paint(now_ms) {
-		if (!this.tokens || !this.width)
+		if (!this.tokens || !this.width || !(this.dirty || this.animation || this.stale))
 			return;
+		this.stale = false;
 		if (this.dirty || this.animation) {
 			this.dirty = false;
 			this.window_step(now_ms);

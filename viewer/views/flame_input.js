@@ -30,7 +30,7 @@ export function flame_input_listen(graph) {
 	canvas.addEventListener("focus", () => cursor_show(graph));
 	canvas.addEventListener("blur", () => {
 		hover_set(graph, -1, { x: 0, y: 0 });
-		graph.changed();
+		graph.repaint();
 	});
 }
 
@@ -46,7 +46,7 @@ function hover_set(graph, index, point) {
 	if (index >= 0 || changed)
 		graph.events.hover(graph.rects[index] ?? null, point);
 	if (changed)
-		graph.changed();
+		graph.repaint();
 }
 
 /**
@@ -106,7 +106,7 @@ function arrow_target(graph, at, key) {
 function cursor_show(graph) {
 	const rect = graph.rects[graph.cursor_rect()];
 	if (!rect) {
-		graph.changed();
+		graph.repaint();
 		return;
 	}
 	const y = rect.depth * row_height;
@@ -123,5 +123,5 @@ function cursor_show(graph) {
 		graph.events.hover(rect, { x: bounds.left + 16 + Math.max(0, rect.x0),
 			y: bounds.top + y - scroller.scrollTop + row_height });
 	}
-	graph.changed();
+	graph.repaint();
 }

@@ -20,6 +20,7 @@ const hatch_distance = 5;
  * @property {number} until_us nothing has happened yet from here on
  * @property {{ from_us: number, to_us: number, hatched: boolean }[]} gaps where data is missing;
  * hatched: for good, else it is on its way
+ * @property {boolean} [open] whether until_us is now: a line says so
  * @property {ArrayLike<number> | null} [hits] with a search: cells that hold a hit are above 0
  */
 
@@ -33,7 +34,7 @@ export class HeatCells {
 		this.pixels = new Uint32Array(this.image.data.buffer);
 		/** @type {MapGeometry | null} */
 		this.geometry = null;
-		this.colors = { bg: 0, ground: 0, line: 0 };
+		this.colors = { bg: 0, ground: 0, line: 0, now: 0 };
 		/** @type {{ color: Uint32Array, grey: Uint32Array }} */
 		this.tables = { color: new Uint32Array(256), grey: new Uint32Array(256) };
 		/** Device pixel rows at which cells begin, from the bottom. */
@@ -42,7 +43,7 @@ export class HeatCells {
 
 	/**
 	 * @param {{ color: Uint32Array, grey: Uint32Array }} tables
-	 * @param {{ bg: number, ground: number, line: number }} colors as pixels
+	 * @param {{ bg: number, ground: number, line: number, now: number }} colors as pixels
 	 */
 	color(tables, colors) {
 		this.tables = tables;
@@ -141,6 +142,10 @@ export class HeatCells {
 			this.rect_fill(x0, x1, offset_y(data.from_us), height, this.colors.bg);
 		if (data.until_us < second_us)
 			this.rect_fill(x0, x1, 0, offset_y(data.until_us), this.colors.bg);
+		if (data.open) {
+			const y = Math.max(0, offset_y(data.until_us) - Math.round(2 * geometry.scale));
+			this.rect_fill(x0, x1, y, y + Math.round(2 * geometry.scale), this.colors.now);
+		}
 	}
 
 	/**

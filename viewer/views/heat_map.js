@@ -67,7 +67,8 @@ export class HeatMap {
 	color(tokens, tables) {
 		this.tokens = tokens;
 		this.cells.color(tables, { bg: css_to_pixel(tokens.bg),
-			ground: css_to_pixel(tokens.sunken), line: css_to_pixel(tokens.control) });
+			ground: css_to_pixel(tokens.sunken), line: css_to_pixel(tokens.control),
+			now: css_to_pixel(tokens.accent) });
 		this.all_changed();
 	}
 
@@ -109,7 +110,6 @@ export class HeatMap {
 	columns_changed(from, end) {
 		this.changed_from = Math.min(this.changed_from, from);
 		this.changed_end = Math.max(this.changed_end, end);
-		this.overlay_dirty = true;
 		this.changed();
 	}
 
@@ -185,8 +185,12 @@ export class HeatMap {
 	/** @param {number} second @returns {ColumnData | null} */
 	column(second) {
 		const column = this.source.column(second, this.rows);
-		if (!column || this.frozen_us === null)
-			return column;
+		if (!column)
+			return null;
+		if (this.frozen_us === null) {
+			const open = this.source.live() && second === this.newest_end() - 1;
+			return open ? { ...column, open } : column;
+		}
 		const until_us = Math.min(column.until_us, this.frozen_us - second * second_us);
 		return until_us > 0 ? { ...column, until_us } : null;
 	}
@@ -226,7 +230,6 @@ export class HeatMap {
 			overlay_draw(this.overlay_canvas, geometry, this.tokens, {
 				selection: this.selection,
 				cell: this.hovered ?? (focused ? this.cursor : null),
-				now_us: source.live() && source.now_us() > 0 ? this.now_us() : null,
 			}, labels);
 		}
 	}

@@ -116,7 +116,6 @@ function time_axis_draw(context, geometry, tokens, labels) {
  * @typedef {object} Overlay
  * @property {{ start_us: number, end_us: number } | null} selection
  * @property {{ second: number, row: number } | null} cell hovered, or under the keyboard's cursor
- * @property {number | null} now_us the end of what has happened; null: no line
  */
 
 /**
@@ -129,27 +128,10 @@ function time_axis_draw(context, geometry, tokens, labels) {
 export function overlay_draw(canvas, geometry, tokens, overlay, labels) {
 	const context = canvas_fit(canvas, geometry.width, geometry.height, geometry.scale);
 	context.clearRect(0, 0, geometry.width, geometry.height);
-	if (overlay.now_us !== null)
-		now_draw(context, geometry, tokens, overlay.now_us);
 	if (overlay.selection)
 		selection_draw(context, canvas, geometry, tokens, overlay.selection);
 	if (overlay.cell)
 		cell_draw(context, canvas, geometry, tokens, overlay.cell, labels);
-}
-
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {MapGeometry} geometry
- * @param {Tokens} tokens
- * @param {number} now_us
- */
-function now_draw(context, geometry, tokens, now_us) {
-	const second = Math.floor(now_us / second_us);
-	if (second < geometry.first || second >= geometry.end)
-		return;
-	const y = geometry.offset_y_whole(now_us - second * second_us);
-	context.fillStyle = tokens.accent;
-	context.fillRect(geometry.column_x(second), Math.max(geometry.top, y - 2), geometry.column, 2);
 }
 
 /**
