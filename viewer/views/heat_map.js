@@ -53,6 +53,8 @@ export class HeatMap {
 		this.changed_end = Infinity;
 		this.frame_dirty = true;
 		this.overlay_dirty = true;
+		/** @type {import("views/map_frame").Box[]} */
+		this.label_boxes = [];
 		this.cells_painted_ms = 0;
 		/** Painted times of cells, frame and overlay: read by tests. */
 		this.paints = { cells: 0, frame: 0, overlay: 0 };
@@ -213,7 +215,7 @@ export class HeatMap {
 		if (this.frame_dirty) {
 			this.frame_dirty = false;
 			this.paints.frame++;
-			frame_draw(this.frame_canvas, geometry, this.tokens, labels);
+			this.label_boxes = frame_draw(this.frame_canvas, geometry, this.tokens, labels);
 		}
 		if (this.changed_end > this.changed_from && !this.rests()) {
 			this.paints.cells++;
@@ -230,6 +232,7 @@ export class HeatMap {
 			overlay_draw(this.overlay_canvas, geometry, this.tokens, {
 				selection: this.selection,
 				cell: this.hovered ?? (focused ? this.cursor : null),
+				boxes: this.label_boxes,
 			}, labels);
 		}
 	}

@@ -46,12 +46,15 @@ function offset_text(ms) {
 	return ms === 1000 ? "1 s" : `${Number(ms.toFixed(1))} ms`;
 }
 
+/** Where a label stands. @typedef {{ x: number, y: number, width: number, height: number }} Box */
+
 /**
  * The axes and the line around the cells.
  * @param {HTMLCanvasElement} canvas
  * @param {MapGeometry} geometry
  * @param {Tokens} tokens
  * @param {SecondLabels} labels
+ * @returns {Box[]} of the labels
  */
 export function frame_draw(canvas, geometry, tokens, labels) {
 	const context = canvas_fit(canvas, geometry.width, geometry.height, geometry.scale);
@@ -62,6 +65,8 @@ export function frame_draw(canvas, geometry, tokens, labels) {
 	context.fillRect(left - 1, top - 1, right - left + 2, bottom - top + 2);
 	context.textBaseline = "middle";
 	context.textAlign = "right";
+	/** @type {Box[]} */
+	const boxes = [];
 	for (const ms of offset_labels) {
 		const y = geometry.offset_y(ms * 1000);
 		const text_y = Math.min(bottom - 5, Math.max(top + 5, y));
@@ -69,8 +74,10 @@ export function frame_draw(canvas, geometry, tokens, labels) {
 		context.fillRect(left - 5, Math.min(bottom - 1, Math.round(y)), 4, 1);
 		context.fillStyle = tokens.ink3;
 		context.fillText(offset_text(ms), left - 5 - label_gap + 2, text_y);
+		boxes.push({ x: 0, y: text_y - 7, width: left - 5, height: 14 });
 	}
-	time_axis_draw(context, geometry, tokens, labels);
+	time_axis_draw(context, geometry, tokens, labels, boxes);
+	return boxes;
 }
 
 /**
@@ -78,8 +85,9 @@ export function frame_draw(canvas, geometry, tokens, labels) {
  * @param {MapGeometry} geometry
  * @param {Tokens} tokens
  * @param {SecondLabels} labels
+ * @param {Box[]} ret_boxes
  */
-function time_axis_draw(context, geometry, tokens, labels) {
+function time_axis_draw(context, geometry, tokens, labels, ret_boxes) {
 	const step = label_steps.find((seconds) => seconds * geometry.column >= label_room) ?? 600;
 	const { bottom, right } = geometry;
 	context.textAlign = "left";
@@ -99,7 +107,8 @@ function time_axis_draw(context, geometry, tokens, labels) {
 		const clock = clock_text(label.wall_us);
 		const age = `${count_text(label.age_s)}\u2009s`;
 		const clock_width = context.measureText(`${clock}  `).width;
-		if (x + 5 + clock_width + context.measureText(age).width > right + 8)
+		const width = clock_width + context.measureText(age).width;
+		if (x + 5 + width > right + 8)
 			continue;
 		/* Nothing is counted from before the start. */
 		if (label.age_s < 0)
@@ -108,6 +117,7 @@ function time_axis_draw(context, geometry, tokens, labels) {
 		context.fillText(clock, x + 5, bottom + 12);
 		context.fillStyle = tokens.ink3;
 		context.fillText(age, x + 5 + clock_width, bottom + 12);
+		ret_boxes.push({ x: x + 4, y: bottom + 5, width: width + 2, height: 15 });
 	}
 }
 
@@ -116,6 +126,7 @@ function time_axis_draw(context, geometry, tokens, labels) {
  * @typedef {object} Overlay
  * @property {{ start_us: number, end_us: number } | null} selection
  * @property {{ second: number, row: number } | null} cell hovered, or under the keyboard's cursor
+ * @property {Box[]} boxes labels that the cell's own may cover
  */
 
 /**
@@ -131,7 +142,7 @@ export function overlay_draw(canvas, geometry, tokens, overlay, labels) {
 	if (overlay.selection)
 		selection_draw(context, canvas, geometry, tokens, overlay.selection);
 	if (overlay.cell)
-		cell_draw(context, canvas, geometry, tokens, overlay.cell, labels);
+		cell_draw(context, canvas, geometry, tokens, { ...overlay, cell: overlay.cell }, labels);
 }
 
 /**
@@ -218,10 +229,10 @@ function selection_draw(context, canvas, geometry, tokens, range) {
  * @param {HTMLCanvasElement} canvas
  * @param {MapGeometry} geometry
  * @param {Tokens} tokens
- * @param {{ second: number, row: number }} cell
+ * @param {{ cell: { second: number, row: number }, boxes: Box[] }} overlay
  * @param {SecondLabels} labels
  */
-function cell_draw(context, canvas, geometry, tokens, cell, labels) {
+function cell_draw(context, canvas, geometry, tokens, { cell, boxes }, labels) {
 	if (cell.second < geometry.first || cell.second >= geometry.end)
 		return;
 	const { start_us, end_us } = geometry.cell_range(cell.second, cell.row);
@@ -240,11 +251,11 @@ function cell_draw(context, canvas, geometry, tokens, cell, labels) {
 	context.textAlign = "center";
 	const offset = offset_text((start_us - base_us) / 1000);
 	label_draw(context, tokens, offset, geometry.left - 4, (low + high) / 2, "right",
-		geometry);
+		geometry, boxes);
 	const label = labels(cell.second);
 	if (label) {
 		label_draw(context, tokens, clock_text(label.wall_us), x + geometry.column / 2,
-			geometry.bottom + 12, "center", geometry);
+			geometry.bottom + 12, "center", geometry, boxes);
 	}
 }
 
@@ -257,13 +268,20 @@ function cell_draw(context, canvas, geometry, tokens, cell, labels) {
  * @param {number} y
  * @param {"right" | "center"} align
  * @param {MapGeometry} geometry
+ * @param {Box[]} boxes labels of the axes: what it would cut is covered whole
  */
-function label_draw(context, tokens, text, x, y, align, geometry) {
+function label_draw(context, tokens, text, x, y, align, geometry, boxes) {
 	const width = Math.ceil(context.measureText(text).width) + 10;
 	let box_x = align === "right" ? x - width : x - width / 2;
 	box_x = Math.round(Math.max(geometry.left - gutter_width + 2,
 		Math.min(geometry.width - width - 2, box_x)));
 	const box_y = Math.round(Math.min(geometry.height - 16, Math.max(0, y - 8)));
+	context.fillStyle = tokens.surface;
+	for (const box of boxes) {
+		if (box.x < box_x + width + 4 && box.x + box.width > box_x - 4 &&
+		    box.y < box_y + 16 && box.y + box.height > box_y)
+			context.fillRect(box.x, box.y, box.width, box.height);
+	}
 	context.fillStyle = tokens.ink;
 	context.fillRect(box_x, box_y, width, 16);
 	context.fillStyle = tokens.surface;
