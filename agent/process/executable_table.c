@@ -369,7 +369,7 @@ int executable_table_open(struct executable_table *table, struct executable *exe
 	return 0;
 }
 
-const struct executable *executable_table_at(const struct executable_table *table, uint32_t slot)
+struct executable *executable_table_at(const struct executable_table *table, uint32_t slot)
 {
 	return slot <= EXECUTABLES_MAX ? table->slots[slot] : NULL;
 }

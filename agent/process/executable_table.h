@@ -113,7 +113,7 @@ int executable_table_open(struct executable_table *table, struct executable *exe
 int executable_table_fd(const struct executable_table *table, const struct executable *executable);
 
 /* The executable that has the slot now, or NULL. */
-const struct executable *executable_table_at(const struct executable_table *table, uint32_t slot);
+struct executable *executable_table_at(const struct executable_table *table, uint32_t slot);
 
 void executable_table_close_fd(struct executable_table *table, struct executable *executable);
 

@@ -53,6 +53,9 @@ struct row {
 	uint64_t checked_ns;
 	uint64_t retry_ns; /* not before */
 	uint64_t last_used;
+	uint64_t start, end; /* where the process below maps it */
+	uint32_t pid;	     /* that was sampled in it last, while it has no table */
+	uint32_t tries;	     /* to open it since then */
 	uint32_t crashes;
 	bool draining; /* the provisional ones get their names */
 	bool not_elf;
@@ -65,7 +68,9 @@ struct file_symbols {
 	size_t bytes_max;
 	struct row rows[EXECUTABLES_MAX + 1]; /* by slot of the executable */
 	uint32_t highest_row;
-	uint32_t drain_row; /* where the search for late names goes on */
+	uint32_t building_count; /* jobs in the worker's hands */
+	bool retry_wanted;	 /* some row could not be built at once */
+	uint32_t drain_row;	 /* where the search for late names goes on */
 	uint64_t use_count;
 	uint64_t generation;
 	uint64_t now_ns;
@@ -298,6 +303,7 @@ static void take_table(struct row *row, const struct executable *executable,
 		symbol_bytes_free(table);
 		symbols->counters.open_failed++;
 		row->state = ROW_NEW;
+		row->tries = FILE_SYMBOLS_TRIES_MAX; /* another process may lead to it */
 		row->retry_ns = symbols->now_ns + FILE_SYMBOLS_RETRY_MS * NS_PER_MS;
 		return;
 	}
@@ -321,10 +327,10 @@ static void take_table(struct row *row, const struct executable *executable,
 /* --- building -------------------------------------------------------------------------------- */
 
 /* The executable of a row, if it still is that of the row. */
-static const struct executable *executable_of(const struct row *row)
+static struct executable *executable_of(const struct row *row)
 {
 	uint32_t slot = (uint32_t)(row - row->owner->rows);
-	const struct executable *executable = executable_table_at(row->owner->executables, slot);
+	struct executable *executable = executable_table_at(row->owner->executables, slot);
 
 	return executable && executable->id == row->executable_id ? executable : NULL;
 }
@@ -337,6 +343,7 @@ static void on_table(int outcome, struct worker_result result, void *context)
 	struct symbol_bytes table;
 
 	row->building_id = 0;
+	row->owner->building_count--;
 	if (!is_current || row->state != ROW_BUILDING) {
 		worker_result_free(&result); /* for a file that made room meanwhile */
 		return;
@@ -347,6 +354,7 @@ static void on_table(int outcome, struct worker_result result, void *context)
 		take_table(row, executable, &table);
 	} else if (outcome == WORKER_CRASHED && ++row->crashes < FILE_SYMBOLS_CRASHES_MAX) {
 		row->state = ROW_NEW; /* the worker may have been killed by somebody else */
+		row->owner->retry_wanted = true;
 	} else if (outcome == EXECUTABLE_NOT_ELF && executable->is_memory) {
 		row->state = ROW_FAILED; /* a JIT's memory, and nobody's mistake */
 		row->not_elf = true;
@@ -369,43 +377,83 @@ static void read_version(int fd, struct file_version *ret_version)
 	};
 }
 
-static int open_file(struct file_symbols *symbols, uint32_t pid, const struct mapping *mapping)
-{
-	return executable_table_open(symbols->executables, mapping->executable, pid, mapping->start,
-				     mapping->end, symbols->now_ns);
-}
-
-static void build(struct row *row, uint32_t pid, const struct mapping *mapping)
+/* Asks the worker for the table, of a file that is open. */
+static void submit(struct row *row, struct executable *executable)
 {
 	struct file_symbols *symbols = row->owner;
-	int r, fd;
+	int fd = executable_table_fd(symbols->executables, executable);
+	int r = WORKER_QUEUE_FULL;
 
-	if (symbols->now_ns < row->retry_ns || row->building_id)
-		return;
-	row->retry_ns = symbols->now_ns + FILE_SYMBOLS_RETRY_MS * NS_PER_MS;
-	r = open_file(symbols, pid, mapping);
-	if (r > 0 && r != PROCESS_FILE_OTHER) {
-		fail(row, mapping->executable, process_file_outcome_text(r));
+	if (symbols->building_count < FILE_SYMBOLS_BUILDING_MAX)
+		r = worker_submit(symbols->worker, SYMBOL_JOB_ELF, fd, NULL, 0, on_table, row);
+	if (r == WORKER_QUEUE_FULL) {
+		symbols->retry_wanted = true; /* the file stays open until then */
 		return;
 	}
-	if (r != 0) {
-		symbols->counters.open_failed += r != -EAGAIN;
-		return;
-	}
-	fd = executable_table_fd(symbols->executables, mapping->executable);
 	read_version(fd, &row->version);
-	r = worker_submit(symbols->worker, SYMBOL_JOB_ELF, fd, NULL, 0, on_table, row);
-	if (r == WORKER_QUEUE_FULL)
-		return; /* keeps the file open for the next time */
-	executable_table_close_fd(symbols->executables, mapping->executable);
+	executable_table_close_fd(symbols->executables, executable);
 	if (r != 0) {
-		fail(row, mapping->executable, reason_of(r));
+		fail(row, executable, reason_of(r));
 		return;
 	}
 	row->state = ROW_BUILDING;
 	row->building_id = row->executable_id;
 	row->opened_ns = symbols->now_ns;
 	row->checked_ns = symbols->now_ns;
+	symbols->building_count++;
+}
+
+static void build(struct row *row, struct executable *executable)
+{
+	struct file_symbols *symbols = row->owner;
+	int r;
+
+	if (symbols->now_ns < row->retry_ns || row->building_id) {
+		symbols->retry_wanted = true;
+		return;
+	}
+	row->retry_ns = symbols->now_ns + FILE_SYMBOLS_RETRY_MS * NS_PER_MS;
+	r = executable_table_open(symbols->executables, executable, row->pid, row->start, row->end,
+				  symbols->now_ns);
+	if (r == 0) {
+		submit(row, executable);
+		return;
+	}
+	if (r > 0 && r != PROCESS_FILE_OTHER) {
+		fail(row, executable, process_file_outcome_text(r));
+		return;
+	}
+	symbols->counters.open_failed += r != -EAGAIN;
+	symbols->retry_wanted |= ++row->tries < FILE_SYMBOLS_TRIES_MAX;
+}
+
+/* Whoever is sampled in it leads to the file. */
+static void build_for(struct row *row, uint32_t pid, const struct mapping *mapping)
+{
+	row->pid = pid;
+	row->start = mapping->start;
+	row->end = mapping->end;
+	row->tries = 0;
+	build(row, mapping->executable);
+}
+
+/* Stacks that are known are not described again: what they wait for is tried again from here. */
+static void build_again(struct file_symbols *symbols)
+{
+	if (!symbols->retry_wanted)
+		return;
+	symbols->retry_wanted = false;
+	for (uint32_t i = 1; i <= symbols->highest_row; i++) {
+		struct row *row = &symbols->rows[i];
+		struct executable *executable;
+
+		if (row->state != ROW_NEW || !row->provisional.count ||
+		    row->tries >= FILE_SYMBOLS_TRIES_MAX)
+			continue;
+		executable = executable_of(row);
+		if (executable)
+			build(row, executable);
+	}
 }
 
 /*
@@ -422,7 +470,8 @@ static void check_version(struct row *row, uint32_t pid, const struct mapping *m
 	    symbols->now_ns < row->checked_ns + FILE_SYMBOLS_CHECK_MS * NS_PER_MS)
 		return;
 	row->checked_ns = symbols->now_ns;
-	if (open_file(symbols, pid, mapping) != 0)
+	if (executable_table_open(symbols->executables, mapping->executable, pid, mapping->start,
+				  mapping->end, symbols->now_ns) != 0)
 		return;
 	read_version(executable_table_fd(symbols->executables, mapping->executable), &version);
 	if (version.size == row->version.size && version.modified_s == row->version.modified_s &&
@@ -463,7 +512,7 @@ enum file_symbols_answer file_symbols_find(struct file_symbols *symbols, uint32_
 	if (row->state == ROW_READY || row->state == ROW_FAILED)
 		check_version(row, pid, mapping);
 	if (row->state == ROW_NEW)
-		build(row, pid, mapping);
+		build_for(row, pid, mapping);
 	*ret_place = (struct file_place){ .module_key = row->module_key, .offset = offset };
 	if (row->state == ROW_READY)
 		return symbol_table_find(&row->shared->table.view, offset, ret_symbol)
@@ -477,6 +526,7 @@ enum file_symbols_answer file_symbols_find(struct file_symbols *symbols, uint32_
 void file_symbols_tick(struct file_symbols *symbols, uint64_t now_ns)
 {
 	symbols->now_ns = now_ns;
+	build_again(symbols);
 }
 
 static bool next_of_row(struct row *row, struct symbol *ret_symbol, uint64_t *ret_key,

@@ -23,6 +23,8 @@ struct symbol;
 struct worker;
 
 enum file_symbols_limits {
+	FILE_SYMBOLS_BUILDING_MAX = 64, /* jobs at a time: each holds a descriptor */
+	FILE_SYMBOLS_TRIES_MAX = 10,	/* to open a file for one sample */
 	FILE_SYMBOLS_RETRY_MS = 100, /* after the file could not be opened, or the queue was full */
 	FILE_SYMBOLS_CHECK_MS = 1000, /* how often a file may be looked at for changes */
 	FILE_SYMBOLS_EVICTED_PAUSE_MS = 10000,
