@@ -326,6 +326,39 @@ static void json_processes(FILE *file, const struct capture_summary *summary)
 	fputc(']', file);
 }
 
+/* @value in units of 10^-digits, exactly: 1234567, 6 digits: 1.234567. */
+static void json_decimal(FILE *file, const char *key, uint64_t value, int digits)
+{
+	uint64_t unit = 1;
+
+	for (int i = 0; i < digits; i++)
+		unit *= 10;
+	fprintf(file, ",\"%s\":%" PRIu64 ".%0*" PRIu64, key, value / unit, digits, value % unit);
+}
+
+/* By the wall clock, in UTC (ISO 8601). */
+static void json_start_time(FILE *file, const struct capture_summary *summary)
+{
+	uint64_t wall_us = summary->start_us - (uint64_t)summary->wall_shift_s * US_PER_S;
+	time_t seconds = (time_t)(wall_us / US_PER_S);
+	char text[32] = "";
+	struct tm when;
+
+	if (gmtime_r(&seconds, &when))
+		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &when);
+	fprintf(file, ",\"start_time\":\"%s.%06uZ\"", text, (unsigned int)(wall_us % US_PER_S));
+}
+
+/* Of the samples that have a user stack, those whose walk reached the thread's first frame. */
+static uint64_t stacks_complete_ppm(const struct capture_summary *summary)
+{
+	uint64_t all = 0;
+
+	for (unsigned int status = STACK_COMPLETE; status < STACK_STATUS_COUNT; status++)
+		all += summary->user_status[status];
+	return all ? summary->user_status[STACK_COMPLETE] * 1000000 / all : 0;
+}
+
 void capture_summary_print_json(FILE *file, const char *name, const struct capture_summary *summary)
 {
 	fputs("{\"file\":", file);
@@ -336,25 +369,26 @@ void capture_summary_print_json(FILE *file, const char *name, const struct captu
 	json_text(file, "version", summary->version);
 	json_text(file, "event", summary->event_name);
 	json_text(file, "filter", summary->filter);
-	json_number(file, "file_bytes", summary->file_size);
-	json_number(file, "start_us", summary->start_us);
-	json_number(file, "span_us", span_us(summary));
+	json_number(file, "bytes", summary->file_size);
+	json_start_time(file, summary);
+	json_decimal(file, "duration_s", span_us(summary), 6);
 	json_number(file, "wall_shift_s", summary->wall_shift_s);
-	json_number(file, "frequency_mhz", summary->frequency_mhz);
-	json_number(file, "rate_mhz", summary->rate_mhz);
+	json_decimal(file, "frequency_hz", summary->frequency_mhz, 3);
+	json_decimal(file, "rate_hz", summary->rate_mhz, 3);
 	json_number(file, "cpus", summary->cpu_count);
 	json_number(file, "segments", summary->segment_count);
 	json_number(file, "damaged_segments", summary->damaged_segments);
 	fprintf(file, ",\"closed_in_order\":%s", summary->ended ? "true" : "false");
 	json_number(file, "samples", summary->sample_count);
-	json_number(file, "lost_samples", summary->lost_count);
+	json_number(file, "lost", summary->lost_count);
 	json_number(file, "gaps", summary->gap_count);
-	json_number(file, "gap_us", summary->gap_us);
+	json_decimal(file, "gap_s", summary->gap_us, 6);
 	json_number(file, "stacks", summary->stack_count);
 	json_number(file, "threads", summary->thread_count);
 	json_number(file, "processes", summary->process_count);
 	json_number(file, "late_names", summary->late_name_count);
 	json_number(file, "frames", summary->depth_sum);
+	json_decimal(file, "stacks_complete", stacks_complete_ppm(summary), 6);
 	json_statuses(file, "user_stacks", summary->user_status);
 	json_statuses(file, "kernel_stacks", summary->kernel_status);
 	json_processes(file, summary);
