@@ -2,7 +2,7 @@
 /* Captures: written by the real program, ended well and badly, opened again. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, readdirSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { run, sleep, startAgent, startLoad, temporaryFolder, until } from './agent.mjs';
@@ -11,6 +11,16 @@ async function info(path) {
 	const result = await run(['info', '--json', path]);
 	assert.equal(result.code, 0, result.stderr);
 	return { ...JSON.parse(result.stdout), stderr: result.stderr };
+}
+
+/** Ids of the BPF programs that a process holds. */
+function programs_of(pid) {
+	const ids = [];
+	for (const fd of readdirSync(`/proc/${pid}/fdinfo`)) {
+		const match = /^prog_id:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'));
+		if (match) ids.push(Number(match[1]));
+	}
+	return ids;
 }
 
 test('record writes what a busy CPU did, and info tells it', async (t) => {
@@ -61,8 +71,8 @@ test('after kill -9 the capture opens, less the last second, and nothing stays i
 		return JSON.parse(list.stdout);
 	};
 	const agent = await startAgent(t, ['-F', '199', '-o', file]);
-	const own = programs().filter((each) => each.pids?.some(({ pid }) => pid === agent.pid));
-	assert.ok(own.length > 0, 'its programs are loaded while it runs');
+	const ids = new Set(programs_of(agent.pid));
+	assert.ok(ids.size > 0, 'its programs are loaded while it runs');
 	const children = readFileSync(`/proc/${agent.pid}/task/${agent.pid}/children`, 'utf8')
 		.trim().split(' ').filter(Boolean);
 	assert.ok(children.length > 0, 'it has a worker');
@@ -72,7 +82,6 @@ test('after kill -9 the capture opens, less the last second, and nothing stays i
 	const summary = await info(file);
 	assert.ok(summary.duration_s > 1.9, `${summary.duration_s} s of 4 are there`);
 	assert.ok(summary.samples > 199, `${summary.samples} samples`);
-	const ids = new Set(own.map(({ id }) => id));
 	await until(() => programs().every(({ id }) => !ids.has(id)), 'its programs gone');
 	await until(
 		() => children.every((pid) => spawnSync('kill', ['-0', pid]).status !== 0),
@@ -120,19 +129,22 @@ test('a full disk loses what does not fit, says so, and what is there opens', as
 	mkdirSync(disk);
 	const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', disk]);
 	assert.equal(mounted.status, 0, String(mounted.stderr));
-	t.after(() => spawnSync('umount', [disk]));
 	startLoad(t, 'busy', ['-s', 30, '-t', 2, '-d', 60]);
-	const file = join(disk, 'full.flk');
-	// Leaves only a few pages: they fill within the first seconds.
-	const filler = openSync(join(disk, 'filler'), 'w');
-	writeSync(filler, Buffer.alloc(44 * 1024));
-	closeSync(filler);
-	const result = await run(['record', '-F', '999', '-o', file, '-d', '5']);
-	assert.equal(result.code, 1, 'a capture that is not whole is a failure');
-	assert.match(result.stderr, /full\.flk/);
-	assert.match(result.stderr, /No space left|disk was full/);
-	const summary = await info(file);
-	assert.ok(summary.bytes > 0);
+	try {
+		const file = join(disk, 'full.flk');
+		// Leaves only a few pages: they fill within the first seconds.
+		const filler = openSync(join(disk, 'filler'), 'w');
+		writeSync(filler, Buffer.alloc(44 * 1024));
+		closeSync(filler);
+		const result = await run(['record', '-F', '999', '-o', file, '-d', '5']);
+		assert.equal(result.code, 1, 'a capture that is not whole is a failure');
+		assert.match(result.stderr, /full\.flk/);
+		assert.match(result.stderr, /No space left|disk was full/);
+		const summary = await info(file);
+		assert.ok(summary.bytes > 0);
+	} finally {
+		spawnSync('umount', [disk]);
+	}
 });
 
 test('a damaged byte costs its segment, and the warning says which time is missing', async (t) => {
@@ -141,12 +153,12 @@ test('a damaged byte costs its segment, and the warning says which time is missi
 	startLoad(t, 'busy', ['-s', 20, '-t', 1, '-d', 5]);
 	assert.equal((await run(['record', '-o', file, '-d', '3'])).code, 0);
 	const bytes = readFileSync(file);
-	bytes[Math.floor(bytes.length / 2)] ^= 0xff;
+	bytes[600] ^= 0xff; // in the first chunk of the first segment
 	writeFileSync(file, bytes);
 	const result = await run(['info', file]);
 	assert.equal(result.code, 0, result.stderr);
 	assert.match(result.stderr, /warning: .*damaged\.flk/);
-	assert.match(result.stderr, /\d\d:\d\d:\d\d/);
-	truncateSync(file, 20);
+	assert.match(result.stderr, /seconds are missing/);
+	truncateSync(file, 4);
 	assert.equal((await run(['info', file])).code, 1);
 });
