@@ -4,7 +4,7 @@
  * onto it. Says in words what is the matter when nothing comes.
  */
 
-import { LiveFeed } from "feed";
+import { LiveFeed, file_header_read } from "feed";
 import { FileFeed } from "file_feed";
 import { Profile } from "model/profile";
 import { ProfileSource } from "profile_source";
@@ -15,6 +15,9 @@ import * as wire from "wire";
 import { WireError } from "wire_bytes";
 
 /** @typedef {import("views/status_bar").State} State */
+
+/** How long it is said that a file was refused: what is shown goes on without it. */
+const problem_shown_ms = 20000;
 
 export class Connection {
 	/**
@@ -51,35 +54,49 @@ export class Connection {
 			changed: () => this.state_changed() });
 	}
 
-	/** @param {File} file */
+	/**
+	 * Opens a capture in place of what is shown; what is no capture changes nothing.
+	 * @param {File} file
+	 */
 	async open_file(file) {
-		const before = this.file_feed;
-		const profile = new Profile();
-		const feed = new FileFeed({ file, sink: profile });
-		this.file_problem = "";
 		try {
-			before?.stop();
-			this.file_feed = feed;
-			this.title = file.name;
-			this.feed?.stop();
-			this.feed = null;
-			this.token_asked = false;
-			this.form.hide();
-			this.source_show(new ProfileSource(profile, () => false));
-			const { complete, damaged } = await feed.read();
-			if (this.file_feed !== feed)
-				return;
-			if (damaged)
-				this.file_problem = "Parts of this capture are damaged: they are hatched.";
-			else if (!complete)
-				this.file_problem = `This capture ends early, at ${clock_text(profile.wall_us(
-					profile.covered_us))}. All before that is shown.`;
+			const head = await file.slice(0, wire.wire_file_header.SIZE).arrayBuffer();
+			file_header_read(new Uint8Array(head));
+			await this.file_read(file);
 		} catch (error) {
 			if (!(error instanceof WireError || error instanceof DOMException))
 				throw error;
-			this.file_problem = `${name_escape(file.name)}: ${error.message}.`;
+			const problem = error instanceof WireError ? error.problem : error.message;
+			const text = this.file_problem = `${name_escape(file.name)}: ${problem}.`;
+			setTimeout(() => {
+				if (this.file_problem === text)
+					this.file_problem = "";
+			}, problem_shown_ms);
 		}
 		this.events.state();
+	}
+
+	/** @param {File} file */
+	async file_read(file) {
+		const profile = new Profile();
+		const feed = new FileFeed({ file, sink: profile });
+		this.file_feed?.stop();
+		this.file_feed = feed;
+		this.file_problem = "";
+		this.title = file.name;
+		this.feed?.stop();
+		this.feed = null;
+		this.token_asked = false;
+		this.form.hide();
+		this.source_show(new ProfileSource(profile, () => false));
+		const { complete, damaged } = await feed.read();
+		if (this.file_feed !== feed)
+			return;
+		if (damaged)
+			this.file_problem = "Parts of this capture are damaged: they are hatched.";
+		else if (!complete)
+			this.file_problem = `This capture ends early, at ${clock_text(profile.wall_us(
+				profile.covered_us))}. All before that is shown.`;
 	}
 
 	/** @param {() => boolean} is_live */
@@ -129,7 +146,7 @@ export class Connection {
 	/** @returns {State} */
 	state() {
 		if (this.token_asked)
-			return { kind: "token" };
+			return { kind: "token", refused: this.feed !== null };
 		const state = this.feed?.state ?? { kind: "live" };
 		if (state.kind === "lost")
 			return { kind: "lost", since_s: (performance.now() - state.since_ms) / 1e3 };

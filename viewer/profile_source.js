@@ -53,6 +53,7 @@ export class ProfileSource {
 		this.base_second = null;
 		/** T = 0 of what people are shown, in seconds of the views. */
 		this.zero_second = 0;
+		this.zero_known = false;
 		/** @type {NameSearch | null} */
 		this.name_search = null;
 		/** Hits by second, as long as the column is the same one. @type {Map<number,
@@ -88,7 +89,11 @@ export class ProfileSource {
 			this.base_second = Math.floor(this.first_sample_us() / second_us);
 		}
 		const oldest_second = Math.floor(this.first_sample_us() / second_us) - this.base_second;
-		this.zero_second = Math.min(this.zero_second, oldest_second);
+		if (!this.zero_known || oldest_second < this.zero_second) {
+			this.zero_known = true;
+			this.zero_second = oldest_second;
+			this.on_change(-Infinity, Infinity);
+		}
 		if (this.live() && profile.covered_us)
 			this.least_behind_ms = Math.min(this.least_behind_ms, this.age_ms());
 		if (names || renumbered)

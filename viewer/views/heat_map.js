@@ -105,13 +105,14 @@ export class HeatMap {
 	}
 
 	/**
-	 * The data of columns [from, end) is another one.
+	 * The data of columns [from, end) is another one; from -Infinity: the axes may be too.
 	 * @param {number} from
 	 * @param {number} end
 	 */
 	columns_changed(from, end) {
 		this.changed_from = Math.min(this.changed_from, from);
 		this.changed_end = Math.max(this.changed_end, end);
+		this.frame_dirty ||= from === -Infinity;
 		this.changed();
 	}
 

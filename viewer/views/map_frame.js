@@ -91,16 +91,18 @@ function time_axis_draw(context, geometry, tokens, labels, ret_boxes) {
 	const step = label_steps.find((seconds) => seconds * geometry.column >= label_room) ?? 600;
 	const { bottom, right } = geometry;
 	context.textAlign = "left";
+	let free_x = 0;
 	for (let second = geometry.first; second < geometry.end; second++) {
 		const label = labels(second);
-		if (!label)
+		/* Nothing is counted from before the start. */
+		if (!label || label.age_s < 0)
 			continue;
 		const whole = Math.round(label.wall_us / second_us);
-		if (whole % (step / 2))
+		if (whole % (step / 2) && label.age_s > 0)
 			continue;
 		const x = geometry.column_x(second);
 		context.fillStyle = tokens.line2;
-		const labelled = whole % step === 0;
+		const labelled = (whole % step === 0 || label.age_s === 0) && x >= free_x;
 		context.fillRect(x, bottom + 1, 1, labelled ? 6 : 3);
 		if (!labelled)
 			continue;
@@ -110,13 +112,11 @@ function time_axis_draw(context, geometry, tokens, labels, ret_boxes) {
 		const width = clock_width + context.measureText(age).width;
 		if (x + 5 + width > right + 8)
 			continue;
-		/* Nothing is counted from before the start. */
-		if (label.age_s < 0)
-			continue;
 		context.fillStyle = tokens.ink2;
 		context.fillText(clock, x + 5, bottom + 12);
 		context.fillStyle = tokens.ink3;
 		context.fillText(age, x + 5 + clock_width, bottom + 12);
+		free_x = x + width + 16;
 		ret_boxes.push({ x: x + 4, y: bottom + 5, width: width + 2, height: 15 });
 	}
 }

@@ -176,7 +176,11 @@ export class SelectionBar {
 			shown.following ? "On screen now" : "On screen";
 		this.fields_fill(moved && document.activeElement !== this.start &&
 			document.activeElement !== this.end);
-		this.span.textContent = span_text(shown.end_us - shown.start_us);
+		const empty = shown.end_us <= shown.start_us;
+		this.span.textContent = empty ? "" : span_text(shown.end_us - shown.start_us);
+		this.samples.hidden = this.words.hidden = empty;
+		if (empty)
+			this.lead.textContent = "Nothing to select yet";
 		this.summary_show(shown);
 		if (!this.typed_problem)
 			this.problem_show(shown.problem);

@@ -22,7 +22,7 @@ import { name_escape } from "views/names";
  * @typedef {{ kind: "live", behind_ms: number }
  * | { kind: "paused", at_us: number, behind_us: number }
  * | { kind: "capture", title: string, from_us: number, to_us: number, loading: boolean }
- * | { kind: "connecting" } | { kind: "token" } | { kind: "ended", why: string }
+ * | { kind: "connecting" } | { kind: "token", refused: boolean } | { kind: "ended", why: string }
  * | { kind: "lost", since_s: number }} State times are of the wall clock
  */
 
@@ -45,7 +45,7 @@ function state_pieces(state) {
 	case "connecting":
 		return ["Connecting"];
 	case "token":
-		return ["Not connected: the token is missing"];
+		return [`Not connected: the token ${state.refused ? "was refused" : "is missing"}`];
 	case "ended":
 		return ["", state.why];
 	case "lost":
@@ -103,8 +103,9 @@ export class StatusBar {
 		const lost_fact = this.fact("lost");
 		const some = lost > 0 || gap_count > 0;
 		lost_fact.classList.toggle("some", some);
-		this.write("lost", some
-			? ["", `${count_text(lost)} lost`, ` in ${count_text(gap_count)} gap${gap_count === 1 ? "" : "s"}`]
+		const gaps = `${count_text(gap_count)} gap${gap_count === 1 ? "" : "s"}`;
+		this.write("lost", lost ? ["", `${count_text(lost)} lost`, ` in ${gaps}`]
+			: some ? ["", gaps, " without data"]
 			: frequency_hz ? ["0 lost"] : [], lost_fact, some ? [warning_icon()] : []);
 		const agent = this.fact("agent");
 		const agent_text = facts.agent_cpus === null ? "" :
