@@ -43,8 +43,11 @@ class Fill {
 		this.stack_frames = [0];
 		/** Process name of each thread, a string of the dictionary. */
 		this.processes = [0];
-		/** process name, stack of the segment: number of the stack within the block */
+		/** process name, stack of the segment */
 		this.pairs = new RowTable(2);
+		/** By pair: the stack of the dictionary, and its number in the block once a sample has it. */
+		this.pair_stacks = new Int32Array(16);
+		this.pair_numbers = new Int32Array(16);
 	}
 
 	/**
@@ -273,33 +276,50 @@ export class Block {
 	 * @param {Dictionary} dictionary
 	 */
 	stack_number(process, stack, fill, dictionary) {
+		const known = fill.pairs.count;
+		const pair = fill.pairs.add_pair(process, stack);
+		if (pair === known)
+			this.stack_resolve(process, stack, fill, dictionary);
+		let number = fill.pair_numbers[pair];
+		if (!number) {
+			number = fill.pair_numbers[pair] = this.stack_count++;
+			this.stack_ids = array_grown(this.stack_ids, this.stack_count);
+			this.stack_ids[number] = fill.pair_stacks[pair];
+		}
+		return number;
+	}
+
+	/**
+	 * Finds the stack in the dictionary for the pair that was added last, and for its callers, from
+	 * the leaf up to the first one that is known.
+	 * @param {number} process
+	 * @param {number} stack
+	 * @param {Fill} fill
+	 * @param {Dictionary} dictionary
+	 */
+	stack_resolve(process, stack, fill, dictionary) {
 		const { pairs, stack_parents, stack_frames } = fill;
-		const before = pairs.count;
-		const number = pairs.add_pair(process, stack);
-		if (number < before)
-			return number;
-		/* New: its callers get their numbers too, from here up to the first one that has. */
+		const first = pairs.count - 1;
 		const chain = [stack];
-		let known = 0;
+		let caller = 0;
 		while (chain[chain.length - 1]) {
 			const parent = stack_parents[chain[chain.length - 1]];
-			const count = pairs.count;
-			const caller = pairs.add_pair(process, parent);
-			if (caller < count) {
-				known = this.stack_ids[caller];
+			const known = pairs.count;
+			const pair = pairs.add_pair(process, parent);
+			if (pair < known) {
+				caller = fill.pair_stacks[pair];
 				break;
 			}
 			chain.push(parent);
 		}
-		this.stack_ids = array_grown(this.stack_ids, pairs.count);
+		fill.pair_stacks = array_grown(fill.pair_stacks, pairs.count);
+		fill.pair_numbers = array_grown(fill.pair_numbers, pairs.count);
 		for (let i = chain.length - 1; i >= 0; i--) {
 			const frame = chain[i] ? stack_frames[chain[i]] : process_frame(process);
-			known = dictionary.stacks.add_pair(known, frame);
-			/* Numbers were given from the leaf up, one after another. */
-			this.stack_ids[number + i] = known;
+			caller = dictionary.stacks.add_pair(caller, frame);
+			/* The pairs were added one after another. */
+			fill.pair_stacks[first + i] = caller;
 		}
-		this.stack_count = pairs.count;
-		return number;
 	}
 
 	/**

@@ -110,6 +110,8 @@ export function dictionary_compact(dictionary, blocks) {
 		fill.stack_frames = fill.stack_frames.map((id) => (id ? copier.frame(id) : 0));
 		fill.processes = fill.processes.map((id) => copier.string(id));
 		fill.pairs_rename((id) => copier.string(id));
+		for (let pair = 1; pair < fill.pairs.count; pair++)
+			fill.pair_stacks[pair] = copier.stack(fill.pair_stacks[pair]);
 	}
 	const { to } = copier;
 	/* Whoever compares versions sees that all is another one. */

@@ -131,11 +131,13 @@ class Stretches {
 	/**
 	 * @param {number} cpu_count
 	 * @param {{ asked_us: number, by_cpu: Float64Array }} periods
-	 * @param {(from_us: number, to_us: number) => void} add takes a stretch
+	 * @param {Spreader} spreader takes the stretches
 	 */
-	constructor(cpu_count, { asked_us, by_cpu }, add) {
-		this.add = add;
+	constructor(cpu_count, { asked_us, by_cpu }, spreader) {
+		this.spreader = spreader;
 		this.periods = Float64Array.from({ length: cpu_count }, (_, cpu) => by_cpu[cpu] || asked_us);
+		/** Where each CPU's stretch began that has not ended yet. */
+		this.from = new Float64Array(cpu_count);
 		/** The last sample of each CPU. */
 		this.last = new Float64Array(cpu_count).fill(-Infinity);
 		/** The one before it, where it is not decided yet whether the CPU was busy in between. */
@@ -149,16 +151,14 @@ class Stretches {
 	sample(cpu, time_us) {
 		const period = this.periods[cpu];
 		const before = this.last[cpu];
-		this.last[cpu] = time_us;
 		if (this.wide[cpu] > -Infinity)
 			this.decide(cpu, before, time_us);
 		const between = time_us - before;
-		if (between <= period * bridge_max)
-			this.add(before, time_us);
-		else if (between <= period * bridge_three_max)
+		if (between > period * bridge_three_max)
+			this.part(cpu, before, time_us);
+		else if (between > period * bridge_max)
 			this.wide[cpu] = before;
-		else
-			this.part(before, time_us, period);
+		this.last[cpu] = time_us;
 	}
 
 	/**
@@ -167,34 +167,32 @@ class Stretches {
 	 * @param {number} last
 	 */
 	decide(cpu, middle, last) {
-		const first = this.wide[cpu], period = this.periods[cpu];
+		const first = this.wide[cpu];
 		this.wide[cpu] = -Infinity;
-		if (last - first <= period * bridge_three_max)
-			this.add(first, middle);
-		else
-			this.part(first, middle, period);
+		if (last - first > this.periods[cpu] * bridge_three_max)
+			this.part(cpu, first, middle);
 	}
 
 	/**
 	 * Two samples with an idle time between them.
+	 * @param {number} cpu
 	 * @param {number} before may be none
 	 * @param {number} after
-	 * @param {number} period
 	 */
-	part(before, after, period) {
+	part(cpu, before, after) {
+		const half = this.periods[cpu] / 2;
 		if (before > -Infinity)
-			this.add(before, before + period / 2);
-		this.add(after - period / 2, after);
+			this.spreader.add(this.from[cpu], before + half);
+		this.from[cpu] = after - half;
 	}
 
 	end() {
-		this.last.forEach((last, cpu) => {
-			if (last === -Infinity)
-				return;
+		for (let cpu = 0; cpu < this.last.length; cpu++) {
 			if (this.wide[cpu] > -Infinity)
-				this.decide(cpu, last, Infinity);
-			this.add(last, last + this.periods[cpu] / 2);
-		});
+				this.decide(cpu, this.last[cpu], Infinity);
+			if (this.last[cpu] > -Infinity)
+				this.part(cpu, this.last[cpu], Infinity);
+		}
 	}
 }
 
@@ -285,8 +283,7 @@ export class Heat {
 		const reach = new Reach(profile, start_us - reach_us, end_us + reach_us);
 		const known = profile.known(start_us, end_us);
 		const spreader = new Spreader(start_us, rows, known);
-		const stretches = new Stretches(reach.cpu_count, periods,
-			(from_us, to_us) => spreader.add(from_us, to_us));
+		const stretches = new Stretches(reach.cpu_count, periods, spreader);
 		for (let i = 0; i < reach.count; i++)
 			stretches.sample(reach.cpu[i], reach.time[i]);
 		stretches.end();

@@ -105,10 +105,10 @@ export class RowTable {
 			slot = this.find_slot();
 		}
 		const id = this.count++;
-		for (let i = 0; i < this.width; i++) {
-			this.columns[i] = array_grown(this.columns[i], this.count);
+		if (id >= this.columns[0].length)
+			this.columns = this.columns.map((column) => array_grown(column, this.count));
+		for (let i = 0; i < this.width; i++)
 			this.columns[i][id] = this.row[i];
-		}
 		this.slots[slot] = id;
 		return id;
 	}
@@ -119,8 +119,16 @@ export class RowTable {
 	 * @param {number} b
 	 */
 	add_pair(a, b) {
-		this.row[0] = a;
-		this.row[1] = b;
+		const { row, slots, columns: [first, second] } = this;
+		row[0] = a;
+		row[1] = b;
+		/* What find_slot() does, for the tables that are asked for each sample. */
+		const low = row[0], high = row[1], mask = slots.length - 1;
+		for (let slot = this.hash_row() & mask; slots[slot]; slot = (slot + 1) & mask) {
+			const id = slots[slot];
+			if (first[id] === low && second[id] === high)
+				return id;
+		}
 		return this.add();
 	}
 
