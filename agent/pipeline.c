@@ -57,6 +57,8 @@ struct pipeline {
 	uint64_t start_ns;
 	uint64_t drained_ns;  /* every event before this has been taken from the kernel */
 	uint64_t written_ns;  /* when the last chunk was written */
+	uint64_t segment_start_ns;
+	uint64_t segment_span_ns; /* a segment closes when it reaches this, or a limit of the wire */
 	uint64_t lost_overload;
 	uint64_t lost_samples;
 	struct sampler_options sampler;
@@ -104,6 +106,7 @@ static void open_segment(struct pipeline *pipeline, uint64_t start_ns)
 	/* Ids are a segment's own: what was remembered of the last one is void. */
 	id_cache_clear(&pipeline->stack_ids);
 	id_cache_clear(&pipeline->thread_ids);
+	pipeline->segment_start_ns = start_ns;
 	if (record_encoder_open(pipeline->encoder, &start) < 0)
 		log_error("no memory for the next segment");
 }
@@ -259,7 +262,8 @@ static int find_thread(struct pipeline *pipeline, const struct sample_event *eve
 
 	/* The kernel pads names with what was there before: only up to the zero counts. */
 	memccpy(key.comm, event->comm, 0, sizeof(key.comm) - 1);
-	memccpy(key.process_name, process->comm, 0,
+	/* A process that was gone before anything was read of it has but the thread's name. */
+	memccpy(key.process_name, process->comm[0] ? process->comm : event->comm, 0,
 		sizeof(key.process_name) - 1);
 	hash = hash_bytes(&key, sizeof(key));
 	*ret_thread_id = id_cache_find(&pipeline->thread_ids, hash);
@@ -410,7 +414,8 @@ static void write_chunks(struct pipeline *pipeline, uint64_t now_ns)
 {
 	record_encoder_flush(pipeline->encoder, pipeline->drained_ns);
 	pipeline->written_ns = now_ns;
-	if (record_encoder_should_close(pipeline->encoder, pipeline->drained_ns))
+	if (record_encoder_should_close(pipeline->encoder, pipeline->drained_ns) ||
+	    pipeline->drained_ns - pipeline->segment_start_ns >= pipeline->segment_span_ns)
 		next_segment(pipeline, pipeline->drained_ns);
 }
 
@@ -595,6 +600,18 @@ static uint64_t window_bytes(const struct pipeline *pipeline, uint64_t memory_by
 							     : PIPELINE_WINDOW_LEAST;
 }
 
+/* Segments leave the window whole: a short window is made of short ones. */
+static uint64_t segment_span_ns(uint64_t window_us)
+{
+	uint64_t span_us = window_us / PIPELINE_WINDOW_SEGMENTS;
+
+	if (!window_us || span_us > WIRE_SEGMENT_SPAN_MAX_US)
+		span_us = WIRE_SEGMENT_SPAN_MAX_US;
+	if (span_us < PIPELINE_SEGMENT_LEAST_MS * 1000)
+		span_us = PIPELINE_SEGMENT_LEAST_MS * 1000;
+	return span_us * 1000;
+}
+
 static int make_names(struct pipeline *pipeline, const struct pipeline_options *options)
 {
 	struct symbolizer_options symbolizer = { .kernel_names = true,
@@ -627,6 +644,7 @@ static int make_profile(struct pipeline *pipeline, const struct pipeline_options
 
 	if (r < 0)
 		return r;
+	pipeline->segment_span_ns = segment_span_ns(options->window_us);
 	encoder.profile = pipeline->profile;
 	r = sample_window_new(&window, &pipeline->window);
 	if (r < 0)
