@@ -45,7 +45,7 @@ struct sampler_session {
 	struct side_band *side_band;
 	size_t ring_count;
 	struct sample_ring *rings[SAMPLE_RINGS_MAX]; /* those that are wanted, without holes */
-	uint32_t cpu_end; /* behind the last online CPU */
+	uint32_t cpu_end;			     /* behind the last online CPU */
 	size_t cpu_count;
 	uint32_t cpus[SAMPLE_CPUS_MAX];
 	struct cpu_watch watches[SAMPLE_CPUS_MAX]; /* cpu_count of them */
