@@ -19,7 +19,6 @@ const ROUNDS = quick ? 1 : 3;
 const WORK_SECONDS = quick ? 3 : 6;
 const COST_SECONDS = quick ? 5 : 12;
 const CPUS = hostCpus().length;
-const TICKS_PER_SECOND = Number(spawnSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }).stdout);
 const BPF_STATS = '/proc/sys/kernel/bpf_stats_enabled';
 
 const folder = mkdtempSync(join(tmpdir(), 'flickerscope-bench-'));
@@ -52,16 +51,25 @@ process.on('SIGINT', () => process.exit(1));
 
 const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
-/** CPU time in us of a process, its ended children and its living children. */
+/** CPU time in us of a process with all its threads and living children; exact, by the scheduler. */
 function cpuUs(pid) {
-	const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
-	let ticks = Number(fields[11]) + Number(fields[12]) + Number(fields[13]) + Number(fields[14]);
+	let ns = 0;
 	for (const task of readdirSync(`/proc/${pid}/task`)) {
+		ns += Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]);
 		const children = readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').trim();
-		for (const child of children ? children.split(' ') : [])
-			ticks += (cpuUs(child) * TICKS_PER_SECOND) / 1e6;
+		for (const child of children ? children.split(' ') : []) ns += cpuUs(child) * 1000;
 	}
-	return (ticks * 1e6) / TICKS_PER_SECOND;
+	return ns / 1000;
+}
+
+/** User and system time in us of a whole run of a command, its ended children included. */
+function wholeRunUs(command, args) {
+	const result = spawnSync('bash', ['-c', 'TIMEFORMAT="TIME %U %S"; time "$@"', 'bash', command, ...args], {
+		encoding: 'utf8',
+	});
+	const match = /TIME ([\d.]+) ([\d.]+)/.exec(result.stderr);
+	if (result.status !== 0) throw new Error(`${command}: ${result.stderr}`);
+	return (Number(match[1]) + Number(match[2])) * 1e6;
 }
 
 function residentKiB(pid) {
@@ -107,12 +115,9 @@ function connect(url) {
 }
 
 const perfArgs = (rate, more = []) => [
-	'record', '-e', 'cpu-clock', '-F', String(rate), '-a', '-o', join(folder, 'perf.data'), ...more,
+	// Without looking for build ids at the end: it takes perf long, and 6.1 at times aborts there.
+	'record', '-B', '-N', '-e', 'cpu-clock', '-F', String(rate), '-a', '-o', join(folder, 'perf.data'), ...more,
 ];
-
-function perfSamples(child) {
-	return Number(/\((\d+) samples\)/.exec(child.errors)?.[1] ?? NaN);
-}
 
 function info(file) {
 	const result = spawnSync(program, ['info', '--json', file], { encoding: 'utf8' });
@@ -152,7 +157,6 @@ async function costOf(rate, kind) {
 	// Both CPUs are busy all the time: what is sampled a second is the rate times the CPUs.
 	const samples = rate * CPUS * seconds;
 	const result = { us: us / samples, rss, wire: wire / samples };
-	if (kind === 'perf') result.taken = perfSamples(child);
 	if (kind === 'record') {
 		result.info = info(file);
 		result.file = statSync(file).size / result.info.samples;
@@ -160,19 +164,36 @@ async function costOf(rate, kind) {
 	return result;
 }
 
+/** A whole run of some seconds: start, sampling, end; for perf without any names. */
+async function wholeRun(rate, kind) {
+	const load = busy(COST_SECONDS + 4);
+	await sleep(500);
+	const us =
+		kind === 'perf'
+			? wholeRunUs('perf', [...perfArgs(rate, ['-g']), '--', 'sleep', String(COST_SECONDS)])
+			: wholeRunUs(program, ['record', '-F', String(rate), '-o', join(folder, 'whole.flk'), '--force',
+					'-d', String(COST_SECONDS)]);
+	await stop(load, 'SIGKILL');
+	return us / (rate * CPUS * COST_SECONDS);
+}
+
 async function benchCost() {
 	console.log(`\n## CPU time, memory and bytes, ${CPUS} busy CPUs, stacks of 36 frames\n`);
-	console.log('CPU is user and system time of all processes of each, a sample. "viewer": one page connected; "file": live -o FILE.\n');
-	console.log('| rate, Hz | perf -g, us | agent, us | with a viewer, us | with a file, us | viewer / perf | RSS perf, MiB | RSS agent, MiB | wire, B a sample | file, B a sample |');
-	console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |');
+	console.log('User and system time of all processes of each, in us a sample, while they sample, and of a whole');
+	console.log(`run of ${COST_SECONDS} s. "Page": one page connected. "File": live -o FILE. perf gives no names.\n`);
+	console.log('| rate, Hz | perf -g | agent | with a page | with a file | whole run: perf -g | whole run: record | RSS perf, MiB | RSS agent, MiB | wire, B a sample | file, B a sample |');
+	console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |');
 	for (const rate of [99, 999, 9999]) {
 		const perf = await costOf(rate, 'perf');
 		const alone = await costOf(rate, 'alone');
 		const viewer = await costOf(rate, 'viewer');
 		const file = await costOf(rate, 'record');
+		const wholePerf = await wholeRun(rate, 'perf');
+		const wholeRecord = await wholeRun(rate, 'record');
 		console.log(
 			`| ${rate} | ${perf.us.toFixed(2)} | ${alone.us.toFixed(2)} | ${viewer.us.toFixed(2)} | ${file.us.toFixed(2)} | ` +
-				`${(viewer.us / perf.us).toFixed(2)} | ${(perf.rss / 1024).toFixed(1)} | ${(viewer.rss / 1024).toFixed(1)} | ` +
+				`${wholePerf.toFixed(2)} | ${wholeRecord.toFixed(2)} | ` +
+				`${(perf.rss / 1024).toFixed(1)} | ${(viewer.rss / 1024).toFixed(1)} | ` +
 				`${viewer.wire.toFixed(1)} | ${file.file.toFixed(1)} |`,
 		);
 	}
@@ -215,7 +236,7 @@ async function benchLoss() {
 		const summary = info(file);
 		console.log(
 			`| ${rate} | ${summary.duration_s.toFixed(1)} | ${summary.samples} | ` +
-				`${(summary.rate_hz ?? summary.samples / summary.duration_s / CPUS).toFixed(1)} | ${summary.lost} |`,
+				`${summary.rate_hz.toFixed(1)} | ${summary.lost} |`,
 		);
 	}
 }
