@@ -20,7 +20,8 @@ struct sampler_program {
 #define KERNEL_TYPES_PATH "/sys/kernel/btf/vmlinux"
 
 /* libbpf's and the verifier's words are for developers; the operator gets load_failed()'s line. */
-static int print_debug(enum libbpf_print_level level, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static int print_debug(enum libbpf_print_level level,
+							     const char *format, va_list arguments)
 {
 	char line[1024];
 	size_t size;
