@@ -76,6 +76,8 @@ class Page {
 		this.graph_stale = true;
 		this.graph_cost_ms = 0;
 		this.previewing = false;
+		/** Whether there has been any data: what it says is not waited for. */
+		this.begun = false;
 		this.rate_low_count = 0;
 		this.shades = frame_shades_make("light");
 		flame_input_listen(this.graph);
@@ -116,6 +118,7 @@ class Page {
 	/** Another profile: an agent that started again, or a capture. @param {ProfileSource} source */
 	source_take(source) {
 		this.source = source;
+		this.begun = false;
 		source.search(this.panel.pattern);
 		this.selection = this.map.selection = null;
 		this.map.frozen_us = null;
@@ -155,6 +158,10 @@ class Page {
 
 	/** @param {number} now_ms */
 	frame(now_ms) {
+		if (!this.begun && this.source.now_us()) {
+			this.begun = true;
+			this.second_passed();
+		}
 		const { first } = this.map.geometry;
 		this.map.paint();
 		if (first !== this.map.geometry.first)

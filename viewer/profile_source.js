@@ -23,6 +23,8 @@ import * as wire from "wire";
 const top_count = 3;
 /** Names that came late are shown after this: many come at once. */
 const names_wait_ms = 500;
+/** Pieces of lost data that are closer than this are one gap. */
+const gap_apart_us = 250000;
 /** Over how long the agent's CPU time is taken together. */
 const agent_span_s = 10;
 /** The clocks of host and page are taken for one when data seems to come within this. */
@@ -39,6 +41,20 @@ const gap_words = {
 	[GAP_LOADING]: "it is still on its way",
 	[GAP_SKIPPED]: "the agent had forgotten it before it was sent",
 };
+
+/**
+ * Pieces that people see as one gap are one: losses are recorded each time the buffer is read.
+ * @param {{ from_us: number, to_us: number }[]} gaps
+ */
+function gaps_count(gaps) {
+	let count = 0, end_us = -Infinity;
+	for (const { from_us, to_us } of gaps.sort((a, b) => a.from_us - b.from_us)) {
+		if (from_us > end_us + gap_apart_us)
+			count++;
+		end_us = Math.max(end_us, to_us);
+	}
+	return count;
+}
 
 export class ProfileSource {
 	/**
@@ -309,7 +325,7 @@ export class ProfileSource {
 			cpu_count: facts.cpu_count,
 			samples_per_s: (this.live() ? counters.rate(wire.WIRE_COUNTER_SAMPLES) : null) ?? mean,
 			lost: gaps.reduce((sum, { lost }) => sum + lost, 0),
-			gap_count: gaps.length,
+			gap_count: gaps_count(gaps),
 			agent_cpus: agent_us === null ? null : (agent_us + (bpf_us ?? 0)) / second_us,
 			reached_hz: profile.rate_reached_mhz() / 1000,
 		};

@@ -8,14 +8,9 @@
  * the card of a cell. Exits 1 when the console said anything, or when the page asked anybody else.
  */
 
+import { launch_options } from "./browser.mjs";
 import { chromium } from "playwright-core";
 import { mkdirSync } from "node:fs";
-
-export const launch_options = {
-	executablePath: "/usr/bin/chromium",
-	args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-		"--disable-background-networking", "--disable-component-update", "--disable-sync"],
-};
 
 const sizes = [[1280, 800], [1440, 900], [1920, 1080]];
 

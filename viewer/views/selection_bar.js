@@ -123,6 +123,9 @@ export class SelectionBar {
 		this.typed_problem = "";
 		if (end_us > start_us)
 			this.actions.change(start_us, end_us);
+		/* It may be what is selected already: then nothing else writes the fields. */
+		this.fields_fill(true);
+		this.problem_show(this.shown?.problem ?? null);
 	}
 
 	/** @param {Shown["problem"]} problem */
