@@ -56,7 +56,7 @@ class Arriving {
 	 */
 	push(offset, bytes) {
 		if (offset > this.received) {
-			this.reader.fail("bytes are missing", this.received);
+			this.reader.fail(new WireError("bytes are missing", this.received));
 			return;
 		}
 		const fresh = bytes.subarray(this.received - offset);
@@ -73,7 +73,7 @@ class Arriving {
 		} catch (error) {
 			if (!(error instanceof WireError))
 				throw error;
-			this.reader.fail_with(error);
+			this.reader.fail(error);
 		}
 	}
 }
@@ -147,6 +147,7 @@ export class LiveFeed {
 					`${error.message}.` });
 			}
 		};
+		socket.onerror = () => {}; /* says nothing; a close follows */
 		socket.onclose = () => {
 			clearTimeout(deadline);
 			if (this.socket === socket)

@@ -115,7 +115,7 @@ export class FileFeed {
 				if (!(error instanceof WireError))
 					throw error;
 				if (this.reader?.taking)
-					this.reader.fail_with(error);
+					this.reader.fail(error);
 				else
 					this.damage(error);
 				continue;

@@ -46,6 +46,8 @@ export class SegmentReader {
 		this.state = "open";
 		/** What was wrong. @type {WireError | null} */
 		this.error = null;
+		/** What the state will be when all has been read. @type {SegmentReader["state"]} */
+		this.state_at_end = "cut";
 		/** Whether more chunks are taken. */
 		this.taking = true;
 		const stream = new DecompressionStream("deflate-raw");
@@ -61,8 +63,8 @@ export class SegmentReader {
 			return;
 		if (chunk.segment !== this.segment || chunk.sequence !== this.sequence ||
 		    chunk.first !== (this.sequence === 0)) {
-			this.fail(`chunk ${chunk.sequence} of segment ${chunk.segment} stands where ` +
-				`${this.sequence} of ${this.segment} should`, chunk.offset);
+			this.fail(new WireError(`chunk ${chunk.sequence} of segment ${chunk.segment} stands ` +
+				`where ${this.sequence} of ${this.segment} should`, chunk.offset));
 			return;
 		}
 		this.sequence++;
@@ -85,10 +87,22 @@ export class SegmentReader {
 		this.finish(state);
 	}
 
-	/** @param {"closed" | "cut" | "skipped"} state */
+	/**
+	 * What follows cannot be read. What came before still is.
+	 * @param {WireError} error
+	 */
+	fail(error) {
+		if (!this.taking)
+			return;
+		this.error = error;
+		this.write(empty_last_block);
+		this.finish("damaged");
+	}
+
+	/** @param {"closed" | "cut" | "skipped" | "damaged"} state */
 	finish(state) {
 		this.taking = false;
-		this.end_state = state;
+		this.state_at_end = state;
 		this.writer.close().catch(() => {}); /* the reader fails, too, and tells */
 	}
 
@@ -98,43 +112,27 @@ export class SegmentReader {
 		this.writer.write(/** @type {Uint8Array<ArrayBuffer>} */ (bytes)).catch(() => {});
 	}
 
-	/**
-	 * Gives the segment up.
-	 * @param {string} problem
-	 * @param {number} [offset]
-	 */
-	fail(problem, offset = this.records.offset) {
-		this.fail_with(new WireError(problem, offset));
-	}
-
-	/** @param {WireError} error */
-	fail_with(error) {
-		if (this.error || this.state !== "open")
-			return;
-		this.taking = false;
-		this.error = error;
-		this.writer.abort().catch(() => {});
-		this.reader.cancel().catch(() => {});
-	}
-
 	async read_all() {
 		try {
 			for (;;) {
 				const { done, value } = await this.reader.read();
-				if (done || this.error)
+				if (done)
 					break;
 				this.inflated(value);
 			}
-			if (!this.error && this.waiting.length)
-				this.fail("a chunk holds less than it says");
+			if (this.waiting.length)
+				throw new WireError("a chunk holds less than it says", this.records.offset);
 		} catch (error) {
-			this.fail_with(error instanceof WireError ? error
-				: new WireError("this cannot be inflated", this.records.offset));
+			this.taking = false;
+			this.state_at_end = "damaged";
+			this.error ??= error instanceof WireError ? error
+				: new WireError("this cannot be inflated", this.records.offset);
+			this.writer.abort().catch(() => {});
+			this.reader.cancel().catch(() => {});
 		}
-		/* Nothing waits for bytes that will never be read. */
 		this.waiting = [];
 		this.raw = new Uint8Array(0);
-		this.state = this.error ? "damaged" : this.end_state ?? "cut";
+		this.state = this.state_at_end;
 		this.sink.segment_end(this.instance_id, this.segment, this.state);
 	}
 
