@@ -10,13 +10,15 @@ import { WireError } from "wire_bytes";
 /** @typedef {import("chunk_reader").Chunk} Chunk */
 /** @typedef {import("record_reader").Record} Record */
 
+/** How a segment can end. @typedef {"closed" | "cut" | "damaged" | "skipped"} SegmentEnd */
+
 /**
  * Who takes what was read; called in the order of the chunks, each time from a task of its own.
  * @typedef {object} SegmentSink
  * @property {(instance_id: string, segment: number, records: Record[], end_us: number) => void}
  * records_add the records of one chunk; everything before end_us has come
- * @property {(instance_id: string, segment: number, state: "closed" | "cut" | "damaged" | "skipped")
- * => void} segment_end nothing more will come
+ * @property {(instance_id: string, segment: number, state: SegmentEnd) => void} segment_end nothing
+ * more will come
  */
 
 /** An empty last block (RFC 1951, 3.2.6): ends a stream that was flushed but never finished. */
@@ -42,12 +44,10 @@ export class SegmentReader {
 		/** What came out of the chunk that is being read. */
 		this.raw = /** @type {Uint8Array} */ (new Uint8Array(0));
 		this.raw_filled = 0;
-		/** @type {"open" | "closed" | "cut" | "damaged" | "skipped"} */
-		this.state = "open";
 		/** What was wrong. @type {WireError | null} */
 		this.error = null;
-		/** What the state will be when all has been read. @type {SegmentReader["state"]} */
-		this.state_at_end = "cut";
+		/** How it will have ended when all has been read. @type {SegmentEnd} */
+		this.end_state = "cut";
 		/** Whether more chunks are taken. */
 		this.taking = true;
 		const stream = new DecompressionStream("deflate-raw");
@@ -99,10 +99,10 @@ export class SegmentReader {
 		this.finish("damaged");
 	}
 
-	/** @param {"closed" | "cut" | "skipped" | "damaged"} state */
+	/** @param {SegmentEnd} state */
 	finish(state) {
 		this.taking = false;
-		this.state_at_end = state;
+		this.end_state = state;
 		this.writer.close().catch(() => {}); /* the reader fails, too, and tells */
 	}
 
@@ -124,7 +124,7 @@ export class SegmentReader {
 				throw new WireError("a chunk holds less than it says", this.records.offset);
 		} catch (error) {
 			this.taking = false;
-			this.state_at_end = "damaged";
+			this.end_state = "damaged";
 			this.error ??= error instanceof WireError ? error
 				: new WireError("this cannot be inflated", this.records.offset);
 			this.writer.abort().catch(() => {});
@@ -132,8 +132,7 @@ export class SegmentReader {
 		}
 		this.waiting = [];
 		this.raw = new Uint8Array(0);
-		this.state = this.state_at_end;
-		this.sink.segment_end(this.instance_id, this.segment, this.state);
+		this.sink.segment_end(this.instance_id, this.segment, this.end_state);
 	}
 
 	/** @param {Uint8Array} bytes */
