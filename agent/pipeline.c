@@ -58,7 +58,7 @@ struct pipeline {
 	uint64_t drained_ns;  /* every event before this has been taken from the kernel */
 	uint64_t written_ns;  /* when the last chunk was written */
 	uint64_t segment_start_ns;
-	uint64_t segment_span_ns; /* a segment closes when it reaches this, or a limit of the wire */
+	uint64_t segment_span_ns; /* how long a segment may become */
 	uint64_t lost_overload;
 	uint64_t lost_samples;
 	struct sampler_options sampler;
