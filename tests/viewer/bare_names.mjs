@@ -4,6 +4,7 @@
  * in a browser. Import it first, then the modules with `await import()`.
  */
 
+import "./inflate_raw.mjs";
 import { register } from "node:module";
 
 const hooks = `
