@@ -69,6 +69,8 @@ export class SegmentMaker {
 		this.frames = new Rows();
 		this.stacks = new Rows();
 		this.threads = new Rows();
+		/** Ids of the stacks that were given as the very same list before. */
+		this.lists = new Map();
 		this.started = false;
 	}
 
@@ -88,11 +90,14 @@ export class SegmentMaker {
 	}
 
 	stack(frames) {
-		let id = 0;
+		let id = this.lists.get(frames) ?? 0;
+		if (id)
+			return id;
 		for (const given of frames) {
 			const frame = this.frame(given), parent = id;
 			id = this.stacks.add(`${parent} ${frame}`, () => ({ parent, frame }));
 		}
+		this.lists.set(frames, id);
 		return id;
 	}
 
