@@ -89,6 +89,10 @@ class Page {
 		new ResizeObserver(() => this.resize()).observe(this.graph.scroller);
 		addEventListener("resize", () => this.resize());
 		setInterval(() => this.second_passed(), 1000);
+		document.addEventListener("visibilitychange", () => {
+			if (!document.hidden)
+				this.second_passed();
+		});
 		by_id("how-link", HTMLButtonElement).addEventListener("click",
 			() => keys_sheet_open(theme_shown()));
 		this.connection = new Connection({

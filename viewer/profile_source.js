@@ -23,6 +23,8 @@ import * as wire from "wire";
 const top_count = 3;
 /** Names that came late are shown after this: many come at once. */
 const names_wait_ms = 500;
+/** Columns whose hits are kept; more than a map shows. */
+const hits_known_max = 4096;
 /** Pieces of lost data that are closer than this are one gap. */
 const gap_apart_us = 250000;
 /** Over how long the agent's CPU time is taken together. */
@@ -226,6 +228,8 @@ export class ProfileSource {
 		const known = this.hits_known.get(second);
 		if (known?.column === column)
 			return known.hits;
+		if (this.hits_known.size >= hits_known_max)
+			this.hits_known.clear();
 		const hits = this.heat.hits(second, rows, this.name_search.masks().within);
 		this.hits_known.set(second, { column, hits });
 		return hits;

@@ -151,6 +151,19 @@ test("a layout puts the larger first and covers each parent's samples", () => {
 	assert.deepEqual(order.window_of(1), { start: 70, end: 100 });
 });
 
+test("children of as many samples keep their order, among thousands", () => {
+	const rows = [[0, 30000]];
+	for (let i = 0; i < 20000; i++)
+		rows.push([0, 1 + i % 2]);
+	const order = new FlameOrder(tree_make(rows));
+	const started = performance.now();
+	const children = order.of(0);
+	assert.ok(performance.now() - started < 200);
+	assert.deepEqual([...children.slice(0, 3)], [2, 4, 6]);
+	assert.deepEqual([...children.slice(-2)], [19997, 19999]);
+	assert.deepEqual([...children].sort((a, b) => a - b), rows.slice(1).map((_, i) => i + 1));
+});
+
 test("a window shows its callers at full width and nothing beside", () => {
 	const order = new FlameOrder(tree_make([[0, 100], [0, 30], [0, 70], [1, 10]]));
 	const rects = flame_layout(order, order.window_of(1), 1000);

@@ -27,7 +27,11 @@ export function flame_input_listen(graph) {
 		if (key_take(graph, event))
 			event.preventDefault();
 	});
-	canvas.addEventListener("focus", () => cursor_show(graph));
+	canvas.addEventListener("focus", () => {
+		if (canvas.matches(":focus-visible") && graph.cursor_rect() < 0)
+			graph.cursor = 0;
+		cursor_show(graph);
+	});
 	canvas.addEventListener("blur", () => {
 		hover_set(graph, -1, { x: 0, y: 0 });
 		graph.repaint();

@@ -12,12 +12,13 @@
  * @property {ArrayLike<number>} parent
  * @property {ArrayLike<number>} total samples in a node and below
  * @property {ArrayLike<number>} self samples in the node itself
- * @property {(node: number) => number} identity the same for the same stack, whatever the stretch
- * @property {(node: number) => string} name
  */
 
 /** Siblings narrower than this, in CSS pixels, are put together. */
 export const small_width = 2.5;
+
+/** More children than this of one node cannot be: sums of samples times it stay exact below 2^53. */
+const places_max = 2 ** 22;
 
 /** Deeper than the wire allows stacks to be is nothing. */
 const depth_max = 1024;
@@ -52,19 +53,26 @@ export class FlameOrder {
 	}
 
 	/**
-	 * Most samples first; equals by name, so that they don't change places while live.
+	 * Most samples first; equals in the order of the tree, so that they don't change places while
+	 * live. A parent may have thousands of children of one sample each: they are sorted as plain
+	 * numbers, total and place in one.
 	 * @param {number} node
 	 * @returns {Int32Array} a view: do not change it
 	 */
 	of(node) {
 		const children = this.children.subarray(this.first[node], this.first[node + 1]);
-		if (!this.sorted[node]) {
-			this.sorted[node] = 1;
-			const { total, name } = this.tree;
-			if (children.length > 1) {
-				children.sort((a, b) => total[b] - total[a] ||
-					(name(a) < name(b) ? -1 : 1));
-			}
+		if (this.sorted[node] || children.length < 2)
+			return children;
+		this.sorted[node] = 1;
+		const { total } = this.tree;
+		const keys = new Float64Array(children.length);
+		for (let i = 0; i < keys.length; i++)
+			keys[i] = -total[children[i]] * places_max + i;
+		keys.sort();
+		const unsorted = children.slice();
+		for (let i = 0; i < keys.length; i++) {
+			const place = keys[i] % places_max;
+			children[i] = unsorted[place < 0 ? place + places_max : place];
 		}
 		return children;
 	}

@@ -25,6 +25,8 @@ import { MapGeometry, second_us } from "views/map_geometry";
  * @property {() => boolean} live whether more is to come
  */
 
+const motion_reduced = matchMedia("(prefers-reduced-motion: reduce)");
+
 export class HeatMap {
 	/** @param {HeatSource} source */
 	constructor(source) {
@@ -201,8 +203,7 @@ export class HeatMap {
 	/** Whether the open column waits: with reduced motion it is painted once a second. */
 	rests() {
 		return this.following && this.changed_from >= this.newest_end() - 1 &&
-			performance.now() - this.cells_painted_ms < 990 &&
-			matchMedia("(prefers-reduced-motion: reduce)").matches;
+			performance.now() - this.cells_painted_ms < 990 && motion_reduced.matches;
 	}
 
 	/** Paints what has changed since the last time. */

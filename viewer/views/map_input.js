@@ -52,7 +52,11 @@ export class MapInput {
 			if (this.key_take(event))
 				event.preventDefault();
 		});
-		canvas.addEventListener("focus", () => map.overlay_changed());
+		canvas.addEventListener("focus", () => {
+			if (canvas.matches(":focus-visible"))
+				map.cursor ??= this.cursor_here();
+			map.overlay_changed();
+		});
 		canvas.addEventListener("blur", () => {
 			events.hover(null, { x: 0, y: 0 }, true);
 			map.overlay_changed();
@@ -255,12 +259,11 @@ export class MapInput {
 	cursor_step(columns, rows, extend) {
 		const { map } = this;
 		const from = this.cursor_here();
-		const first_time = !map.cursor;
 		if (extend && !this.anchor)
 			this.anchor = from;
 		if (!extend && !this.anchor_held)
 			this.anchor = null;
-		const to = first_time && !extend ? from : {
+		const to = {
 			second: Math.max(Math.floor(map.source.oldest_us() / second_us),
 				Math.min(map.newest_end() - 1, from.second + columns)),
 			row: Math.max(0, Math.min(map.rows - 1, from.row + rows)),

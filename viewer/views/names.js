@@ -132,7 +132,7 @@ const unnamed_folder = /^\/(?:[^/]*\/)*(?=[^/]+\+0x[0-9a-f]+$)/;
 
 /** @type {Map<string, string>} */
 const shortened = new Map();
-const shortened_max = 200000;
+const shortened_max = 50000;
 
 /**
  * `std::vector<int, std::allocator<int>>::push_back(int const&)` -> `std::vector<…>::push_back(…)`,
