@@ -63,6 +63,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_*.c))
 LOADS := $(patsubst tests/e2e/%.c,%,$(wildcard tests/e2e/load_*.c))
 FIXTURES := $(foreach v,release san,$(patsubst tests/e2e/%.c,build/$(v)/bin/%,$(wildcard tests/e2e/*_fixture.c)))
+GOLDENS := $(patsubst tests/golden/%.c,build/san/bin/%,$(wildcard tests/golden/golden_*.c))
 VIEWER_FILES := $(sort $(shell find viewer -name '*.js' -o -name '*.css' -o -name '*.html' -o -name '*.svg'))
 
 .PHONY: all help run test ci e2e bench bench-viewer fuzz fuzz-short lint install install-deps clean unit browser viewer wire \
@@ -135,6 +136,11 @@ build/san/bin/test_%: build/san/obj/tests/unit/test_%.o build/san/libagent.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(san_CC) $(san_LDFLAGS) -o $@ $^ $(LIBS)
 
+build/san/bin/golden_%: build/san/obj/tests/golden/golden_%.o build/san/libagent.a
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(san_CC) $(san_LDFLAGS) -o $@ $^ $(LIBS)
+
 build/fuzz/bin/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o build/fuzz/libagent.a
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
@@ -185,7 +191,7 @@ ci: test-programs tests/node_modules/.installed ## The tests alone, once everyth
 	@tests/run lint unit viewer golden e2e browser fuzz
 
 .PHONY: test-programs
-test-programs: build/flickerscope unit-programs fuzz-programs $(LOADS:%=build/release/bin/%) $(FIXTURES)
+test-programs: build/flickerscope unit-programs fuzz-programs $(LOADS:%=build/release/bin/%) $(FIXTURES) $(GOLDENS)
 
 .PHONY: unit-programs fuzz-programs
 unit-programs: $(UNIT_TESTS:%=build/san/bin/%)

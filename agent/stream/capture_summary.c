@@ -184,7 +184,9 @@ static void on_thread(void *context, uint32_t id, const struct record_thread *th
 		.tid = thread->tid,
 	};
 	struct process_row row = { .start_ns = thread->process_start_ns, .pid = thread->pid };
-	const struct name_row *name = element(&summing->names, thread->process_name, sizeof(*name));
+	const struct name_row *name =
+		element(&summing->names, thread->process_name ? thread->process_name : thread->comm,
+			sizeof(*name));
 	uint32_t process_id = add_distinct(summing, &summing->processes, &row);
 
 	add_distinct(summing, &summing->threads, &thread_row);
