@@ -253,6 +253,8 @@ export class SegmentEncoder {
 
 	/** The same of bytes that need not be records. */
 	async chunk_raw(raw, end_us, last = false) {
+		if (raw.length > wire.WIRE_CHUNK_RAW_MAX)
+			throw new Error(`a chunk of ${raw.length} bytes`);
 		this.deflate.write(raw);
 		await new Promise((resolve) => {
 			if (last)
