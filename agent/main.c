@@ -20,7 +20,8 @@ static void print_help(void)
 	       "Usage: flickerscope [COMMAND] [OPTIONS]\n\nCommands:\n");
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
-	printf("\n'flickerscope COMMAND --help' tells more; 'flickerscope --version' the version.\n");
+	printf("\n'flickerscope COMMAND --help' tells more; 'flickerscope --version' the "
+	       "version.\n");
 }
 
 int main(int argc, char **argv)

@@ -40,19 +40,19 @@ enum wire_version {
 };
 
 enum wire_limit {
-	WIRE_CHUNK_RAW_MAX = 65536,	/* inflated bytes of a chunk */
-	WIRE_CHUNK_STORED_MAX = 66560,	/* bytes of a chunk's payload: the above, incompressible */
+	WIRE_CHUNK_RAW_MAX = 65536,    /* inflated bytes of a chunk */
+	WIRE_CHUNK_STORED_MAX = 66560, /* bytes of a chunk's payload: the above, incompressible */
 	WIRE_CHUNK_SPAN_MAX_US = 1000000,
-	WIRE_SEGMENT_STORED_MAX = 1048576, /* a segment closes when it reaches this ... */
+	WIRE_SEGMENT_STORED_MAX = 1048576,   /* a segment closes when it reaches this ... */
 	WIRE_SEGMENT_SPAN_MAX_US = 60000000, /* ... or this */
-	WIRE_SEGMENT_CHUNKS_MAX = 4096, /* 60 s of 20 chunks a second, and room */
-	WIRE_STRING_SIZE_MAX = 16384,	/* longer names are cut, with an ellipsis */
-	WIRE_ROWS_MAX = 1048576,	/* rows of one kind in a segment */
-	WIRE_SAMPLES_MAX = 16384,	/* rows of one WIRE_RECORD_SAMPLES */
-	WIRE_CPUS_MAX = 4096,		/* CPU numbers are below this */
-	WIRE_STACK_DEPTH_MAX = 512,	/* frames of a stack: kernel, user and inlined ones */
-	WIRE_MESSAGE_SIZE_MAX = 32768,	/* a WebSocket message, its header included */
-	WIRE_RESUME_SEGMENTS_MAX = 4090, /* rows of a RESUME: fits a message */
+	WIRE_SEGMENT_CHUNKS_MAX = 4096,	     /* 60 s of 20 chunks a second, and room */
+	WIRE_STRING_SIZE_MAX = 16384,	     /* longer names are cut, with an ellipsis */
+	WIRE_ROWS_MAX = 1048576,	     /* rows of one kind in a segment */
+	WIRE_SAMPLES_MAX = 16384,	     /* rows of one WIRE_RECORD_SAMPLES */
+	WIRE_CPUS_MAX = 4096,		     /* CPU numbers are below this */
+	WIRE_STACK_DEPTH_MAX = 512,	     /* frames of a stack: kernel, user and inlined ones */
+	WIRE_MESSAGE_SIZE_MAX = 32768,	     /* a WebSocket message, its header included */
+	WIRE_RESUME_SEGMENTS_MAX = 4090,     /* rows of a RESUME: fits a message */
 };
 
 enum wire_magic_size {
@@ -64,9 +64,9 @@ struct wire_file_header {
 	__u8 magic[WIRE_MAGIC_SIZE];
 	__u16 version_major;
 	__u16 version_minor;
-	__u32 header_size;  /* bytes of this header: readers skip what they don't know */
-	__u64 instance_id;  /* random, one for each start of an agent; never 0 */
-	__u32 source;	    /* enum wire_source */
+	__u32 header_size;    /* bytes of this header: readers skip what they don't know */
+	__u64 instance_id;    /* random, one for each start of an agent; never 0 */
+	__u32 source;	      /* enum wire_source */
 	__u32 oldest_segment; /* at the time of writing; 0 when there is none */
 	__u32 open_segment;   /* at the time of writing; 0 when all are closed */
 	__u32 reserved;
@@ -78,13 +78,14 @@ enum wire_source {
 };
 
 enum wire_chunk_magic {
-	WIRE_CHUNK_MAGIC = 0x4b4e4843, /* "CHNK" */
+	WIRE_CHUNK_MAGIC = 0x4b4e4843,	 /* "CHNK" */
 	WIRE_TRAILER_MAGIC = 0x58444e49, /* "INDX" */
 };
 
 enum wire_chunk_kind {
 	WIRE_CHUNK_SEGMENT = 1, /* a part of a segment */
-	WIRE_CHUNK_INDEX = 2,	/* all index chunks together, segment number 0, are one finished deflate
+	WIRE_CHUNK_INDEX =
+		2, /* all index chunks together, segment number 0, are one finished deflate
 				   stream of records STRINGS, LATE_NAMES and INDEX, ids of their own */
 };
 
@@ -122,22 +123,22 @@ enum wire_record_kind {
 				    else 1 + the zigzag of the string's difference to the last name
 				    in the record, start << 1 | has key, the key if it has one; else
 				    it is the derived key, see below} */
-	WIRE_RECORD_FRAMES,	 /* count; rows {function (zigzag difference to the row before), enum
+	WIRE_RECORD_FRAMES,   /* count; rows {function (zigzag difference to the row before), enum
 				    wire_frame_kind, file string, line} */
-	WIRE_RECORD_STACKS,	 /* count; rows {own id - parent's id, frame}; a root's parent is 0 */
-	WIRE_RECORD_THREADS,	 /* count; rows {tid, pid, process start (ns of CLOCK_BOOTTIME), comm
+	WIRE_RECORD_STACKS,   /* count; rows {own id - parent's id, frame}; a root's parent is 0 */
+	WIRE_RECORD_THREADS,  /* count; rows {tid, pid, process start (ns of CLOCK_BOOTTIME), comm
 				    string, process name string, cgroup string, container string} */
-	WIRE_RECORD_SAMPLES,	 /* count, time of the first; then columns, see below */
-	WIRE_RECORD_TICK,	 /* time: everything before it has been written */
-	WIRE_RECORD_CLOCK,	 /* time, CLOCK_MONOTONIC in ns, wall clock in ns: one a second */
-	WIRE_RECORD_GAP,	 /* start (zigzag: it may lie before the segment's), end (may lie after
+	WIRE_RECORD_SAMPLES,  /* count, time of the first; then columns, see below */
+	WIRE_RECORD_TICK,     /* time: everything before it has been written */
+	WIRE_RECORD_CLOCK,    /* time, CLOCK_MONOTONIC in ns, wall clock in ns: one a second */
+	WIRE_RECORD_GAP,      /* start (zigzag: it may lie before the segment's), end (may lie after
 				    it), enum wire_gap_reason, samples lost (0: unknown) */
-	WIRE_RECORD_RATE,	 /* time, count; rows {CPU, mHz reached while busy; 0: was not busy} */
-	WIRE_RECORD_COUNTERS,	 /* time; rows {enum wire_counter, value}, to the end: totals since
+	WIRE_RECORD_RATE,     /* time, count; rows {CPU, mHz reached while busy; 0: was not busy} */
+	WIRE_RECORD_COUNTERS, /* time; rows {enum wire_counter, value}, to the end: totals since
 				    the agent's start, one record a second */
-	WIRE_RECORD_LATE_NAMES,	 /* count; rows {key, key of the function it belongs to, name
+	WIRE_RECORD_LATE_NAMES, /* count; rows {key, key of the function it belongs to, name
 				    string}: names functions of this and of earlier segments */
-	WIRE_RECORD_INDEX,	 /* count; rows {segment number, offset in the file, size in the file,
+	WIRE_RECORD_INDEX, /* count; rows {segment number, offset in the file, size in the file,
 				    start us since the epoch, span us, samples} */
 	WIRE_RECORD_KIND_COUNT,
 };
@@ -188,12 +189,12 @@ enum wire_event {
 };
 
 enum wire_meta {
-	WIRE_META_HOST = 1,	/* host name */
-	WIRE_META_KERNEL,	/* "Linux 6.1.0-18-amd64" */
-	WIRE_META_VERSION,	/* of the program that wrote this */
-	WIRE_META_EVENT,	/* name of the event */
-	WIRE_META_FILTER,	/* what was sampled, in words; absent: everything */
-	WIRE_META_TITLE,	/* of a capture: the file's name or the command recorded */
+	WIRE_META_HOST = 1, /* host name */
+	WIRE_META_KERNEL,   /* "Linux 6.1.0-18-amd64" */
+	WIRE_META_VERSION,  /* of the program that wrote this */
+	WIRE_META_EVENT,    /* name of the event */
+	WIRE_META_FILTER,   /* what was sampled, in words; absent: everything */
+	WIRE_META_TITLE,    /* of a capture: the file's name or the command recorded */
 };
 
 enum wire_module_kind {
@@ -202,8 +203,8 @@ enum wire_module_kind {
 	WIRE_MODULE_KERNEL_MODULE, /* a kernel module */
 	WIRE_MODULE_BPF,	   /* BPF programs */
 	WIRE_MODULE_VDSO,
-	WIRE_MODULE_JIT,	   /* code named by the process itself: perf-PID.map, jitdump */
-	WIRE_MODULE_UNKNOWN,	   /* no mapping is known for the address */
+	WIRE_MODULE_JIT,     /* code named by the process itself: perf-PID.map, jitdump */
+	WIRE_MODULE_UNKNOWN, /* no mapping is known for the address */
 };
 
 enum wire_frame_kind {
@@ -212,12 +213,12 @@ enum wire_frame_kind {
 	WIRE_FRAME_INLINED,	/* a function that the compiler put into its caller */
 	WIRE_FRAME_JIT,		/* user code named by the process itself */
 	WIRE_FRAME_KERNEL,
-	WIRE_FRAME_UNRESOLVED,	/* no module is known */
+	WIRE_FRAME_UNRESOLVED, /* no module is known */
 	WIRE_FRAME_KIND_COUNT,
 };
 
 enum wire_gap_reason {
-	WIRE_GAP_RING_FULL = 1,	/* samples lost: the ring was full */
+	WIRE_GAP_RING_FULL = 1, /* samples lost: the ring was full */
 	WIRE_GAP_RING_BUSY,	/* samples lost: the ring's lock was refused */
 	WIRE_GAP_NOT_RUNNING,	/* the agent was not sampling */
 	WIRE_GAP_CLOCK_STEP,	/* the wall clock was set */
@@ -227,24 +228,24 @@ enum wire_gap_reason {
 
 /* Totals since the agent's start. */
 enum wire_counter {
-	WIRE_COUNTER_SAMPLES = 1,	/* written to the profile */
+	WIRE_COUNTER_SAMPLES = 1, /* written to the profile */
 	WIRE_COUNTER_LOST_RING_FULL,
 	WIRE_COUNTER_LOST_RING_BUSY,
-	WIRE_COUNTER_LOST_OVERLOAD,	/* no room in a dictionary or a table of the agent */
-	WIRE_COUNTER_LOST_SIDE_BAND,	/* fork, exec, exit and mmap events that the kernel lost */
-	WIRE_COUNTER_AGENT_CPU_US,	/* user and system time of all processes of the agent */
-	WIRE_COUNTER_AGENT_BPF_US,	/* run time of the BPF programs; 0 when the kernel does not count */
-	WIRE_COUNTER_AGENT_RSS_BYTES,	/* resident memory now, not a total */
-	WIRE_COUNTER_WINDOW_BYTES,	/* of the rolling window now, not a total */
-	WIRE_COUNTER_CLIENTS,		/* connected now, not a total */
-	WIRE_COUNTER_CLIENTS_REFUSED,	/* wrong path, token, Host, Origin, or too many */
-	WIRE_COUNTER_CLIENTS_SKIPPED,	/* segments that left the window before a client had them */
-	WIRE_COUNTER_PARSE_FAILED,	/* files, maps or /proc texts that could not be read */
+	WIRE_COUNTER_LOST_OVERLOAD,  /* no room in a dictionary or a table of the agent */
+	WIRE_COUNTER_LOST_SIDE_BAND, /* fork, exec, exit and mmap events that the kernel lost */
+	WIRE_COUNTER_AGENT_CPU_US,   /* user and system time of all processes of the agent */
+	WIRE_COUNTER_AGENT_BPF_US, /* run time of the BPF programs; 0 when the kernel does not count */
+	WIRE_COUNTER_AGENT_RSS_BYTES, /* resident memory now, not a total */
+	WIRE_COUNTER_WINDOW_BYTES,    /* of the rolling window now, not a total */
+	WIRE_COUNTER_CLIENTS,	      /* connected now, not a total */
+	WIRE_COUNTER_CLIENTS_REFUSED, /* wrong path, token, Host, Origin, or too many */
+	WIRE_COUNTER_CLIENTS_SKIPPED, /* segments that left the window before a client had them */
+	WIRE_COUNTER_PARSE_FAILED,    /* files, maps or /proc texts that could not be read */
 	WIRE_COUNTER_WORKER_RESTARTS,
-	WIRE_COUNTER_TICKS,		/* timer interrupts, idle ones included */
+	WIRE_COUNTER_TICKS, /* timer interrupts, idle ones included */
 	WIRE_COUNTER_FILTERED,
-	WIRE_COUNTER_FILE_BYTES,	/* written to the capture file */
-	WIRE_COUNTER_FILE_LOST_BYTES,	/* not written: the disk was full or too slow */
+	WIRE_COUNTER_FILE_BYTES,      /* written to the capture file */
+	WIRE_COUNTER_FILE_LOST_BYTES, /* not written: the disk was full or too slow */
 	WIRE_COUNTER_COUNT,
 };
 
@@ -253,16 +254,16 @@ struct wire_message_header {
 	__u8 kind; /* enum wire_message_kind */
 	__u8 version_major;
 	__u16 reserved;
-	__u32 segment; /* BYTES, SKIPPED: number */
-	__u32 offset;  /* BYTES: of the payload's first byte in the segment's chunks */
+	__u32 segment;	      /* BYTES, SKIPPED: number */
+	__u32 offset;	      /* BYTES: of the payload's first byte in the segment's chunks */
 	__u32 oldest_segment; /* what the agent still holds; older ones may be forgotten */
 };
 
 enum wire_message_kind {
 	WIRE_MESSAGE_HELLO = 1, /* agent: struct wire_file_header; first of all */
-	WIRE_MESSAGE_BYTES,	/* agent: a part of a segment, each segment in order from its start */
-	WIRE_MESSAGE_SKIPPED,	/* agent: the segment left the window before all of it was sent */
-	WIRE_MESSAGE_CAUGHT_UP,	/* agent: everything held so far has been sent */
+	WIRE_MESSAGE_BYTES,   /* agent: a part of a segment, each segment in order from its start */
+	WIRE_MESSAGE_SKIPPED, /* agent: the segment left the window before all of it was sent */
+	WIRE_MESSAGE_CAUGHT_UP, /* agent: everything held so far has been sent */
 	WIRE_MESSAGE_RESUME,	/* page, once, first: struct wire_resume, then segment_count rows of
 				   struct wire_resume_row: what it has already */
 };

@@ -30,7 +30,8 @@ struct option_row {
 };
 
 static const struct option_row rows[] = {
-	{ "frequency", 'F', "HZ", OPTIONS_SAMPLING, "samples a second on each CPU, 1 to 10000 (99)" },
+	{ "frequency", 'F', "HZ", OPTIONS_SAMPLING,
+	  "samples a second on each CPU, 1 to 10000 (99)" },
 	{ "pid", 'p', "PID", OPTIONS_SAMPLING,
 	  "only this process, its threads and children; may be given again" },
 	{ "cpus", 'C', "CPUS", OPTIONS_SAMPLING, "only these CPUs, as in 0-3,5" },
@@ -163,9 +164,8 @@ static bool parse_duration_ms(const char *text, uint64_t *ret_ms)
 static bool parse_size(const char *text, uint64_t *ret_bytes)
 {
 	static const struct unit units[] = {
-		{ "", 1 },	      { "K", 1 << 10 },	  { "M", 1 << 20 },
-		{ "G", 1 << 30 },     { "KiB", 1 << 10 }, { "MiB", 1 << 20 },
-		{ "GiB", 1 << 30 },
+		{ "", 1 },	    { "K", 1 << 10 },	{ "M", 1 << 20 },   { "G", 1 << 30 },
+		{ "KiB", 1 << 10 }, { "MiB", 1 << 20 }, { "GiB", 1 << 30 },
 	};
 	double amount;
 
@@ -220,7 +220,8 @@ static int take_sampling(struct options *options, int code, const char *value)
 		return 0;
 	case 'p':
 		if (!parse_number(value, 1, 4194304, &number))
-			return wrong(code, value, "a process id is a whole number from 1 to 4194304");
+			return wrong(code, value,
+				     "a process id is a whole number from 1 to 4194304");
 		if (options->pid_count == OPTIONS_PIDS_MAX)
 			return wrong(code, value, "too many processes: 1024 are the most");
 		options->pids[options->pid_count++] = (uint32_t)number;
@@ -254,12 +255,14 @@ static int take(struct options *options, int code, const char *value)
 		return 0;
 	case OPTION_WINDOW:
 		if (!parse_duration_ms(value, &number) || number < 1000)
-			return wrong(code, value, "the window is a time from 1s to 7d, as in 90s, 10m, 2h");
+			return wrong(code, value,
+				     "the window is a time from 1s to 7d, as in 90s, 10m, 2h");
 		options->window_s = number / 1000;
 		return 0;
 	case OPTION_MEMORY:
 		if (!parse_size(value, &options->memory_bytes))
-			return wrong(code, value, "memory is a size of at least 32M, as in 256M or 1G");
+			return wrong(code, value,
+				     "memory is a size of at least 32M, as in 256M or 1G");
 		return 0;
 	case 'o':
 		if (!value[0])
@@ -329,7 +332,8 @@ int options_parse(const struct options_usage *usage, int argc, char **argv,
 		}
 		if (code == ':' || code == '?') {
 			log_error("%s: %s; try 'flickerscope %s --help'", argv[optind - 1],
-				  code == ':' ? "a value is missing" : "there is no such option here",
+				  code == ':' ? "a value is missing"
+					      : "there is no such option here",
 				  usage->name);
 			return OPTIONS_WRONG;
 		}

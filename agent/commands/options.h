@@ -26,10 +26,10 @@ enum options_outcome {
 
 /* Which options a command takes; the rest are refused. */
 enum options_group {
-	OPTIONS_SAMPLING = 1, /* -F -p -C */
-	OPTIONS_SERVING = 2,  /* --listen --token-file --host */
-	OPTIONS_WINDOW = 4,   /* --window --memory */
-	OPTIONS_OUTPUT = 8,   /* -o --force */
+	OPTIONS_SAMPLING = 1,  /* -F -p -C */
+	OPTIONS_SERVING = 2,   /* --listen --token-file --host */
+	OPTIONS_WINDOW = 4,    /* --window --memory */
+	OPTIONS_OUTPUT = 8,    /* -o --force */
 	OPTIONS_DURATION = 16, /* -d */
 	OPTIONS_JSON = 32,
 };

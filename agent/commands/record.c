@@ -17,7 +17,8 @@ static const struct options_usage usage = {
 	.name = "record",
 	.arguments = "",
 	.summary = "Samples this host into a capture file. Needs root.",
-	.details = "Without -d it goes on until Ctrl-C. 'flickerscope view FILE' shows the capture.",
+	.details =
+		"Without -d it goes on until Ctrl-C. 'flickerscope view FILE' shows the capture.",
 	.groups = OPTIONS_SAMPLING | OPTIONS_OUTPUT | OPTIONS_DURATION,
 };
 

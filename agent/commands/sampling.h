@@ -31,7 +31,7 @@ int sampling_finish(struct sampling *sampling);
 void sampling_stop(struct sampling *sampling);
 DEFINE_CLEANUP(struct sampling *, sampling_stop);
 
-struct pipeline *sampling_pipeline(struct sampling *sampling);   /* borrowed */
+struct pipeline *sampling_pipeline(struct sampling *sampling);	   /* borrowed */
 struct capture_writer *sampling_writer(struct sampling *sampling); /* borrowed; NULL without -o */
 
 #endif

@@ -101,7 +101,7 @@ static inline int check_run(const struct check_test *tests, int count)
 
 #define TEST(function)                                                                             \
 	{                                                                                          \
-		#function, function                                                                \
+#function, function                                                                \
 	}
 
 #define TESTS(...)                                                                                 \

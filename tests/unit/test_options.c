@@ -32,7 +32,8 @@ static int parse(const struct options_usage *usage, const char *line, struct opt
 	int argc = 1, saved = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY | O_CLOEXEC), r;
 
 	snprintf(words, sizeof(words), "%s", line);
-	for (char *word = strtok(words, " "); word && argc < WORDS_MAX - 1; word = strtok(NULL, " "))
+	for (char *word = strtok(words, " "); word && argc < WORDS_MAX - 1;
+	     word = strtok(NULL, " "))
 		argv[argc++] = word;
 	dup2(null, STDERR_FILENO);
 	r = options_parse(usage, argc, argv, ret_options);
