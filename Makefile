@@ -58,6 +58,7 @@ fuzz_LDFLAGS := -fsanitize=fuzzer,address,undefined
 
 GEN := build/gen
 AGENT_SOURCES := $(filter-out agent/main.c,$(wildcard agent/*.c agent/*/*.c))
+PLAIN_UNIT_TESTS := test_worker
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_*.c))
@@ -141,6 +142,11 @@ build/san/bin/golden_%: build/san/obj/tests/golden/golden_%.o build/san/libagent
 	$(Q)mkdir -p $(@D)
 	$(Q)$(san_CC) $(san_LDFLAGS) -o $@ $^ $(LIBS)
 
+build/release/bin/test_%: build/release/obj/tests/unit/test_%.o build/release/libagent.a
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(release_CC) $(release_LDFLAGS) -o $@ $^ $(LIBS)
+
 build/fuzz/bin/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o build/fuzz/libagent.a
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
@@ -194,7 +200,7 @@ ci: test-programs tests/node_modules/.installed ## The tests alone, once everyth
 test-programs: build/flickerscope unit-programs fuzz-programs $(LOADS:%=build/release/bin/%) $(FIXTURES) $(GOLDENS)
 
 .PHONY: unit-programs fuzz-programs
-unit-programs: $(UNIT_TESTS:%=build/san/bin/%)
+unit-programs: $(UNIT_TESTS:%=build/san/bin/%) $(PLAIN_UNIT_TESTS:%=build/release/bin/%)
 fuzz-programs: $(FUZZERS:%=build/fuzz/bin/%)
 
 tests/node_modules/.installed: tests/package.json tests/package-lock.json
