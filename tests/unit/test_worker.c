@@ -462,6 +462,10 @@ static void the_childs_memory_is_limited(void)
 	CHECK_OR_RETURN(wait_for_answers(&fixture, 1));
 	CHECK_EQ(answers[0].outcome, -ENOMEM);
 }
+#define TEST_OF_MEMORY TEST(the_childs_memory_is_limited),
+#else
+#define TEST_OF_MEMORY
+#endif
 #define TEST_OF_MEMORY TEST_OF_MEMORY
 #else
 #define TEST_OF_MEMORY
