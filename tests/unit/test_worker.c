@@ -466,10 +466,6 @@ static void the_childs_memory_is_limited(void)
 #else
 #define TEST_OF_MEMORY
 #endif
-#define TEST_OF_MEMORY TEST_OF_MEMORY
-#else
-#define TEST_OF_MEMORY
-#endif
 
 static void processor_time_of_living_and_ended_children_is_counted(void)
 {
