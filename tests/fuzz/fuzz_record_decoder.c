@@ -114,12 +114,15 @@ static const struct record_visitor visitor = {
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-	CLEANUP(record_decoder_free) struct record_decoder *decoder = NULL;
-	struct seen seen = { 0 };
+	/* Kept from one input to the next, as from one segment to the next: room for it is large. */
+	static struct record_decoder *decoder;
+	static struct seen seen;
 	uint64_t offset;
 
-	if (record_decoder_new(&visitor, &seen, &decoder) < 0)
+	seen = (struct seen){ 0 };
+	if (!decoder && record_decoder_new(&visitor, &seen, &decoder) < 0)
 		abort();
+	record_decoder_reset(decoder);
 	if (record_decoder_read(decoder, bytes, size) == RECORD_DECODER_BAD)
 		require(record_decoder_problem(decoder, &offset) && offset < size);
 	return 0;
