@@ -32,9 +32,10 @@ const retry_first_ms = 250;
 const retry_max_ms = 5000;
 /** A connection that does not come about within this is given up, and tried again. */
 const open_max_ms = 10000;
+/** An agent writes 20 times a second: one that is silent for so long is not there any more. */
+const silence_max_ms = 10000;
 
 const message_header = wire.wire_message_header;
-const chunk_kind_segment = wire.WIRE_CHUNK_SEGMENT;
 
 /** One segment as it arrives. */
 class Arriving {
@@ -44,10 +45,20 @@ class Arriving {
 	 * @param {SegmentSink} sink
 	 */
 	constructor(instance_id, segment, sink) {
+		/** @type {ChunkReader | null} null when nothing more is read of it */
 		this.chunks = new ChunkReader();
+		/** @type {SegmentReader | null} */
 		this.reader = new SegmentReader(instance_id, segment, sink);
 		/** Bytes of its chunks that have come. */
 		this.received = 0;
+		this.reader.done.then(() => {
+			this.chunks = this.reader = null;
+		});
+	}
+
+	/** @param {"cut" | "skipped"} state */
+	end(state) {
+		this.reader?.end(state);
 	}
 
 	/**
@@ -55,25 +66,26 @@ class Arriving {
 	 * @param {Uint8Array} bytes
 	 */
 	push(offset, bytes) {
+		const { chunks, reader } = this;
 		if (offset > this.received) {
-			this.reader.fail(new WireError("bytes are missing", this.received));
+			reader?.fail(new WireError("bytes are missing", this.received));
 			return;
 		}
 		const fresh = bytes.subarray(this.received - offset);
 		this.received += fresh.length;
 		/* After an end nothing is kept, but it is counted: a resume goes on behind it. */
-		if (!this.reader.taking)
+		if (!chunks || !reader?.taking)
 			return;
-		this.chunks.push(fresh);
+		chunks.push(fresh);
 		try {
-			for (let chunk = this.chunks.next(); chunk; chunk = this.chunks.next()) {
-				if (chunk.kind === chunk_kind_segment)
-					this.reader.chunk(chunk);
+			for (let chunk = chunks.next(); chunk; chunk = chunks.next()) {
+				if (chunk.kind === wire.WIRE_CHUNK_SEGMENT)
+					reader.chunk(chunk);
 			}
 		} catch (error) {
 			if (!(error instanceof WireError))
 				throw error;
-			this.reader.fail(error);
+			reader.fail(error);
 		}
 	}
 }
@@ -86,13 +98,15 @@ export class LiveFeed {
 	 * @param {FeedSink} options.sink
 	 * @param {() => void} options.changed the state is another one
 	 * @param {typeof WebSocket} [options.Socket] for tests
+	 * @param {number} [options.silence_ms] for tests
 	 */
-	constructor({ url, token, sink, changed, Socket = WebSocket }) {
+	constructor({ url, token, sink, changed, Socket = WebSocket, silence_ms = silence_max_ms }) {
 		this.url = new URL("live", url);
 		this.token = token;
 		this.sink = sink;
 		this.changed = changed;
 		this.Socket = Socket;
+		this.silence_ms = silence_ms;
 		/** @type {FeedState} */
 		this.state = { kind: "connecting" };
 		this.instance_id = "";
@@ -106,9 +120,24 @@ export class LiveFeed {
 		this.retry_ms = retry_first_ms;
 		/** @type {ReturnType<typeof setTimeout> | undefined} */
 		this.timer = undefined;
+		/** When the last message came, of performance.now(). */
+		this.heard_ms = 0;
 		/** Bytes and messages that have come: read by tests. */
 		this.counts = { messages: 0, bytes: 0, connects: 0 };
+		this.listener = setInterval(() => this.listen(), silence_ms / 4);
 		this.connect();
+	}
+
+	/** Hangs up on a live agent that is not heard any more: the network may never say that it is gone. */
+	listen() {
+		const { socket, source, state } = this;
+		if (!socket || state.kind !== "live" || source !== wire.WIRE_SOURCE_LIVE ||
+		    performance.now() - this.heard_ms < this.silence_ms)
+			return;
+		/* Closing waits for an answer that will not come. */
+		socket.onclose = null;
+		socket.close();
+		this.closed(true);
 	}
 
 	/** @param {FeedState} state */
@@ -158,14 +187,15 @@ export class LiveFeed {
 	/** @param {boolean} opened whether the connection had come about */
 	async closed(opened) {
 		this.socket = null;
-		if (!opened && await this.token_is_refused()) {
+		const refused = !opened && await this.token_is_refused();
+		if (this.is_over())
+			return;
+		if (refused) {
 			this.stop({ kind: "token" });
 			return;
 		}
-		if (this.state.kind === "live" || opened)
+		if (opened)
 			this.state_set({ kind: "lost", since_ms: performance.now() });
-		if (this.state.kind === "token" || this.state.kind === "ended")
-			return;
 		this.timer = setTimeout(() => this.connect(), this.retry_ms);
 		this.retry_ms = Math.min(retry_max_ms, this.retry_ms * 2);
 	}
@@ -184,9 +214,14 @@ export class LiveFeed {
 		}
 	}
 
+	/** Whether nothing more will come. */
+	is_over() {
+		return this.state.kind === "token" || this.state.kind === "ended";
+	}
+
 	/** Tries now. */
 	retry() {
-		if (this.socket || this.state.kind === "token" || this.state.kind === "ended")
+		if (this.socket || this.is_over())
 			return;
 		this.retry_ms = retry_first_ms;
 		this.connect();
@@ -195,6 +230,7 @@ export class LiveFeed {
 	/** Ends the connection for good. @param {FeedState} [state] */
 	stop(state = { kind: "ended", why: "" }) {
 		clearTimeout(this.timer);
+		clearInterval(this.listener);
 		const { socket } = this;
 		this.socket = null;
 		socket?.close();
@@ -204,8 +240,8 @@ export class LiveFeed {
 
 	/** No more bytes come for the segments that are open. */
 	segments_end() {
-		for (const { reader } of this.segments.values())
-			reader.end("cut");
+		for (const arriving of this.segments.values())
+			arriving.end("cut");
 	}
 
 	/** What this page has already. @returns {Uint8Array<ArrayBuffer>} */
@@ -226,6 +262,7 @@ export class LiveFeed {
 
 	/** @param {Uint8Array} bytes */
 	message(bytes) {
+		this.heard_ms = performance.now();
 		this.counts.messages++;
 		this.counts.bytes += bytes.length;
 		if (bytes.length < message_header.SIZE)
@@ -245,7 +282,7 @@ export class LiveFeed {
 			this.arriving(header.segment).push(header.offset, payload);
 			break;
 		case wire.WIRE_MESSAGE_SKIPPED:
-			this.arriving(header.segment).reader.end("skipped");
+			this.arriving(header.segment).end("skipped");
 			break;
 		case wire.WIRE_MESSAGE_CAUGHT_UP:
 			this.sink.loading_set(false);
@@ -284,9 +321,9 @@ export class LiveFeed {
 		if (oldest_segment <= this.oldest_segment)
 			return;
 		this.oldest_segment = oldest_segment;
-		for (const [number, { reader }] of this.segments) {
+		for (const [number, arriving] of this.segments) {
 			if (number < oldest_segment) {
-				reader.end("cut");
+				arriving.end("cut");
 				this.segments.delete(number);
 			}
 		}

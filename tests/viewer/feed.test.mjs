@@ -40,14 +40,14 @@ class Writer {
 }
 
 /** A server, a profile and a feed between them; all of it ends with the test. */
-async function connect(context, { server = new FeedServer(), token = server.token } = {}) {
+async function connect(context, { server = new FeedServer(), token = server.token, silence_ms } = {}) {
 	const url = await server.listen();
 	const profile = new Profile();
 	const waiting = new Set();
 	const look = () => waiting.forEach((looker) => looker());
 	profile.listen(look);
 	const states = [];
-	const feed = new LiveFeed({ url, token, sink: profile, Socket: WebSocket, changed: () => {
+	const feed = new LiveFeed({ url, token, sink: profile, Socket: WebSocket, silence_ms, changed: () => {
 		states.push(feed.state.kind);
 		look();
 	} });
@@ -209,6 +209,31 @@ test("an agent that goes away and comes back is found again without being asked"
 	assert.deepEqual(states, ["live", "lost", "live"]);
 });
 
+test("an agent that is not heard any more is lost, and found again", async (context) => {
+	const { feed, until, states } = await connect(context, { silence_ms: 60 });
+	await until(() => states.length >= 3);
+	assert.deepEqual(states.slice(0, 3), ["live", "lost", "live"]);
+	assert.ok(feed.counts.connects >= 2);
+});
+
+test("a capture's server may be silent", async (context) => {
+	const server = new FeedServer({ source: wire.WIRE_SOURCE_CAPTURE });
+	const { feed, until } = await connect(context, { server, silence_ms: 20 });
+	await until(() => feed.state.kind === "live");
+	await new Promise((resolve) => setTimeout(resolve, 100));
+	assert.equal(feed.counts.connects, 1);
+});
+
+test("segments that are read leave nothing behind but their size", async (context) => {
+	const server = new FeedServer();
+	await new Writer(server, 1, start_us).add(30, { closed: true });
+	const { feed, profile, until } = await connect(context, { server });
+	await until(() => profile.block(server.instance_id, 1)?.state === "closed");
+	await new Promise((resolve) => setImmediate(resolve));
+	assert.deepEqual({ ...feed.segments.get(1) }, { chunks: null, reader: null,
+		received: server.segments.get(1).bytes.length });
+});
+
 test("a newer format and messages that make no sense end the connection, in words", async (context) => {
 	const bad = {
 		"newer": [message_encode({ kind: wire.WIRE_MESSAGE_HELLO, version_major: 3 }), /has format 3/],
@@ -220,7 +245,6 @@ test("a newer format and messages that make no sense end the connection, in word
 	};
 	for (const [name, [message, words]] of Object.entries(bad)) {
 		const server = new FeedServer();
-		server.sockets.on("connection", () => {});
 		const url = await server.listen();
 		server.http.removeAllListeners("upgrade");
 		server.http.on("upgrade", (request, socket, head) =>
