@@ -112,6 +112,18 @@ test("holes between segments tell why they are there", () => {
 	assert.deepEqual(reasons(profile), [[5, 10, wire.WIRE_GAP_NOT_RUNNING]]);
 });
 
+test("the end of a segment may come after the start of the next, and is no gap until it is known not to come", () => {
+	const reasons = (profile) => profile.gaps(0, Infinity).map(({ reason }) => reason);
+	const profile = new Profile();
+	segment_fill(profile, 1, { closed: false });
+	segment_fill(profile, 2, { start: start_us + 1000 });
+	assert.deepEqual(reasons(profile), [GAP_LOADING]);
+	profile.segment_end("00000000000000aa", 1, "cut");
+	assert.deepEqual(reasons(profile), [GAP_SKIPPED]);
+	profile.block("00000000000000aa", 1).close("closed");
+	assert.deepEqual(reasons(profile), []);
+});
+
 test("the wall clock is the timeline less the segment's shift", () => {
 	const profile = new Profile();
 	new SegmentMaker({ segment: 1 }).fill(profile, [], { end_us: start_us + 1e6, closed: true });
@@ -216,6 +228,8 @@ test("CPUs busy over a stretch are those of what is known", () => {
 	assert.ok(Math.abs(profile.cpus_busy(start_us - 1e6, start_us + 9e6) - 2) < 1e-9);
 	assert.deepEqual(profile.lost(0, Infinity), { gaps: 1, samples: 5 });
 	assert.equal(profile.rate_reached_mhz(), 50_000);
+	new SegmentMaker({ segment: 2, start_us: start_us + 4e6 }).fill(profile, []);
+	assert.equal(profile.rate_reached_mhz(), 50_000, "a segment that has just begun");
 	assert.equal(new Profile().cpus_busy(0, 1), 0);
 });
 

@@ -370,8 +370,10 @@ export class Profile {
 		if (before.state === "skipped")
 			return GAP_SKIPPED;
 		const same = before.instance_id === after.instance_id;
+		/* Each segment is inflated for itself: the next one's start may come before this one's end. */
 		if (same && after.segment === before.segment + 1)
-			return before.state === "closed" ? 0 : this.loading ? GAP_LOADING : GAP_SKIPPED;
+			return before.state === "closed" ? 0
+				: this.loading || before.state === "open" ? GAP_LOADING : GAP_SKIPPED;
 		const missing = this.missing.get(`${after.instance_id}:${after.segment - 1}`);
 		if (missing)
 			return missing === "damaged" ? wire.WIRE_GAP_DAMAGED : GAP_SKIPPED;
@@ -451,9 +453,13 @@ export class Profile {
 
 	/** The rate reached lately, the mean of the CPUs that were busy, in mHz; 0: not known. */
 	rate_reached_mhz() {
-		const rates = this.blocks[this.blocks.length - 1]?.rates;
-		const busy = rates?.[rates.length - 1]?.mhz.filter((mhz) => mhz > 0) ?? [];
-		return busy.length ? busy.reduce((sum, mhz) => sum + mhz, 0) / busy.length : 0;
+		/* A segment that has just begun has none yet: then the one before it tells. */
+		for (const { rates } of this.blocks.slice(-2).reverse()) {
+			const busy = rates[rates.length - 1]?.mhz.filter((mhz) => mhz > 0) ?? [];
+			if (busy.length)
+				return busy.reduce((sum, mhz) => sum + mhz, 0) / busy.length;
+		}
+		return 0;
 	}
 }
 
