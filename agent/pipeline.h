@@ -31,6 +31,7 @@ enum pipeline_limits {
 	PIPELINE_WINDOW_LEAST = 8 << 20,
 	PIPELINE_WINDOW_SEGMENTS = 10, /* a window that is full by time holds about so many */
 	PIPELINE_SEGMENT_LEAST_MS = 1000,
+	PIPELINE_CLOCK_TRIES = 10, /* to read two clocks at one moment */
 };
 
 struct pipeline_options {
@@ -38,7 +39,7 @@ struct pipeline_options {
 	struct sampler_options sampler; /* copied; what it points to is borrowed for the call */
 	const char *filter; /* what is sampled, in words, or NULL for everything; copied */
 	const char *title;  /* of the capture, or NULL; copied */
-	uint64_t window_us;	/* how long the window reaches back; 0: as far as memory lasts */
+	uint64_t window_us;	/* how long the window reaches back; 0: the open segment */
 	uint64_t memory_bytes;	/* for rings, tables and the window together */
 };
 

@@ -290,7 +290,6 @@ static int take(struct options *options, int code, const char *value)
 static void getopt_tables(const struct options_usage *usage, char *ret_short,
 			  struct option *ret_long)
 {
-	*ret_short++ = '+'; /* options end at the first argument: a command to run keeps its own */
 	*ret_short++ = ':';
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (!taken(&rows[i], usage))

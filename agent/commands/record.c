@@ -10,6 +10,7 @@
 #include "commands/sampling.h"
 #include "pipeline.h"
 #include "stream/capture_writer.h"
+#include "wire.h"
 
 #define NS_PER_SECOND UINT64_C(1000000000)
 
@@ -89,7 +90,8 @@ int command_record(int argc, char **argv)
 		log_error("record needs a file: -o FILE; try 'flickerscope record --help'");
 		return EXIT_CODE_USAGE;
 	}
-	options.window_s = 1; /* nobody looks back: the file has it all */
+	/* Nobody looks back, but a short window is made of short segments, each with all its names. */
+	options.window_s = WIRE_SEGMENT_SPAN_MAX_US / 1000000 * PIPELINE_WINDOW_SEGMENTS;
 	r = sampling_loop_new(&loop);
 	if (r < 0)
 		return EXIT_CODE_FAILED;
