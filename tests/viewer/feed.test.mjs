@@ -146,7 +146,8 @@ test("another agent's data follows the old, with a gap between", async (context)
 	const after = new Writer(server, 1, before.at_us + 5_000_000);
 	await after.add(50);
 	feed.retry();
-	await until(() => profile.sample_count === 150 && !profile.loading);
+	await until(() => profile.sample_count === 150 && !profile.loading &&
+		profile.block("00000000000000aa", 1)?.state !== "open");
 	const gaps = profile.gaps(start_us, after.at_us);
 	assert.deepEqual(gaps, [{ from_us: before.at_us, to_us: before.at_us + 5_000_000,
 		reason: wire.WIRE_GAP_NOT_RUNNING, lost: 0 }]);
