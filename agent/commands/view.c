@@ -47,6 +47,7 @@ static int load(struct capture_reader *reader, struct sample_window **ret_window
 		if (r < 0)
 			return log_errno(r, "load the capture");
 	}
+	sample_window_seal(window);
 	*ret_window = TAKE(window);
 	return 0;
 }

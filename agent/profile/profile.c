@@ -19,9 +19,10 @@ static int pending_open(struct profile_pending *pending)
 		.cpu = calloc(PROFILE_PENDING_MAX, sizeof(*pending->cpu)),
 		.user_status = calloc(PROFILE_PENDING_MAX, sizeof(*pending->user_status)),
 		.kernel_status = calloc(PROFILE_PENDING_MAX, sizeof(*pending->kernel_status)),
+		.busy = calloc(PROFILE_PENDING_MAX, sizeof(*pending->busy)),
 	};
 	if (!pending->time_us || !pending->thread_id || !pending->stack_id || !pending->cpu ||
-	    !pending->user_status || !pending->kernel_status)
+	    !pending->user_status || !pending->kernel_status || !pending->busy)
 		return -ENOMEM;
 	return 0;
 }
@@ -34,6 +35,7 @@ static void pending_close(struct profile_pending *pending)
 	free(pending->cpu);
 	free(pending->user_status);
 	free(pending->kernel_status);
+	free(pending->busy);
 }
 
 int profile_new(struct profile **ret_profile)
@@ -197,6 +199,7 @@ int profile_sample(struct profile *profile, const struct profile_sample *sample)
 							   : PROFILE_CPUS_MAX - 1;
 	pending->user_status[row] = sample->user_status;
 	pending->kernel_status[row] = sample->kernel_status;
+	pending->busy[row] = sample->busy;
 	pending->sample_count = row + 1;
 	profile->sample_count++;
 	return 0;

@@ -70,6 +70,7 @@ struct profile_sample {
 	uint32_t stack_id;   /* 0: no frame is known */
 	uint8_t user_status; /* enum stack_status, include/sample_abi.h */
 	uint8_t kernel_status;
+	uint8_t busy; /* enum sample_busy */
 };
 
 /* The tables' rows, as the encoder reads them. Numbers are ids unless named otherwise. */
@@ -118,6 +119,7 @@ struct profile_pending {
 	uint16_t *cpu;
 	uint8_t *user_status;
 	uint8_t *kernel_status;
+	uint8_t *busy;
 };
 
 struct profile {

@@ -191,6 +191,12 @@ int sample_window_add(struct sample_window *window, struct chunk *chunk)
 	return 0;
 }
 
+void sample_window_seal(struct sample_window *window)
+{
+	if (window->count)
+		newest(window)->closed = true;
+}
+
 uint32_t sample_window_oldest(const struct sample_window *window)
 {
 	return window->count ? segment_at(window, 0)->number : 0;

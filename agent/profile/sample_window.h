@@ -54,6 +54,9 @@ DEFINE_CLEANUP(struct sample_window *, sample_window_free);
  */
 int sample_window_add(struct sample_window *window, struct chunk *chunk);
 
+/* Nothing will be added any more: for a capture that ends in the middle of a segment. */
+void sample_window_seal(struct sample_window *window);
+
 /* Numbers of the oldest segment held, of the newest, and of the one that is open; 0: none. */
 uint32_t sample_window_oldest(const struct sample_window *window);
 uint32_t sample_window_newest(const struct sample_window *window);

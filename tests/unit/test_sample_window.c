@@ -186,6 +186,21 @@ static void chunk_after_a_hole_is_refused(void)
 	CHECK_EQ(sample_window_newest(window), 1);
 }
 
+/* A window that is sealed has no open segment, and takes nothing more of it. */
+static void sealed_window_is_closed(void)
+{
+	CLEANUP(sample_window_free) struct sample_window *window = NULL;
+
+	CHECK_EQ(sample_window_new(&unbounded, &window), 0);
+	sample_window_seal(window);
+	CHECK_EQ(add(window, 1, 0, 10, false, 1000), 0);
+	CHECK_EQ(sample_window_open(window), 1);
+	sample_window_seal(window);
+	CHECK_EQ(sample_window_open(window), 0);
+	CHECK_EQ(add(window, 1, 1, 10, false, 2000), 0);
+	CHECK_EQ(sample_window_lost_bytes(window), 10);
+}
+
 struct dumped {
 	uint32_t count;
 	uint32_t first_segment;
@@ -225,5 +240,5 @@ static void dump_keeps_chunks_that_leave(void)
 TESTS(TEST(empty_window_has_nothing), TEST(bytes_are_read_at_any_position),
       TEST(segments_open_and_close), TEST(neighbours_are_found_across_holes),
       TEST(memory_is_bounded), TEST(old_segments_leave), TEST(number_of_segments_is_bounded),
-      TEST(open_segment_stays), TEST(chunk_after_a_hole_is_refused),
+      TEST(open_segment_stays), TEST(chunk_after_a_hole_is_refused), TEST(sealed_window_is_closed),
       TEST(dump_keeps_chunks_that_leave))
