@@ -73,12 +73,31 @@ struct pipeline {
 	char file_name[WIRE_STRING_SIZE_MAX + 1];
 };
 
+_Static_assert((int)SAMPLE_BUSY_PARTLY == (int)WIRE_BUSY_PARTLY &&
+		       (int)SAMPLE_BUSY_THROUGHOUT == (int)WIRE_BUSY_THROUGHOUT,
+	       "passed on as they are");
+
 static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec now;
 
 	clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
+}
+
+/*
+ * Both clocks at one moment, to a millisecond: on a crowded machine much may come in between. Returns
+ * false when they could not be read so; then they are written nevertheless.
+ */
+static bool read_clocks(uint64_t *ret_mono_ns, uint64_t *ret_wall_ns)
+{
+	for (int i = 0; i < PIPELINE_CLOCK_TRIES; i++) {
+		*ret_mono_ns = clock_ns(CLOCK_MONOTONIC);
+		*ret_wall_ns = clock_ns(CLOCK_REALTIME);
+		if (clock_ns(CLOCK_MONOTONIC) - *ret_mono_ns < NS_PER_MS)
+			return true;
+	}
+	return false;
 }
 
 /* --- segments ---------------------------------------------------------------------------------- */
@@ -295,6 +314,7 @@ static int add_sample(struct pipeline *pipeline, const struct sample_event *even
 		.cpu = event->cpu,
 		.user_status = event->user_status,
 		.kernel_status = event->kernel_status,
+		.busy = event->busy,
 	};
 	int r = find_stack(pipeline, event, process, &sample.stack_id);
 
@@ -534,20 +554,21 @@ static void add_rates(struct pipeline *pipeline, uint64_t now_ns)
 	record_encoder_add_rates(pipeline->encoder, now_ns, rates, (uint32_t)count);
 }
 
-static void follow_clock(struct pipeline *pipeline, uint64_t now_ns)
+/* @drained_ns: where the old time ends, when the clock was set. */
+static void follow_clock(struct pipeline *pipeline, uint64_t drained_ns)
 {
-	uint64_t wall_ns = clock_ns(CLOCK_REALTIME);
-	uint64_t before_us = timeline_us(&pipeline->timeline, now_ns);
+	uint64_t mono_ns, wall_ns, before_us = timeline_us(&pipeline->timeline, drained_ns);
 
-	if (timeline_follow(&pipeline->timeline, now_ns, wall_ns)) {
+	if (!read_clocks(&mono_ns, &wall_ns))
+		return; /* the next second will do */
+	if (timeline_follow(&pipeline->timeline, mono_ns, wall_ns)) {
 		/* What has been drained so far belongs to the old time. */
-		record_encoder_close(pipeline->encoder, now_ns);
-		open_segment(pipeline, now_ns);
+		next_segment(pipeline, drained_ns);
 		record_encoder_add_gap_us(pipeline->encoder, before_us,
-					  timeline_us(&pipeline->timeline, now_ns),
+					  timeline_us(&pipeline->timeline, drained_ns),
 					  WIRE_GAP_CLOCK_STEP, 0);
 	}
-	record_encoder_add_clock(pipeline->encoder, now_ns, wall_ns);
+	record_encoder_add_clock(pipeline->encoder, mono_ns, wall_ns);
 }
 
 static void on_second(void *context)
@@ -632,7 +653,7 @@ static int make_names(struct pipeline *pipeline, const struct pipeline_options *
 static int make_profile(struct pipeline *pipeline, const struct pipeline_options *options)
 {
 	struct sample_window_options window = {
-		.span_us = options->window_us,
+		.span_us = options->window_us ? options->window_us : 1,
 		.bytes_max = window_bytes(pipeline, options->memory_bytes),
 	};
 	struct record_encoder_options encoder = {
@@ -660,11 +681,12 @@ static int make_profile(struct pipeline *pipeline, const struct pipeline_options
 
 static int start(struct pipeline *pipeline)
 {
+	uint64_t wall_ns;
 	int r;
 
-	pipeline->start_ns = clock_ns(CLOCK_MONOTONIC);
+	read_clocks(&pipeline->start_ns, &wall_ns); /* when it was far off, the next second corrects it */
 	pipeline->drained_ns = pipeline->start_ns;
-	pipeline->timeline = timeline_start(pipeline->start_ns, clock_ns(CLOCK_REALTIME));
+	pipeline->timeline = timeline_start(pipeline->start_ns, wall_ns);
 	open_segment(pipeline, pipeline->start_ns);
 	r = loop_add_fd(pipeline->loop, sampler_session_fd(pipeline->session), EPOLLIN, on_session,
 			pipeline, &pipeline->session_source);
