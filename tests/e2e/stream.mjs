@@ -24,6 +24,14 @@ export const wire = await import('../../viewer/wire.js');
 class Stream {
 	constructor(agent, options) {
 		this.profile = new Profile(options);
+		/* What gaps of the stream said was lost, also of segments that have left the window. */
+		this.lost = 0;
+		const { records_add } = this.profile;
+		this.profile.records_add = (instance, segment, records, end_us) => {
+			for (const record of records)
+				if (record.kind === wire.WIRE_RECORD_GAP) this.lost += record.lost;
+			records_add.call(this.profile, instance, segment, records, end_us);
+		};
 		const { origin } = agent;
 		/* Node's own WebSocket says no Origin; a page always does. */
 		const Socket = class extends WebSocket {
@@ -36,7 +44,10 @@ class Stream {
 	}
 
 	close() {
+		const { socket } = this.feed;
 		this.feed.stop();
+		/* A stopped one would wait for an answer. */
+		socket?.terminate();
 	}
 
 	/** Stops reading, as a page does whose machine sleeps. */
