@@ -31,25 +31,39 @@ static inline __u64 idle_exits(struct task_struct *task)
 	return idle->nvcsw + idle->nivcsw;
 }
 
+/* Whether idle_exits() tells anything on this kernel. */
+static inline bool idle_exits_known(struct task_struct *task)
+{
+	return bpf_core_field_exists(task->se.cfs_rq->rq);
+}
+
 /*
  * Two ticks with no idle time between them tell the rate that is really reached. Ticks alone do
  * not: some kernels leave out the ticks of idle CPUs, and the next busy one looks late.
+ *
+ * Returns what is known of the time since this CPU's last sample.
  */
-static inline void count_tick(struct sampler_counters *counters, struct task_struct *task,
-			      __u64 now_ns, bool busy)
+static inline enum sample_busy count_tick(struct sampler_counters *counters,
+					  struct task_struct *task, __u64 now_ns, bool busy)
 {
 	__u64 exits = idle_exits(task);
+	bool never_idle = busy && counters->last_tick != SAMPLER_TICK_IDLE &&
+			  counters->last_tick_idle_exits == exits;
+	bool sampled = counters->last_tick == SAMPLER_TICK_SAMPLED;
 
 	counters->value[SAMPLER_TICKS]++;
 	if (!busy)
 		counters->value[SAMPLER_IDLE]++;
-	if (busy && counters->last_tick_was_busy && counters->last_tick_idle_exits == exits) {
+	if (never_idle) {
 		counters->value[SAMPLER_BUSY_INTERVALS]++;
 		counters->value[SAMPLER_BUSY_INTERVAL_NS] += now_ns - counters->last_tick_ns;
 	}
 	counters->last_tick_ns = now_ns;
-	counters->last_tick_was_busy = busy;
+	counters->last_tick = busy ? SAMPLER_TICK_BUSY : SAMPLER_TICK_IDLE;
 	counters->last_tick_idle_exits = exits;
+	if (!idle_exits_known(task))
+		return SAMPLE_BUSY_UNKNOWN;
+	return never_idle && sampled ? SAMPLE_BUSY_THROUGHOUT : SAMPLE_BUSY_PARTLY;
 }
 
 static inline void count_loss(struct sampler_counters *counters, enum sampler_counter reason,
@@ -116,6 +130,7 @@ static inline void emit_sample(struct sample_scratch *scratch_area, __u64 size, 
 	if (bpf_ringbuf_output(ring, &scratch_area->event, size,
 			       wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP) == 0) {
 		counters->value[SAMPLER_EMITTED]++;
+		counters->last_tick = SAMPLER_TICK_SAMPLED;
 		counters->value[SAMPLER_WAKEUPS] += wake;
 		return;
 	}
@@ -159,10 +174,12 @@ int sample_cpu(struct bpf_perf_event_data *ctx)
 	struct sample_event *event;
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 zero = 0, pid = pid_tgid >> 32;
+	enum sample_busy since_last;
 
 	if (!counters)
 		return 0;
-	count_tick(counters, task, now_ns, pid_tgid != 0); /* only the idle threads have pid 0 */
+	/* Only the idle threads have pid 0. */
+	since_last = count_tick(counters, task, now_ns, pid_tgid != 0);
 	if (!pid_tgid)
 		return 0;
 	if (config_pid_filter && !bpf_map_lookup_elem(&filter_pids, &pid)) {
@@ -182,6 +199,8 @@ int sample_cpu(struct bpf_perf_event_data *ctx)
 	event->pid = pid;
 	event->tid = (__u32)pid_tgid;
 	event->cpu = bpf_get_smp_processor_id();
+	event->busy = since_last;
+	event->reserved = 0;
 	bpf_get_current_comm(event->comm, sizeof(event->comm));
 	emit_sample(scratch_area, walk_stacks(ctx, task, scratch_area),
 		    process_is_new(scratch_area, task), counters);

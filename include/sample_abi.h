@@ -43,6 +43,18 @@ enum stack_status {
 };
 
 /*
+ * What is known of the time between a sample and the last one of the same CPU. Timers of virtual
+ * machines may miss many ticks of a busy CPU, and some kernels leave out the ticks of an idle one:
+ * times alone do not tell the two apart. The values also travel on the wire: never renumber.
+ */
+enum sample_busy {
+	SAMPLE_BUSY_UNKNOWN = 0,
+	SAMPLE_BUSY_PARTLY = 1, /* the CPU was idle, or a tick in between was left out or lost */
+	SAMPLE_BUSY_THROUGHOUT = 2, /* the CPU was never idle in between */
+	SAMPLE_BUSY_COUNT,
+};
+
+/*
  * One sample: a fixed head, then kernel_frame_count + user_frame_count addresses of 8 bytes each,
  * kernel frames first, each part leaf first. The record in the ring has just that length.
  */
@@ -53,7 +65,9 @@ struct sample_event {
 	__u64 cgroup_id;	/* inode number in the cgroup2 hierarchy; 0 where there is none */
 	__u32 pid;		/* process (tgid), in the initial pid namespace */
 	__u32 tid;		/* thread, in the initial pid namespace */
-	__u32 cpu;
+	__u16 cpu;
+	__u8 busy; /* enum sample_busy */
+	__u8 reserved;
 	__u8 kernel_frame_count;
 	__u8 user_frame_count;
 	__u8 kernel_status;	     /* enum stack_status */
@@ -80,15 +94,79 @@ enum sampler_counter {
 	SAMPLER_COUNTER_COUNT,
 };
 
+/* What the last tick of a CPU was. */
+enum sampler_tick {
+	SAMPLER_TICK_IDLE = 0,
+	SAMPLER_TICK_BUSY = 1,	  /* busy, and no sample came of it: filtered or lost */
+	SAMPLER_TICK_SAMPLED = 2, /* busy, and its sample is in the ring */
+};
+
 struct sampler_counters {
 	__u64 value[SAMPLER_COUNTER_COUNT];
-	__u64 last_tick_ns;	  /* kernel side's own: time of the last tick on this CPU */
-	__u64 last_tick_was_busy; /* kernel side's own */
+	__u64 last_tick_ns;  /* kernel side's own: time of the last tick on this CPU */
+	__u64 last_tick;     /* kernel side's own: enum sampler_tick */
 	__u64 loss_start_ns; /* time of the first sample lost since the agent last looked; 0: none */
 	__u64 loss_end_ns;   /* time of the last one */
 	__u64 last_tick_idle_exits; /* kernel side's own: how often the CPU had left idle by then */
 };
 
 _Static_assert(sizeof(struct sampler_counters) == 128, "one CPU's counters have their own lines");
+
+/*
+ * How to find the caller's frame from an address on: one row of an unwind table.
+ *
+ * The table is keyed by the offset in the executable file, in pages of 64 KiB: a row holds from its
+ * pc_low on, until the next row of the page or the page's end. The first row of each page has
+ * pc_low 0. Rows are made by agent/elf/unwind_table.c from call frame information (DWARF 5, 6.4)
+ * and used by the walk in the kernel; x86-64 only.
+ *
+ * CFA is the canonical frame address: the stack pointer before the call. Unless told otherwise the
+ * return address is at CFA - 8 and the caller's stack pointer is CFA.
+ *
+ * Functions begin and end with runs of pushes and pops, which move CFA - SP by one word each. One row
+ * holds a whole run: bit i of its high half is set when the instruction that ends i + 1 bytes
+ * behind the row's start is one of them. So "steps" is the number of bits set among the lowest
+ * (pc_low looked for - pc_low of the row) bits of the high half, all 16 of them from there on.
+ */
+enum unwind_limits {
+	UNWIND_PAGE_BITS = 16,
+	UNWIND_WORD_SIZE = 8,	/* unit of fp_offset and of steps, in bytes: what a push takes */
+	UNWIND_STEP_BYTES = 16, /* of code that one row's steps can cover */
+};
+
+enum unwind_cfa_kind {
+	UNWIND_CFA_NONE = 0,	 /* no row; never in a table */
+	UNWIND_CFA_SP = 1,	 /* CFA = SP + cfa_offset */
+	UNWIND_CFA_FP = 2,	 /* CFA = FP + cfa_offset */
+	UNWIND_CFA_PLT = 3,	 /* CFA = SP + low half + ((pc & 15) >= high half ? 8 : 0) */
+	UNWIND_CFA_FP_DEREF = 4, /* CFA = *(FP + low half) + high half */
+	UNWIND_CFA_SP_DEREF = 5, /* CFA = *(SP + low half) + high half */
+	UNWIND_CFA_SIGNAL = 6, /* a signal's frame: the interrupted SP is at SP + cfa_offset, its pc
+				    8 bytes above that, its FP 40 bytes below; that pc is no return
+				    address */
+	UNWIND_CFA_STOP = 7,   /* the thread's first frame: there is no caller */
+	UNWIND_CFA_INVALID = 8,	    /* nothing is known: no code, or code without information */
+	UNWIND_CFA_UNSUPPORTED = 9, /* a rule that no row can hold */
+	UNWIND_CFA_SP_PUSHES = 10, /* CFA = SP + UNWIND_WORD_SIZE * (low half + steps), see below */
+	UNWIND_CFA_SP_POPS = 11,   /* CFA = SP + UNWIND_WORD_SIZE * (low half - steps) */
+	UNWIND_CFA_KIND_COUNT,
+};
+
+enum unwind_fp_kind {
+	UNWIND_FP_SAME = 0,   /* the caller's FP is the present one */
+	UNWIND_FP_AT_CFA = 1, /* it was saved at CFA + fp_offset * UNWIND_WORD_SIZE */
+	UNWIND_FP_AT_FP = 2,  /* it was saved at FP + fp_offset * UNWIND_WORD_SIZE */
+	UNWIND_FP_LOST = 3,   /* it cannot be known */
+	UNWIND_FP_KIND_COUNT,
+};
+
+struct unwind_row {
+	__u16 pc_low; /* low bits of the offset in the file */
+	__u8 kinds;   /* low 4 bits: enum unwind_cfa_kind; high 4 bits: enum unwind_fp_kind */
+	__s8 fp_offset;
+	__s32 cfa_offset; /* halves: both are signed 16 bits */
+};
+
+_Static_assert(sizeof(struct unwind_row) == 8, "array maps round their elements up to 8 bytes");
 
 #endif

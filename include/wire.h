@@ -156,7 +156,15 @@ enum wire_record_kind {
  *   status  runs {enum stack_status of the user part, length} until all rows are covered
  *   kernel  runs {enum stack_status of the kernel part, length}
  *   event   runs {event, length}; 0 is the segment's first event
+ *   busy    runs {enum wire_busy, length}: what is known of the time since the CPU's last sample
  */
+
+/* The values of enum sample_busy (include/sample_abi.h). */
+enum wire_busy {
+	WIRE_BUSY_UNKNOWN = 0,	  /* ticks are all that is known */
+	WIRE_BUSY_PARTLY = 1,	  /* the CPU was idle, or a tick in between was left out or lost */
+	WIRE_BUSY_THROUGHOUT = 2, /* the CPU was never idle in between */
+};
 
 /*
  * The derived key of a function, for functions that are known by their start in a module's file;

@@ -50,6 +50,7 @@ import { Cursor, struct_read, unzigzag } from "wire_bytes";
  * @property {Int32Array} stack 0: no frame is known
  * @property {Uint8Array} user_status enum stack_status
  * @property {Uint8Array} kernel_status
+ * @property {Uint8Array} busy enum wire_busy: what is known of the time since the CPU's last sample
  * @property {Uint8Array} event
  */
 
@@ -356,7 +357,7 @@ export class RecordReader {
 		}
 		return { kind: wire.WIRE_RECORD_SAMPLES, count, time, cpu, thread, stack,
 			user_status: this.runs(cursor, count), kernel_status: this.runs(cursor, count),
-			event: this.runs(cursor, count) };
+			event: this.runs(cursor, count), busy: this.runs(cursor, count) };
 	}
 
 	/**

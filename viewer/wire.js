@@ -58,6 +58,11 @@ export const WIRE_RECORD_LATE_NAMES = 15;
 export const WIRE_RECORD_INDEX = 16;
 export const WIRE_RECORD_KIND_COUNT = 17;
 
+/* enum wire_busy */
+export const WIRE_BUSY_UNKNOWN = 0;
+export const WIRE_BUSY_PARTLY = 1;
+export const WIRE_BUSY_THROUGHOUT = 2;
+
 /* enum wire_event */
 export const WIRE_EVENT_CPU_CLOCK = 1;
 export const WIRE_EVENT_CYCLES = 2;

@@ -40,8 +40,8 @@ const struct sample_event *sample_event_check(const void *record, size_t size)
 	if (sample->kernel_frame_count > SAMPLE_KERNEL_FRAMES_MAX ||
 	    sample->user_frame_count > SAMPLE_USER_FRAMES_MAX ||
 	    sample->kernel_status >= STACK_STATUS_COUNT ||
-	    sample->user_status >= STACK_STATUS_COUNT || sample->cpu >= SAMPLE_CPUS_MAX ||
-	    sample->comm[SAMPLE_COMM_SIZE - 1] != '\0' ||
+	    sample->user_status >= STACK_STATUS_COUNT || sample->busy >= SAMPLE_BUSY_COUNT ||
+	    sample->cpu >= SAMPLE_CPUS_MAX || sample->comm[SAMPLE_COMM_SIZE - 1] != '\0' ||
 	    sample->time_ns == UINT64_MAX) /* stands for "none waits" */
 		return NULL;
 	return sample;

@@ -416,6 +416,7 @@ static void read_columns(const struct record_decoder *decoder, struct bytes_read
 	read_runs(reader, samples->user_status, count);
 	read_runs(reader, samples->kernel_status, count);
 	read_runs(reader, samples->event, count);
+	read_runs(reader, samples->busy, count);
 }
 
 static int read_samples(struct record_decoder *decoder, struct bytes_reader *reader)

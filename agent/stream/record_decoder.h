@@ -66,6 +66,7 @@ struct record_samples {
 	uint8_t user_status[WIRE_SAMPLES_MAX]; /* enum stack_status */
 	uint8_t kernel_status[WIRE_SAMPLES_MAX];
 	uint8_t event[WIRE_SAMPLES_MAX];
+	uint8_t busy[WIRE_SAMPLES_MAX]; /* enum sample_busy */
 };
 
 struct record_late_name {

@@ -9,8 +9,8 @@
 #include "stream/varint.h"
 
 enum {
-	/* Most that a row takes: time, CPU, thread, stack, and a run each of the three last columns. */
-	ROW_SIZE_MAX = VARINT_SIZE_MAX + 4 * VARINT32_SIZE_MAX + 2 * (2 + 1),
+	/* Most that a row takes: time, CPU, thread, stack, and a run each of the four last columns. */
+	ROW_SIZE_MAX = VARINT_SIZE_MAX + 4 * VARINT32_SIZE_MAX + 3 * (2 + 1),
 	HEAD_SIZE_MAX = VARINT32_SIZE_MAX + VARINT_SIZE_MAX + VARINT32_SIZE_MAX + 1,
 	ROWS_MAX = (CHUNK_BUILDER_RECORD_MAX - HEAD_SIZE_MAX) / ROW_SIZE_MAX,
 };
@@ -110,6 +110,7 @@ static uint32_t put_record(uint8_t *payload, const struct profile_pending *pendi
 	/* All samples are of the segment's first event. */
 	at = varint_put(at, 0);
 	at = varint_put(at, count);
+	at = put_runs(at, pending->busy, order, count);
 	return (uint32_t)(at - payload);
 }
 

@@ -112,6 +112,7 @@ static void add_samples(struct stream_fixture *stream, uint64_t begin_ns)
 			.stack_id = add_stack(stream->profile, stacks[i * 7 % ARRAY_SIZE(stacks)]),
 			.user_status = i % 9 == 8 ? STACK_NO_ROW : STACK_COMPLETE,
 			.kernel_status = i % 6 == 1 ? STACK_COMPLETE : STACK_NONE,
+			.busy = i < 8 ? SAMPLE_BUSY_THROUGHOUT : i % 3,
 		};
 
 		if (profile_thread(stream->profile, &threads[i % 5 % ARRAY_SIZE(threads)],

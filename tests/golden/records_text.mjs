@@ -68,7 +68,7 @@ const printers = {
 		for (let i = 0; i < samples.count; i++)
 			lines.push(`sample ${samples.time[i]} cpu ${samples.cpu[i]} thread ${samples.thread[i]} ` +
 				`stack ${samples.stack[i]} user ${samples.user_status[i]} ` +
-				`kernel ${samples.kernel_status[i]}`);
+				`kernel ${samples.kernel_status[i]} busy ${samples.busy[i]}`);
 	},
 	[wire.WIRE_RECORD_TICK]: ({ time_us }) => lines.push(`tick ${time_us}`),
 	[wire.WIRE_RECORD_CLOCK]: ({ time_us, mono_ns, wall_ns }) =>

@@ -207,10 +207,11 @@ static inline void text_thread(void *context, uint32_t id, const struct record_t
 static inline void text_samples(void *context, const struct record_samples *samples)
 {
 	for (uint32_t i = 0; i < samples->count; i++)
-		record_print(context,
-			     "sample %" PRId64 " cpu %u thread %u stack %u user %u kernel %u\n",
-			     samples->time_us[i], samples->cpu[i], samples->thread[i],
-			     samples->stack[i], samples->user_status[i], samples->kernel_status[i]);
+		record_print(
+			context,
+			"sample %" PRId64 " cpu %u thread %u stack %u user %u kernel %u busy %u\n",
+			samples->time_us[i], samples->cpu[i], samples->thread[i], samples->stack[i],
+			samples->user_status[i], samples->kernel_status[i], samples->busy[i]);
 }
 
 static inline void text_tick(void *context, int64_t time_us)

@@ -97,6 +97,7 @@ static void put_samples(struct fixture *fixture)
 	PUT(fixture, 1, 2);
 	PUT(fixture, 0, 1, 4, 1);
 	PUT(fixture, 0, 2);
+	PUT(fixture, 2, 1, 1, 1);
 	end_record(fixture, WIRE_RECORD_SAMPLES);
 }
 
@@ -130,8 +131,9 @@ static void columns_become_samples(void)
 	CHECK(strstr(text_of(&fixture), "function 1 key "));
 	CHECK(strstr(text_of(&fixture), " module 1 name 2 start 10\n"));
 	CHECK(strstr(text_of(&fixture), "stack 2 parent 1 frame 1 depth 2\n"));
-	CHECK(strstr(text_of(&fixture), "sample -50 cpu 1 thread 1 stack 2 user 1 kernel 0\n"
-					"sample 10056 cpu 0 thread 1 stack 1 user 1 kernel 4\n"));
+	CHECK(strstr(text_of(&fixture),
+		     "sample -50 cpu 1 thread 1 stack 2 user 1 kernel 0 busy 2\n"
+		     "sample 10056 cpu 0 thread 1 stack 1 user 1 kernel 4 busy 1\n"));
 }
 
 /* Records of a kind that is not known, and what stands behind known fields, are passed over. */
@@ -249,19 +251,21 @@ static void samples_that_do_not_hold_are_refused(void)
 {
 	const char *columns = "columns of samples that do not hold";
 
-	/* count, time; time, CPU, thread, stack; runs of user, kernel and event. */
-	CHECK_REFUSED(WIRE_RECORD_SAMPLES, columns, 1, 0, 0, WIRE_CPUS_MAX, 1, 2, 0, 1, 0, 1, 0, 1);
-	CHECK_REFUSED(WIRE_RECORD_SAMPLES, columns, 1, 0, 0, 0, 2, 2, 0, 1, 0, 1, 0, 1);
-	CHECK_REFUSED(WIRE_RECORD_SAMPLES, columns, 1, 0, 0, 0, 1, 6, 0, 1, 0, 1, 0, 1);
-	CHECK_REFUSED(WIRE_RECORD_SAMPLES, columns, 1, 0, 0, 0, 1, 1, 0, 1, 0, 1, 0, 1);
-	CHECK_REFUSED(WIRE_RECORD_SAMPLES, columns, 1, 0, 0, 0, 1, 2, 0, 2, 0, 1, 0, 1);
-	CHECK_REFUSED(WIRE_RECORD_SAMPLES, columns, 1, 0, 0, 0, 1, 2, 0, 0, 0, 1, 0, 1);
-	CHECK_REFUSED(WIRE_RECORD_SAMPLES, columns, 1, 0, 0, 0, 1, 2, 256, 1, 0, 1, 0, 1);
-	CHECK_REFUSED(WIRE_RECORD_SAMPLES, columns, 1, 0, UINT64_MAX, 0, 1, 2, 0, 1, 0, 1, 0, 1);
-	CHECK_REFUSED(WIRE_RECORD_SAMPLES, columns, 1, UINT64_C(1) << 53, 2, 0, 1, 2, 0, 1, 0, 1, 0,
+	/* count, time; time, CPU, thread, stack; runs of user, kernel, event and busy. */
+	CHECK_REFUSED(WIRE_RECORD_SAMPLES, columns, 1, 0, 0, WIRE_CPUS_MAX, 1, 2, 0, 1, 0, 1, 0, 1,
+		      0, 1);
+	CHECK_REFUSED(WIRE_RECORD_SAMPLES, columns, 1, 0, 0, 0, 2, 2, 0, 1, 0, 1, 0, 1, 0, 1);
+	CHECK_REFUSED(WIRE_RECORD_SAMPLES, columns, 1, 0, 0, 0, 1, 6, 0, 1, 0, 1, 0, 1, 0, 1);
+	CHECK_REFUSED(WIRE_RECORD_SAMPLES, columns, 1, 0, 0, 0, 1, 1, 0, 1, 0, 1, 0, 1, 0, 1);
+	CHECK_REFUSED(WIRE_RECORD_SAMPLES, columns, 1, 0, 0, 0, 1, 2, 0, 2, 0, 1, 0, 1, 0, 1);
+	CHECK_REFUSED(WIRE_RECORD_SAMPLES, columns, 1, 0, 0, 0, 1, 2, 0, 0, 0, 1, 0, 1, 0, 1);
+	CHECK_REFUSED(WIRE_RECORD_SAMPLES, columns, 1, 0, 0, 0, 1, 2, 256, 1, 0, 1, 0, 1, 0, 1);
+	CHECK_REFUSED(WIRE_RECORD_SAMPLES, columns, 1, 0, UINT64_MAX, 0, 1, 2, 0, 1, 0, 1, 0, 1, 0,
 		      1);
+	CHECK_REFUSED(WIRE_RECORD_SAMPLES, columns, 1, UINT64_C(1) << 53, 2, 0, 1, 2, 0, 1, 0, 1, 0,
+		      1, 0, 1);
 	CHECK_REFUSED(WIRE_RECORD_SAMPLES, "more samples than the record holds", 1, UINT64_MAX, 2,
-		      0, 1, 2, 0, 1, 0, 1, 0, 1);
+		      0, 1, 2, 0, 1, 0, 1, 0, 1, 0, 1);
 	CHECK_REFUSED(WIRE_RECORD_SAMPLES, "more samples than the record holds", UINT64_MAX, 0, 0);
 	CHECK_REFUSED(WIRE_RECORD_SAMPLES, "more samples than the record holds", 3, 0, 0, 0, 0);
 }

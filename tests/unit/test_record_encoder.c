@@ -47,9 +47,9 @@ static void records_come_back(void)
 		     "stack 3 parent 2 frame 3 depth 3\n"
 		     "stack 4 parent 2 frame 4 depth 3\n"
 		     "thread 1 tid 102 pid 102 start 77 comm 1 process 1 cgroup 0 container 0\n"
-		     "sample 1000 cpu 0 thread 1 stack 3 user 1 kernel 0\n"
-		     "sample 11000 cpu 0 thread 1 stack 3 user 1 kernel 0\n"
-		     "sample 2000 cpu 1 thread 1 stack 4 user 1 kernel 0\n"
+		     "sample 1000 cpu 0 thread 1 stack 3 user 1 kernel 0 busy 0\n"
+		     "sample 11000 cpu 0 thread 1 stack 3 user 1 kernel 0 busy 0\n"
+		     "sample 2000 cpu 1 thread 1 stack 4 user 1 kernel 0 busy 0\n"
 		     "tick 20000\n");
 }
 
@@ -107,11 +107,11 @@ static void samples_are_grouped_by_cpu(void)
 			       i == 2 ? stack_b : stack_a);
 	CHECK_EQ(record_encoder_flush(fixture.encoder, FIXTURE_START_NS + 50000000), 0);
 	text = fixture_text(&fixture, 0, 1);
-	CHECK(strstr(text, "sample 0 cpu 0 thread 1 stack 3 user 1 kernel 0\n"
-			   "sample 20204 cpu 0 thread 1 stack 4 user 1 kernel 0\n"
-			   "sample -3 cpu 1 thread 1 stack 3 user 1 kernel 0\n"
-			   "sample 10102 cpu 1 thread 1 stack 3 user 1 kernel 0\n"
-			   "sample 30306 cpu 1 thread 1 stack 3 user 1 kernel 0\n"
+	CHECK(strstr(text, "sample 0 cpu 0 thread 1 stack 3 user 1 kernel 0 busy 0\n"
+			   "sample 20204 cpu 0 thread 1 stack 4 user 1 kernel 0 busy 0\n"
+			   "sample -3 cpu 1 thread 1 stack 3 user 1 kernel 0 busy 0\n"
+			   "sample 10102 cpu 1 thread 1 stack 3 user 1 kernel 0 busy 0\n"
+			   "sample 30306 cpu 1 thread 1 stack 3 user 1 kernel 0 busy 0\n"
 			   "tick 50000\n"));
 }
 
@@ -127,14 +127,15 @@ static void statuses_stay_with_their_samples(void)
 		sample.cpu = 1 - i % 2;
 		sample.user_status = i;
 		sample.kernel_status = i / 2;
+		sample.busy = i % 3;
 		CHECK_EQ(profile_sample(fixture.profile, &sample), 0);
 	}
 	CHECK_EQ(record_encoder_flush(fixture.encoder, FIXTURE_START_NS), 0);
 	text = fixture_text(&fixture, 0, 1);
-	CHECK(strstr(text, "sample 0 cpu 0 thread 0 stack 0 user 1 kernel 0\n"
-			   "sample 0 cpu 0 thread 0 stack 0 user 3 kernel 1\n"
-			   "sample 0 cpu 1 thread 0 stack 0 user 0 kernel 0\n"
-			   "sample 0 cpu 1 thread 0 stack 0 user 2 kernel 1\n"));
+	CHECK(strstr(text, "sample 0 cpu 0 thread 0 stack 0 user 1 kernel 0 busy 1\n"
+			   "sample 0 cpu 0 thread 0 stack 0 user 3 kernel 1 busy 0\n"
+			   "sample 0 cpu 1 thread 0 stack 0 user 0 kernel 0 busy 0\n"
+			   "sample 0 cpu 1 thread 0 stack 0 user 2 kernel 1 busy 2\n"));
 }
 
 static uint64_t wire_mix(uint64_t a, uint64_t b)

@@ -78,6 +78,35 @@ test("a tick nearly a whole period late makes no darker cell, an idle tick does"
 	assert.equal(busy[51], 1);
 });
 
+test("ticks that never came are busy time where the agent says so, idle time where it does not", () => {
+	/* One CPU at 100 Hz; from 300 to 370 ms no tick came. */
+	const times = ticks_make({ from_us: start_us, to_us: start_us + second_us, period_us: 10_000, phase: 0 })
+		.filter((time_us) => time_us <= start_us + 300_000 || time_us >= start_us + 370_000);
+	const column = (busy) => {
+		const profile = new Profile();
+		const samples = times.map((time_us) => ({ time_us,
+			busy: time_us === start_us + 370_000 ? busy : wire.WIRE_BUSY_THROUGHOUT }));
+		new SegmentMaker({ cpu_count: 1, frequency_mhz: 100_000 }).fill(profile, samples,
+			{ end_us: start_us + second_us });
+		return [...new Heat(profile).column(first_second, 100).busy.subarray(28, 40)];
+	};
+	const near = (actual, expected) => actual.forEach((busy, row) =>
+		assert.ok(Math.abs(busy - expected[row]) < 1e-6, `row ${row}: ${actual}`));
+	near(column(wire.WIRE_BUSY_THROUGHOUT), Array(12).fill(1));
+	near(column(wire.WIRE_BUSY_PARTLY), [1, 1, 0.5, 0, 0, 0, 0, 0, 0.5, 1, 1, 1]);
+	near(column(wire.WIRE_BUSY_UNKNOWN), [1, 1, 0.5, 0, 0, 0, 0, 0, 0.5, 1, 1, 1]);
+});
+
+test("a CPU that was idle between two ticks in time counts once", () => {
+	/* Ticks in time, with a moment of idleness between each two: nothing is counted twice. */
+	const profile = new Profile();
+	const times = ticks_make({ from_us: start_us, to_us: start_us + second_us, period_us: 9_000, phase: 0 });
+	new SegmentMaker({ cpu_count: 1, frequency_mhz: 100_000 }).fill(profile,
+		times.map((time_us) => ({ time_us, busy: wire.WIRE_BUSY_PARTLY })), { end_us: start_us + second_us });
+	for (const busy of new Heat(profile).column(first_second, 100).busy.subarray(2, 98))
+		assert.ok(Math.abs(busy - 1) < 1e-6, `${busy}`);
+});
+
 test("a burst stands where it was, to half a period", () => {
 	for (const phase of [0, 0.2, 0.5, 0.9]) {
 		const times = ticks_make({ from_us: start_us, to_us: start_us + 4e6, period_us: 1e6 / 99, phase })

@@ -157,7 +157,8 @@ test("unknown kinds and unknown ends of records are passed over", () => {
 test("ids that no row has, and counts beyond what there is, are refused", () => {
 	const head = { kind: wire.WIRE_RECORD_SEGMENT, head: new SegmentMaker({ segment: 7 }).head };
 	const sample = { kind: wire.WIRE_RECORD_SAMPLES, count: 1, time: [5], cpu: [0], thread: [0],
-		stack: [0], user_status: [1], kernel_status: [0] };
+		stack: [0], user_status: [1], kernel_status: [0],
+		busy: [2] };
 	const bad = [
 		[{ kind: wire.WIRE_RECORD_MODULES, rows: [{ key_low: 1, key_high: 1, name: 1, module_kind: 1 }] }],
 		[{ kind: wire.WIRE_RECORD_FRAMES, rows: [{ function_id: 1, frame_kind: 1, file: 0, line: 0 }] }],

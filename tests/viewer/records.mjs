@@ -110,8 +110,8 @@ export class SegmentMaker {
 	/** Records of these samples, with the rows they need and, the first time, the head. */
 	records(samples, more = []) {
 		const { start_us } = this.head;
-		const columns = samples.map(({ time_us, cpu = 0, process = "program", tid = 100, stack = [] }) =>
-			[time_us - start_us, cpu, this.thread(process, tid), this.stack(stack)]);
+		const columns = samples.map(({ time_us, cpu = 0, process = "program", tid = 100, stack = [],
+			busy }) => [time_us - start_us, cpu, this.thread(process, tid), this.stack(stack), busy]);
 		const column = (index) => columns.map((row) => row[index]);
 		const records = this.started ? [] : [{ kind: wire.WIRE_RECORD_SEGMENT, head: this.head }];
 		this.started = true;
@@ -124,7 +124,8 @@ export class SegmentMaker {
 			{ kind: wire.WIRE_RECORD_THREADS, rows: this.threads.take() },
 			{ kind: wire.WIRE_RECORD_SAMPLES, count: samples.length, time: Int32Array.from(column(0)),
 				cpu: column(1), thread: column(2), stack: column(3),
-				user_status: samples.map(() => 1), kernel_status: samples.map(() => 0) },
+				user_status: samples.map(() => 1), kernel_status: samples.map(() => 0),
+				busy: column(4).map((busy) => busy ?? wire.WIRE_BUSY_UNKNOWN) },
 			...more];
 	}
 

@@ -91,8 +91,8 @@ function runs_encode(out, values) {
 }
 
 /** @param {Bytes} out */
-function samples_encode(out, { count, time, cpu, thread, stack, user_status, kernel_status, event },
-	period_us) {
+function samples_encode(out, { count, time, cpu, thread, stack, user_status, kernel_status, event,
+	busy }, period_us) {
 	const start = count ? Math.max(0, time[0]) : 0;
 	out.varint(count).varint(start);
 	for (let i = 0; i < count; i++)
@@ -105,6 +105,7 @@ function samples_encode(out, { count, time, cpu, thread, stack, user_status, ker
 	runs_encode(out, user_status);
 	runs_encode(out, kernel_status);
 	runs_encode(out, event ?? new Uint8Array(count));
+	runs_encode(out, busy ?? new Uint8Array(count));
 }
 
 /** Turns records into bytes; keeps what rows of a segment need to know of those before. */

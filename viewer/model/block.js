@@ -19,6 +19,8 @@ export const samples_max = 1 << 22;
 export const gaps_max = 65536;
 /** How long a segment may claim to be: twice what it should be, for agents that were held up. */
 const covered_span_max_us = 2 * wire.WIRE_SEGMENT_SPAN_MAX_US;
+/** Bits of a sample's status: 3 of the user part's, 3 of the kernel part's, then enum wire_busy. */
+export const busy_shift = 6;
 /** How many rows are sorted in a segment in all: many times what an agent's order asks for. */
 const sorted_rows_max = 1 << 25;
 
@@ -258,7 +260,8 @@ export class Block {
 			time[at] = record.time[i];
 			cpu[at] = record.cpu[i];
 			thread[at] = record.thread[i];
-			status[at] = (record.user_status[i] & 15) | (record.kernel_status[i] << 4);
+			status[at] = (record.user_status[i] & 7) | (record.kernel_status[i] & 7) << 3 |
+				record.busy[i] << busy_shift;
 			const number = this.stack_number(fill.processes[record.thread[i]], record.stack[i],
 				fill, dictionary);
 			if (number >= 256)

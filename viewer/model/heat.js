@@ -2,14 +2,18 @@
 /*
  * Cells of the heat map: CPUs busy in each part of each second.
  *
- * A sample stands for a period of CPU time around it. Consecutive samples of one CPU that are no
- * further apart than bridge_max periods are taken for one busy stretch, so that a tick that came late
- * makes no dark cell; where a CPU's neighbours are further away, half a period is taken on that side. A
- * CPU is then never counted twice at one moment, and constant load is flat whatever the rows are.
+ * A sample stands for a period of CPU time around it. Where the agent says that a CPU was never idle
+ * between two samples, all the time between them was busy, however late the second came; where it was
+ * idle, half a period is taken on each side. Where nothing is said (other agents' captures), consecutive
+ * samples no further apart than bridge_max periods are taken for one busy stretch. A CPU is never
+ * counted twice at one moment, and constant load is flat whatever the rows are.
  *
  * Columns are whole seconds of the timeline. They are made when asked for, kept, and made again only
  * when something within reach of them has changed.
  */
+
+import { busy_shift } from "model/block";
+import { WIRE_BUSY_PARTLY, WIRE_BUSY_UNKNOWN } from "wire";
 
 /** @typedef {import("model/profile").Profile} Profile */
 /** @typedef {import("model/profile").Change} Change */
@@ -23,6 +27,8 @@ export const second_us = 1e6;
  */
 export const bridge_max = 1.75;
 export const bridge_three_max = 2.25;
+/** The longest time that one sample stands for, where the agent says that the CPU was never idle. */
+export const busy_max_us = 250_000;
 
 /** Columns that are kept. */
 const columns_max = 4096;
@@ -41,7 +47,8 @@ const columns_max = 4096;
 
 /** @param {{ asked_us: number, by_cpu: Float64Array }} periods */
 function reach_of({ asked_us, by_cpu }) {
-	return by_cpu.reduce((most, period) => Math.max(most, period), asked_us) * bridge_three_max;
+	return Math.max(busy_max_us,
+		by_cpu.reduce((most, period) => Math.max(most, period), asked_us) * bridge_three_max);
 }
 
 /** The column's samples with those in reach on both sides, in order of time. */
@@ -58,6 +65,7 @@ class Reach {
 		this.count = count;
 		this.time = new Float64Array(count);
 		this.cpu = new Uint16Array(count);
+		this.busy = new Uint8Array(count);
 		this.cpu_count = 0;
 		let at = 0, sorted = true;
 		for (const { block, rows: [first, end] } of blocks) {
@@ -65,6 +73,7 @@ class Reach {
 				const cpu = block.cpu[row];
 				this.time[at] = block.start_us + block.time[row];
 				this.cpu[at] = cpu;
+				this.busy[at] = block.status[row] >> busy_shift;
 				this.cpu_count = Math.max(this.cpu_count, cpu + 1);
 				sorted &&= !at || this.time[at - 1] <= this.time[at];
 			}
@@ -75,10 +84,11 @@ class Reach {
 	}
 
 	sort() {
-		const { time, cpu } = this;
+		const { time, cpu, busy } = this;
 		const order = Uint32Array.from(time, (_, i) => i).sort((a, b) => time[a] - time[b]);
 		this.time = Float64Array.from(order, (i) => time[i]);
 		this.cpu = Uint16Array.from(order, (i) => cpu[i]);
+		this.busy = Uint8Array.from(order, (i) => busy[i]);
 	}
 }
 
@@ -147,18 +157,32 @@ class Stretches {
 	/**
 	 * @param {number} cpu
 	 * @param {number} time_us
+	 * @param {number} busy enum wire_busy
 	 */
-	sample(cpu, time_us) {
-		const period = this.periods[cpu];
+	sample(cpu, time_us, busy) {
 		const before = this.last[cpu];
 		if (this.wide[cpu] > -Infinity)
 			this.decide(cpu, before, time_us);
+		if (busy === WIRE_BUSY_UNKNOWN)
+			this.guess(cpu, before, time_us);
+		else if (busy === WIRE_BUSY_PARTLY || time_us - before > busy_max_us)
+			this.part(cpu, before, time_us);
+		this.last[cpu] = time_us;
+	}
+
+	/**
+	 * Two samples of which only the times tell whether the CPU was busy in between.
+	 * @param {number} cpu
+	 * @param {number} before may be none
+	 * @param {number} time_us
+	 */
+	guess(cpu, before, time_us) {
+		const period = this.periods[cpu];
 		const between = time_us - before;
 		if (between > period * bridge_three_max)
 			this.part(cpu, before, time_us);
 		else if (between > period * bridge_max)
 			this.wide[cpu] = before;
-		this.last[cpu] = time_us;
 	}
 
 	/**
@@ -180,7 +204,8 @@ class Stretches {
 	 * @param {number} after
 	 */
 	part(cpu, before, after) {
-		const half = this.periods[cpu] / 2;
+		/* Nearer than a period: each has the time up to the middle. */
+		const half = Math.min(this.periods[cpu], after - before) / 2;
 		if (before > -Infinity)
 			this.spreader.add(this.from[cpu], before + half);
 		this.from[cpu] = after - half;
@@ -285,7 +310,7 @@ export class Heat {
 		const spreader = new Spreader(start_us, rows, known);
 		const stretches = new Stretches(reach.cpu_count, periods, spreader);
 		for (let i = 0; i < reach.count; i++)
-			stretches.sample(reach.cpu[i], reach.time[i]);
+			stretches.sample(reach.cpu[i], reach.time[i], reach.busy[i]);
 		stretches.end();
 		const share = new Spreader(start_us, rows, known);
 		share.add(start_us, end_us);
