@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The real page against the real agent: what a program does is seen where it does it. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { run, sleep, startAgent, startLoad, temporaryFolder, until } from '../e2e/agent.mjs';
+import { dragTimes, framePoint, graphShare, lightness, mapPixels, openBrowser, openPage } from './page.mjs';
+
+let browser;
+before(async () => (browser = await openBrowser()));
+after(() => browser?.close());
+
+const BURST_MS = [300, 500];
+const wire = await import('../../viewer/wire.js');
+const FUNCTION = 'burst_known_function';
+
+/** An agent that samples a burst in every second and nothing else, since others share the machine. */
+async function startBurst(t, ...args) {
+	const load = startLoad(t, 'burst', ['-m', BURST_MS[0], '-n', BURST_MS[1] - BURST_MS[0], '-s', 100]);
+	return startAgent(t, ['-F', '199', '-p', load.pid, ...args]);
+}
+
+/** Opens the page and waits until whole seconds are there; gives the second that lies two seconds back. */
+async function openWithSeconds(t, agent, options, seconds = 3) {
+	const page = await openPage(browser, agent, options);
+	t.after(() => page.close());
+	await page.waitForFunction((seconds) => {
+		const { source } = window.flickerscope;
+		return source.now_us() - source.oldest_us() > (seconds + 1) * 1e6;
+	}, seconds);
+	return page;
+}
+
+const lastWholeSecond = (page) => page.evaluate(() => Math.floor(window.flickerscope.source.now_us() / 1e6) - 1);
+const state = (page) => page.textContent('#state');
+
+test('a burst is a band on the map; a drag over it gives its function, a drag beside it does not', async (t) => {
+	for (const theme of ['light', 'dark']) {
+		const agent = await startBurst(t);
+		const page = await openWithSeconds(t, agent, { theme });
+		await page.keyboard.press(' ');
+		const second = await lastWholeSecond(page);
+		const mean = async (from_ms, to_ms) => {
+			const pixels = (await mapPixels(page, second * 1e6 + from_ms * 1e3, second * 1e6 + to_ms * 1e3)).flat();
+			return pixels.map(lightness).reduce((sum, value) => sum + value, 0) / pixels.length;
+		};
+		const [below, band, above] = [await mean(0, 260), await mean(...BURST_MS), await mean(540, 999)];
+		t.diagnostic(`${theme}: lightness ${below.toFixed(3)} below, ${band.toFixed(3)} in the band, ${above.toFixed(3)} above`);
+		const step = theme === 'dark' ? 1 : -1;
+		assert.ok((band - below) * step > 0.05 && (band - above) * step > 0.05, 'more CPUs busy stand out');
+
+		await dragTimes(page, second * 1e6 + 310e3, second * 1e6 + 490e3);
+		const within = await graphShare(page, FUNCTION);
+		assert.ok(within.total > 3, `${within.total} samples`);
+		assert.ok(within.samples / within.total > 0.9, `${within.samples} of ${within.total}`);
+		assert.match(await page.textContent('#selection'), /1\d\d ms.*samples.*load_burst/);
+
+		await dragTimes(page, second * 1e6 + 560e3, second * 1e6 + 960e3);
+		const beside = await graphShare(page, FUNCTION);
+		assert.equal(beside.samples, 0);
+
+		/* Across columns, and backwards: from the middle of one burst to that of the one before. */
+		await dragTimes(page, second * 1e6 + 400e3, (second - 1) * 1e6 + 400e3);
+		const across = await graphShare(page, FUNCTION);
+		assert.ok(across.samples / across.total > 0.9, `${across.samples} of ${across.total}`);
+		const { start_us, end_us } = await page.evaluate(() => window.flickerscope.selection);
+		assert.ok(Math.abs(end_us - start_us - 1e6) < 10e3, `${end_us - start_us} us`);
+		assert.deepEqual(page.problems, []);
+		await page.close();
+		await agent.stop();
+	}
+});
+
+test('the page freezes and follows, its selection is text, its graph is searched and zoomed', async (t) => {
+	const page = await openWithSeconds(t, await startBurst(t));
+	await page.keyboard.press(' ');
+	assert.match(await state(page), /^Paused/);
+	const shown = () => page.evaluate(() => window.flickerscope.map.newest_end());
+	const frozen = await shown();
+	const second = await lastWholeSecond(page);
+	const before_us = await page.evaluate(() => window.flickerscope.source.now_us());
+	await page.waitForFunction((us) => window.flickerscope.source.now_us() > us + 2e6, before_us);
+	assert.equal(await shown(), frozen, 'data goes on arriving behind a map that stands still');
+
+	/* The middle of the burst, typed to the millisecond. */
+	await dragTimes(page, second * 1e6 + 100e3, second * 1e6 + 900e3);
+	const [start, end] = [page.getByLabel('Start of the selection'), page.getByLabel('End of the selection')];
+	const typed = (text, ms) => text.replace(/\.\d+$/, `.${ms}`);
+	await start.fill(typed(await start.inputValue(), '320'));
+	await start.press('Enter');
+	await end.fill(typed(await end.inputValue(), '480'));
+	await end.press('Enter');
+	assert.deepEqual(await page.evaluate(() => window.flickerscope.selection), { start_us: second * 1e6 + 320e3, end_us: second * 1e6 + 480e3 });
+
+	await page.keyboard.press('Escape');
+	await page.click('#search');
+	await page.keyboard.type('known_func');
+	const { samples, total } = await graphShare(page, FUNCTION);
+	const share = Number(/matches ([\d.]+)/.exec(await page.textContent('#search-result'))[1]);
+	assert.ok(Math.abs(share - (100 * samples) / total) < 1.01, `${share} %, ${samples} of ${total}`);
+	await page.keyboard.press('Escape');
+
+	await page.evaluate(() => document.activeElement.blur());
+	const whole = await page.evaluate(() => window.flickerscope.graph.width);
+	const frame = await framePoint(page, FUNCTION);
+	await page.mouse.click(frame.x, frame.y);
+	assert.match(await page.textContent('#trail'), new RegExp(FUNCTION));
+	await page.waitForFunction(() => !window.flickerscope.graph.animation);
+	assert.ok(Math.abs((await framePoint(page, FUNCTION)).width - whole) <= 2);
+	await page.click('#zoom-back');
+	assert.doesNotMatch(await page.textContent('#trail'), new RegExp(FUNCTION));
+
+	await page.keyboard.press('l');
+	assert.match(await state(page), /^Live/);
+	await page.waitForFunction((frozen) => window.flickerscope.map.newest_end() > frozen, frozen);
+	assert.deepEqual(page.problems, []);
+});
+
+test('an agent that is started again is followed by the same page, with a hatched gap in between', async (t) => {
+	const folder = temporaryFolder(t);
+	const load = startLoad(t, 'burst', ['-m', 0, '-n', 999, '-s', 100]);
+	const first = await startAgent(t, ['-F', '199', '-p', load.pid], { folder });
+	const page = await openWithSeconds(t, first, { mayDisconnect: true }, 1);
+	const stopped_us = await page.evaluate(() => window.flickerscope.source.now_us());
+	assert.equal((await first.stop()).code, 0);
+	await page.waitForFunction(() => document.getElementById('state').dataset.kind === 'lost');
+	assert.match(await state(page), /^Connection lost/);
+	assert.ok(await page.isVisible('#retry'));
+	await sleep(1500); // the time that will be hatched
+
+	await startAgent(t, ['-F', '199', '-p', load.pid], { folder, port: first.port });
+	await page.waitForFunction((us) => document.getElementById('state').dataset.kind === 'live' &&
+		window.flickerscope.source.now_us() > us + 4e6, stopped_us);
+	assert.equal(await page.isVisible('#retry'), false);
+	const gaps = await page.evaluate(() => {
+		const { source: { profile, base_us } } = window.flickerscope;
+		return profile.gaps(profile.oldest_us, profile.covered_us).map(({ from_us, to_us, reason }) =>
+			({ from_us: from_us - base_us, to_us: to_us - base_us, reason }));
+	});
+	assert.equal(gaps.length, 1);
+	const [{ from_us, to_us, reason }] = gaps;
+	assert.equal(reason, wire.WIRE_GAP_NOT_RUNNING);
+	t.diagnostic(`hatched: ${((to_us - from_us) / 1e6).toFixed(2)} s`);
+
+	/* In the gap each row has two colours, neither of them one that a sampled row has. */
+	const row = async (us) => new Set((await mapPixels(page, us, us + 1))[0].map(String));
+	const hatched = await row((from_us + to_us) / 2);
+	const sampled = await row(stopped_us - 500e3);
+	assert.equal(hatched.size, 2, [...hatched].join('; '));
+	assert.equal(sampled.size, 1, [...sampled].join('; '));
+	assert.ok(!hatched.has([...sampled][0]));
+	assert.match(await page.textContent('[data-fact=lost]'), /1 gap/);
+	assert.deepEqual(page.problems, []);
+});
+
+test('a capture that is dropped onto the page is shown', async (t) => {
+	const folder = temporaryFolder(t);
+	const load = startLoad(t, 'burst', ['-m', BURST_MS[0], '-n', 200, '-s', 30]);
+	const file = join(folder, 'dropped.flk');
+	const recorded = await run(['record', '-F', '199', '-p', String(load.pid), '-o', file, '-d', '3']);
+	assert.equal(recorded.code, 0, recorded.stderr);
+	const summary = JSON.parse((await run(['info', '--json', file])).stdout);
+	assert.ok(summary.samples > 10);
+	const page = await openPage(browser, await startAgent(t));
+	t.after(() => page.close());
+	await page.evaluate((base64) => {
+		const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+		const files = new DataTransfer();
+		files.items.add(new File([bytes], 'dropped.flk'));
+		document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: files, bubbles: true, cancelable: true }));
+	}, readFileSync(file).toString('base64'));
+	await page.waitForFunction(() => document.getElementById('state').dataset.kind === 'capture' && window.flickerscope.source.now_us() > 0 &&
+		!window.flickerscope.source.profile.loading);
+	assert.match(await state(page), /^dropped\.flk/);
+	assert.equal(await page.evaluate(() => window.flickerscope.source.profile.sample_count), summary.samples);
+	await until(async () => (await graphShare(page, FUNCTION)).samples > 0, 'its function in the graph');
+	assert.equal(await page.isVisible('#notice'), false);
+	assert.deepEqual(page.problems, []);
+});
+
+test('both themes: the page takes the system\'s and the button changes it', async (t) => {
+	const agent = await startAgent(t);
+	for (const theme of ['light', 'dark']) {
+		const page = await openPage(browser, agent, { theme });
+		t.after(() => page.close());
+		const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor.match(/\d+/g).map(Number));
+		const first = lightness(await ground());
+		assert.ok(theme === 'dark' ? first < 0.3 : first > 0.7, `${theme}: ${first}`);
+		await page.click('#theme');
+		const other = lightness(await ground());
+		assert.ok(theme === 'dark' ? other > 0.7 : other < 0.3, `${theme}, changed: ${other}`);
+		assert.deepEqual(page.problems, []);
+	}
+});
