@@ -55,8 +55,8 @@ struct pipeline {
 	struct loop_source *session_source;
 	uint64_t instance_id;
 	uint64_t start_ns;
-	uint64_t drained_ns;  /* every event before this has been taken from the kernel */
-	uint64_t written_ns;  /* when the last chunk was written */
+	uint64_t drained_ns; /* every event before this has been taken from the kernel */
+	uint64_t written_ns; /* when the last chunk was written */
 	uint64_t segment_start_ns;
 	uint64_t segment_span_ns; /* how long a segment may become */
 	uint64_t lost_overload;
@@ -217,11 +217,11 @@ static int name_address(struct pipeline *pipeline, struct process *process,
 			const struct stack_address *at, uint32_t *stack_id)
 {
 	struct frame_description frames[SYMBOLIZER_FRAMES_MAX];
-	unsigned int count =
-		at->kernel ? symbolizer_kernel(pipeline->symbolizer, at->address, at->returns,
-					       frames, SYMBOLIZER_FRAMES_MAX)
-			   : symbolizer_user(pipeline->symbolizer, process, at->address,
-					     at->returns, frames, SYMBOLIZER_FRAMES_MAX);
+	unsigned int count = at->kernel
+				     ? symbolizer_kernel(pipeline->symbolizer, at->address,
+							 at->returns, frames, SYMBOLIZER_FRAMES_MAX)
+				     : symbolizer_user(pipeline->symbolizer, process, at->address,
+						       at->returns, frames, SYMBOLIZER_FRAMES_MAX);
 
 	return push_frames(pipeline, frames, count, stack_id);
 }
@@ -684,7 +684,8 @@ static int start(struct pipeline *pipeline)
 	uint64_t wall_ns;
 	int r;
 
-	read_clocks(&pipeline->start_ns, &wall_ns); /* when it was far off, the next second corrects it */
+	read_clocks(&pipeline->start_ns,
+		    &wall_ns); /* when it was far off, the next second corrects it */
 	pipeline->drained_ns = pipeline->start_ns;
 	pipeline->timeline = timeline_start(pipeline->start_ns, wall_ns);
 	open_segment(pipeline, pipeline->start_ns);

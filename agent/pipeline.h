@@ -35,12 +35,12 @@ enum pipeline_limits {
 };
 
 struct pipeline_options {
-	struct loop *loop; /* borrowed */
+	struct loop *loop;		/* borrowed */
 	struct sampler_options sampler; /* copied; what it points to is borrowed for the call */
-	const char *filter; /* what is sampled, in words, or NULL for everything; copied */
-	const char *title;  /* of the capture, or NULL; copied */
-	uint64_t window_us;	/* how long the window reaches back; 0: the open segment */
-	uint64_t memory_bytes;	/* for rings, tables and the window together */
+	const char *filter;    /* what is sampled, in words, or NULL for everything; copied */
+	const char *title;     /* of the capture, or NULL; copied */
+	uint64_t window_us;    /* how long the window reaches back; 0: the open segment */
+	uint64_t memory_bytes; /* for rings, tables and the window together */
 };
 
 /*

@@ -55,8 +55,8 @@ static uint64_t now_ns(void)
 /* Bytes of its own for the code, which are written first and executable after. */
 static void *make_code(void)
 {
-	void *memory = mmap(NULL, sizeof(code), PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *memory = mmap(NULL, sizeof(code), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			    -1, 0);
 
 	if (memory == MAP_FAILED)
 		return NULL;

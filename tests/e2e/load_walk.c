@@ -51,7 +51,7 @@ static void walk_linger(struct walk *walk)
 static void walk_on(struct walk *walk, int levels_left)
 {
 	static void (*const ways[])(struct walk *, int) = { walk_north, walk_east, walk_south,
-							     walk_west };
+							    walk_west };
 
 	walk_linger(walk);
 	if (levels_left > 0)
