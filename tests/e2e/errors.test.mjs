@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { chmodSync, copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { program, run, startAgent, temporaryFolder } from './agent.mjs';
+import { loadPath, program, run, startAgent, temporaryFolder } from './agent.mjs';
 
 /** Runs a shell line to its end; for namespaces and changed privileges. */
 function shell(line) {
@@ -73,6 +73,11 @@ test('root without the capabilities: one line that names them, exit 1', async (t
 	const folder = temporaryFolder(t);
 	const result = await shell(`setpriv --bounding-set=-all --inh-caps=-all ${live(folder)}`);
 	assertOneLine(result, 1, /CAP_(BPF|PERFMON|SYS_ADMIN)/);
+});
+
+test('perf events refused, as by a container: one line with the remedy, exit 1', async (t) => {
+	const folder = temporaryFolder(t);
+	assertOneLine(await shell(`${loadPath('refused')} ${live(folder)}`), 1, /perf events/, /CAP_PERFMON|seccomp|container/);
 });
 
 test('a kernel without BTF: one line that names the file, exit 1', async (t) => {
