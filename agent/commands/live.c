@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `flickerscope live`: sample this host, serve the page, and record as well when asked. */
-#include <errno.h>
-#include <signal.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -26,11 +25,15 @@ static const struct options_usage usage = {
 /* For people only: a script reads the first line, and a log must not hold the address's secret. */
 static void print_hints(const struct server *server)
 {
+	char host[HOST_NAME_MAX + 1] = "THIS-HOST";
+
 	if (!isatty(STDOUT_FILENO))
 		return;
-	if (getenv("SSH_CONNECTION"))
-		printf("From your own machine first: ssh -L %u:127.0.0.1:%u THIS-HOST\n",
-		       server_port(server), server_port(server));
+	if (getenv("SSH_CONNECTION")) {
+		gethostname(host, sizeof(host) - 1);
+		printf("From your own machine first: ssh -L %u:127.0.0.1:%u %s\n",
+		       server_port(server), server_port(server), host);
+	}
 	printf("Sampling. Ctrl-C ends it.\n");
 }
 

@@ -75,6 +75,8 @@ static int record(const struct options *options, struct loop *loop)
 		return log_errno(r, "record");
 	r = sampling_finish(sampling);
 	print_progress(&recording, "\n");
+	if (r >= 0 && recording.terminal)
+		log_info("'flickerscope view %s' shows it", options->output);
 	return r;
 }
 

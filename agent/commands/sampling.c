@@ -101,6 +101,7 @@ int sampling_start(const struct options *options, struct loop *loop, const char 
 			.cpu_chosen = options->cpus_chosen ? options->cpu_chosen : NULL,
 			.kernel_frames = true,
 			.user_frames = true,
+			.unwind = true,
 		},
 		.filter = filter,
 		.title = title,
