@@ -35,6 +35,14 @@ struct mm_struct {
 	unsigned long start_code; /* 0 from exec's new address space until its program begins */
 };
 
+/* struct pt_regs, whose name <linux/bpf_perf_event.h> has taken. */
+struct pt_regs___kernel {
+	unsigned long bp;
+	unsigned long ip;
+	unsigned short cs;
+	unsigned long sp;
+};
+
 struct rq {
 	struct task_struct *idle; /* the CPU's idle thread */
 };

@@ -9,6 +9,13 @@
 
 #include "kernel_types.bpf.h"
 
+static inline bool unwind_read(__u64 address, void *target, __u32 size)
+{
+	return bpf_probe_read_user(target, size, (const void *)address) == 0;
+}
+
+#include "unwind_step.h"
+
 /*
  * Samples on their way to the agent, one ring for SAMPLE_RING_CPUS CPUs: the ring's lock is taken
  * for each sample, and more CPUs than that wait for each other.
@@ -41,12 +48,34 @@ struct process_key {
 	__u32 reserved;
 };
 
+/*
+ * A walk by tables. In a map, not on the stack: the verifier then expects any value in it, and is
+ * done with the loop after looking at it once.
+ */
+struct user_walk {
+	struct unwind_registers registers;
+	struct unwind_process process;
+	struct unwind_mapping mapping; /* of the frame before: mostly the next one's too */
+	__u32 next;		       /* word of the scratch area for the next frame */
+	__u32 status;		       /* STACK_NONE while it goes on */
+	__u32 was_guessed;	       /* the present frame was found without a table ... */
+	__u32 any_guessed;	       /* ... or one before */
+};
+
+enum {
+	SAMPLE_HEAD_WORDS = sizeof(struct sample_event) / sizeof(__u64),
+	SAMPLE_SCRATCH_WORDS =
+		SAMPLE_HEAD_WORDS + SAMPLE_KERNEL_FRAMES_MAX + SAMPLE_USER_FRAMES_MAX,
+};
+
 struct sample_scratch {
 	struct process_key last_process; /* of this CPU: most samples are of the one before's */
+	__u32 missed_generation; /* mappings that lacked one, and the agent was woken for it */
+	__u32 reserved;
+	struct user_walk walk;
 	union {
 		struct sample_event event;
-		__u64 words[sizeof(struct sample_event) / sizeof(__u64) + SAMPLE_KERNEL_FRAMES_MAX +
-			    SAMPLE_USER_FRAMES_MAX];
+		__u64 words[SAMPLE_SCRATCH_WORDS];
 	};
 };
 
@@ -83,6 +112,73 @@ struct {
 	__type(key, __u32);
 	__type(value, __u8);
 } filter_pids SEC(".maps") __weak;
+
+/*
+ * The rows of the unwind tables, in slabs, so that they take memory only when there are any.
+ *   writer: the agent, through shared memory; pages of a file lie whole in one slab
+ *   reader: unwind_find_row()
+ *   size:   a slab is 512 KiB; UNWIND_SLABS_MAX is far above what the agent's cap allows
+ *   full:   the agent leaves tables out, and counts them
+ */
+struct unwind_slab {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, UNWIND_SLAB_ROWS);
+	__type(key, __u32);
+	__type(value, __u64);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, UNWIND_SLABS_MAX);
+	__type(key, __u32);
+	__array(values, struct unwind_slab);
+} unwind_slabs SEC(".maps") __weak;
+
+/*
+ * Where the rows of each page of 64 KiB of the files are.
+ *   writer: the agent, through shared memory
+ *   reader: unwind_find_row()
+ *   size:   0.5 MiB for 4 GiB of code
+ *   full:   as above
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, UNWIND_PAGES_MAX);
+	__type(key, __u32);
+	__type(value, struct unwind_page_rows);
+} unwind_pages SEC(".maps") __weak;
+
+/*
+ * The executable mappings of the processes that are sampled: a sorted range for each.
+ *   writer: the agent, through shared memory
+ *   reader: unwind_find_mapping()
+ *   size:   2.5 MiB: 800 processes of 80 libraries
+ *   full:   the agent takes back the range of the process sampled longest ago
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, UNWIND_MAPPINGS_MAX);
+	__type(key, __u32);
+	__type(value, struct unwind_mapping);
+} unwind_mappings SEC(".maps") __weak;
+
+/*
+ * Which range is whose.
+ *   writer: the agent; process_forked() gives a child its parent's, process_executed() and
+ *           process_exited() remove
+ *   reader: unwind_find_process()
+ *   size:   preallocated (perf_event programs accept others only from 6.1)
+ *   full:   the process is walked by frame pointers; the agent counts it
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, UNWIND_PROCESSES_MAX);
+	__type(key, __u32);
+	__type(value, struct unwind_process);
+} unwind_processes SEC(".maps") __weak;
 
 /*
  * Counters, read by the agent through a shared mapping: no system call, and no lookup here.

@@ -97,6 +97,21 @@ static inline bool process_is_new(struct sample_scratch *scratch_area, struct ta
 }
 
 /*
+ * Whether the walk has left the mappings that the agent knows: there are new ones. They are asked
+ * for once until others are there.
+ */
+static inline bool mapping_is_new(struct sample_scratch *scratch_area)
+{
+	__u32 generation = scratch_area->walk.process.generation;
+
+	if (scratch_area->event.user_status != STACK_NO_MAPPING ||
+	    scratch_area->missed_generation == generation)
+		return false;
+	scratch_area->missed_generation = generation;
+	return true;
+}
+
+/*
  * Whether a ring, now half full, should wake the agent: once for each position of the reader. Two
  * CPUs may both say yes: one wake-up too many.
  */
@@ -143,8 +158,8 @@ static inline void emit_sample(struct sample_scratch *scratch_area, __u64 size, 
 }
 
 /* Walks both stacks into the scratch area and returns the size of the whole sample. */
-static inline __u64 walk_stacks(struct bpf_perf_event_data *ctx, struct task_struct *task,
-				struct sample_scratch *scratch_area)
+static __always_inline __u64 walk_stacks(struct bpf_perf_event_data *ctx, struct task_struct *task,
+					 struct sample_scratch *scratch_area, bool plain)
 {
 	struct sample_event *event = &scratch_area->event;
 	struct stack_walk kernel = { .status = STACK_NONE }, user = { .status = STACK_NONE };
@@ -154,7 +169,8 @@ static inline __u64 walk_stacks(struct bpf_perf_event_data *ctx, struct task_str
 	/* For the verifier: the user's frames start at most this far into the array. */
 	kernel.frame_count &= SAMPLE_KERNEL_FRAMES_MAX;
 	if (config_user_frames)
-		user = walk_user_stack(ctx, task, event->frames + kernel.frame_count);
+		user = walk_user_stack(ctx, task, scratch_area,
+				       SAMPLE_HEAD_WORDS + kernel.frame_count, plain);
 	user.frame_count &= SAMPLE_USER_FRAMES_MAX;
 
 	event->kernel_frame_count = kernel.frame_count;
@@ -164,8 +180,7 @@ static inline __u64 walk_stacks(struct bpf_perf_event_data *ctx, struct task_str
 	return sizeof(*event) + (kernel.frame_count + user.frame_count) * sizeof(__u64);
 }
 
-SEC("perf_event")
-int sample_cpu(struct bpf_perf_event_data *ctx)
+static __always_inline int take_sample(struct bpf_perf_event_data *ctx, bool plain)
 {
 	__u64 now_ns = bpf_ktime_get_ns();
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
@@ -174,6 +189,8 @@ int sample_cpu(struct bpf_perf_event_data *ctx)
 	struct sample_event *event;
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 zero = 0, pid = pid_tgid >> 32;
+	__u64 size;
+	bool wake;
 	enum sample_busy since_last;
 
 	if (!counters)
@@ -202,9 +219,23 @@ int sample_cpu(struct bpf_perf_event_data *ctx)
 	event->busy = since_last;
 	event->reserved = 0;
 	bpf_get_current_comm(event->comm, sizeof(event->comm));
-	emit_sample(scratch_area, walk_stacks(ctx, task, scratch_area),
-		    process_is_new(scratch_area, task), counters);
+	size = walk_stacks(ctx, task, scratch_area, plain);
+	wake = process_is_new(scratch_area, task) || mapping_is_new(scratch_area);
+	emit_sample(scratch_area, size, wake, counters);
 	return 0;
+}
+
+/* Loaded where the kernel has bpf_loop(), which costs the verifier least. */
+SEC("perf_event")
+int sample_cpu(struct bpf_perf_event_data *ctx)
+{
+	return take_sample(ctx, false);
+}
+
+SEC("perf_event")
+int sample_cpu_plain(struct bpf_perf_event_data *ctx)
+{
+	return take_sample(ctx, true);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -7,14 +7,18 @@
 #define FLICKERSCOPE_STACK_WALK_BPF_H
 
 #include "kernel_types.bpf.h"
+#include "maps.bpf.h"
 
 /* kernel.perf_event_max_stack when it is less than ours: the kernel walks no further than that. */
 const volatile __u32 config_frames_max = SAMPLE_USER_FRAMES_MAX;
+const volatile bool config_unwind = false;
 
 struct stack_walk {
 	__u32 frame_count;
 	enum stack_status status;
 };
+
+#include "unwind.bpf.h"
 
 /* Addresses of the kernel have the top bit set, on x86-64 and on arm64 with any address size. */
 static inline bool sample_hit_kernel(struct bpf_perf_event_data *ctx)
@@ -54,16 +58,24 @@ static inline bool task_has_user_stack(const struct task_struct *task)
 	return !(task->flags & PF_KTHREAD) && task->mm && task->mm->start_code;
 }
 
-/* @frames: room for SAMPLE_USER_FRAMES_MAX. */
-static inline struct stack_walk walk_user_stack(struct bpf_perf_event_data *ctx,
-						struct task_struct *task, __u64 *frames)
+/*
+ * By tables where the agent has given some, else by frame pointers, as the kernel itself does it.
+ *
+ * @first_word: of the scratch area, with room for SAMPLE_USER_FRAMES_MAX frames.
+ */
+static __always_inline struct stack_walk walk_user_stack(struct bpf_perf_event_data *ctx,
+							 struct task_struct *task,
+							 struct sample_scratch *scratch_area,
+							 __u32 first_word, bool plain)
 {
 	struct stack_walk none = { .status = STACK_NONE };
 
 	if (!task_has_user_stack(task))
 		return none;
-	return stack_walk_outcome(bpf_get_stack(ctx, frames,
-						SAMPLE_USER_FRAMES_MAX * sizeof(*frames),
+	if (config_unwind && unwind_find_process(scratch_area))
+		return unwind_user_stack(task, scratch_area, first_word, plain);
+	return stack_walk_outcome(bpf_get_stack(ctx, &scratch_area->words[first_word],
+						SAMPLE_USER_FRAMES_MAX * sizeof(__u64),
 						BPF_F_USER_STACK),
 				  STACK_FRAME_POINTERS);
 }

@@ -169,4 +169,55 @@ struct unwind_row {
 
 _Static_assert(sizeof(struct unwind_row) == 8, "array maps round their elements up to 8 bytes");
 
+/*
+ * The unwind tables as the walk finds them: the rows of all files in slabs, the pages of a file in
+ * one array, the mappings of a process, sorted, in another. The agent fills them through shared
+ * memory while walks go on, so nothing that a walk may still look at is changed: ranges are
+ * written, then told; taken back, then left alone for a while.
+ */
+enum unwind_map_limits {
+	UNWIND_SLAB_ROWS = 65536, /* at most one page's */
+	UNWIND_SLABS_MAX = 1024,  /* 512 KiB each */
+	UNWIND_PAGES_MAX = 65536, /* 4 GiB of code */
+	UNWIND_MAPPINGS_MAX = 65536,
+	UNWIND_PROCESSES_MAX = 16384,
+	UNWIND_PROCESS_MAPPINGS_MAX = 8192, /* bisected: bounds the walk's loops */
+};
+
+/* Where the rows of one page of a file are. */
+struct unwind_page_rows {
+	__u16 slab;
+	__u16 first;
+	__u32 count; /* at least 1; never beyond the slab's end */
+};
+
+_Static_assert(sizeof(struct unwind_page_rows) == 8, "array maps round up to 8 bytes");
+
+/* An executable mapping of a process. */
+struct unwind_mapping {
+	__u64 begin;
+	__u64 end;
+	__u64 bias; /* address + bias is counted from the first page of the file's table */
+	__u32 first_page;
+	__u32 page_count; /* 0: there is no table, or not yet */
+	__u32 generation; /* of the range it belongs to; 0: none */
+	__u32 reserved;
+};
+
+_Static_assert(sizeof(struct unwind_mapping) == 40, "the same on both sides");
+
+/*
+ * Which mappings are a process's. The kernel writes a new process over an old one without waiting
+ * for readers: a walk copies this and checks that all of it belongs together.
+ */
+struct unwind_process {
+	__u64 start_ns; /* of the process, as in struct sample_event */
+	__u32 pid;
+	__u32 first; /* mapping */
+	__u32 count;
+	__u32 generation; /* of these mappings: never 0, given once */
+};
+
+_Static_assert(sizeof(struct unwind_process) == 24, "no padding");
+
 #endif

@@ -19,6 +19,7 @@
 #include "collect/side_band.h"
 #include "privileged/perf_events.h"
 #include "privileged/sampler_program.h"
+#include "privileged/unwind_maps.h"
 
 enum {
 	NS_PER_S = 1000000000,
@@ -157,6 +158,7 @@ static int load_program(struct sampler_session *session, const struct sampler_op
 		.children = options->children,
 		.kernel_frames = options->kernel_frames,
 		.user_frames = options->user_frames,
+		.unwind = options->unwind,
 		.frames_max = perf_events_frames_max(),
 	};
 	uint64_t size = options->ring_size;
@@ -495,6 +497,12 @@ uint32_t sampler_session_rate(struct sampler_session *session, uint32_t cpu)
 		return rate_mhz < asked_mhz ? rate_mhz : asked_mhz;
 	}
 	return 0;
+}
+
+int sampler_session_unwind_maps(const struct sampler_session *session,
+				struct unwind_maps **ret_maps)
+{
+	return unwind_maps_open(session->program, ret_maps);
 }
 
 int sampler_session_run_time(const struct sampler_session *session, uint64_t *ret_time_ns,

@@ -30,6 +30,7 @@ struct sampler_options {
 	uint64_t ring_size;	/* bytes of all rings together; 0: sampler_ring_size() */
 	bool kernel_frames;
 	bool user_frames;
+	bool unwind; /* user stacks by tables, where sampler_session_unwind_maps() has some */
 };
 
 /* The size in bytes of all rings together for that rate and so many CPUs: 8 to 256 MiB. */
@@ -80,6 +81,12 @@ size_t sampler_session_cpus(const struct sampler_session *session, const uint32_
  * as on a CPU that is never busy for a whole period.
  */
 uint32_t sampler_session_rate(struct sampler_session *session, uint32_t cpu);
+
+struct unwind_maps;
+
+/* Opens the maps of the unwind tables; the caller's. Returns 0 or -errno. */
+int sampler_session_unwind_maps(const struct sampler_session *session,
+				struct unwind_maps **ret_maps);
 
 /* Run time and runs of the sampler program: see sampler_program_run_time(). */
 int sampler_session_run_time(const struct sampler_session *session, uint64_t *ret_time_ns,

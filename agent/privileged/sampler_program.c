@@ -14,6 +14,7 @@
 
 struct sampler_program {
 	struct sampler_bpf *skeleton;
+	struct bpf_program *sampler;	/* the form that this kernel takes */
 	int ring_fds[SAMPLE_RINGS_MAX]; /* -1: not wanted */
 };
 
@@ -96,6 +97,17 @@ static int create_rings(struct sampler_program *program,
 	return 0;
 }
 
+/* The plain form is for kernels before 5.17. */
+static void choose_sampler(struct sampler_program *program)
+{
+	struct sampler_bpf *skeleton = program->skeleton;
+	bool has_loop = libbpf_probe_bpf_helper(BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_loop, NULL) > 0;
+
+	bpf_program__set_autoload(skeleton->progs.sample_cpu, has_loop);
+	bpf_program__set_autoload(skeleton->progs.sample_cpu_plain, !has_loop);
+	program->sampler = has_loop ? skeleton->progs.sample_cpu : skeleton->progs.sample_cpu_plain;
+}
+
 static void configure(struct sampler_bpf *skeleton, const struct sampler_program_options *options)
 {
 	skeleton->rodata->config_pid_filter = options->pid_filter;
@@ -103,23 +115,33 @@ static void configure(struct sampler_bpf *skeleton, const struct sampler_program
 	skeleton->rodata->config_user_frames = options->user_frames;
 	skeleton->rodata->config_frames_max = options->frames_max;
 	skeleton->rodata->config_ring_size = options->ring_size;
+	skeleton->rodata->config_unwind = options->unwind;
+	skeleton->rodata->config_filter_children = options->pid_filter && options->children;
 	bpf_program__set_autoload(skeleton->progs.process_forked,
-				  options->pid_filter && options->children);
-	bpf_program__set_autoload(skeleton->progs.process_exited, options->pid_filter);
+				  options->unwind || (options->pid_filter && options->children));
+	bpf_program__set_autoload(skeleton->progs.process_executed, options->unwind);
+	bpf_program__set_autoload(skeleton->progs.process_exited,
+				  options->unwind || options->pid_filter);
 }
 
-static int follow_processes(struct sampler_bpf *skeleton,
-			    const struct sampler_program_options *options)
+static int follow(struct bpf_program *program, struct bpf_link **ret_link)
 {
-	if (!options->pid_filter)
+	if (!bpf_program__autoload(program))
 		return 0;
-	skeleton->links.process_exited = bpf_program__attach(skeleton->progs.process_exited);
-	if (!skeleton->links.process_exited)
-		return -errno;
-	if (!options->children)
-		return 0;
-	skeleton->links.process_forked = bpf_program__attach(skeleton->progs.process_forked);
-	return skeleton->links.process_forked ? 0 : -errno;
+	*ret_link = bpf_program__attach(program);
+	return *ret_link ? 0 : -errno;
+}
+
+/* Ends are followed before beginnings: what was begun is then ended too. */
+static int follow_processes(struct sampler_bpf *skeleton)
+{
+	int r = follow(skeleton->progs.process_exited, &skeleton->links.process_exited);
+
+	if (r == 0)
+		r = follow(skeleton->progs.process_executed, &skeleton->links.process_executed);
+	if (r == 0)
+		r = follow(skeleton->progs.process_forked, &skeleton->links.process_forked);
+	return r;
 }
 
 int sampler_program_load(const struct sampler_program_options *options,
@@ -137,6 +159,7 @@ int sampler_program_load(const struct sampler_program_options *options,
 	program->skeleton = sampler_bpf__open();
 	if (!program->skeleton)
 		return load_failed(-errno);
+	choose_sampler(program);
 	configure(program->skeleton, options);
 	r = sampler_bpf__load(program->skeleton);
 	if (r < 0)
@@ -144,7 +167,7 @@ int sampler_program_load(const struct sampler_program_options *options,
 	r = create_rings(program, options);
 	if (r < 0)
 		return load_failed(r);
-	r = follow_processes(program->skeleton, options);
+	r = follow_processes(program->skeleton);
 	if (r < 0)
 		return load_failed(r);
 
@@ -154,7 +177,7 @@ int sampler_program_load(const struct sampler_program_options *options,
 
 int sampler_program_fd(const struct sampler_program *program)
 {
-	return bpf_program__fd(program->skeleton->progs.sample_cpu);
+	return bpf_program__fd(program->sampler);
 }
 
 int sampler_program_ring_fd(const struct sampler_program *program, uint32_t ring_index)
@@ -165,6 +188,16 @@ int sampler_program_ring_fd(const struct sampler_program *program, uint32_t ring
 struct sampler_counters *sampler_program_counters(const struct sampler_program *program)
 {
 	return program->skeleton->bss->counters_of_cpu;
+}
+
+struct sampler_program_maps sampler_program_maps(const struct sampler_program *program)
+{
+	return (struct sampler_program_maps){
+		.slabs_fd = bpf_map__fd(program->skeleton->maps.unwind_slabs),
+		.pages_fd = bpf_map__fd(program->skeleton->maps.unwind_pages),
+		.mappings_fd = bpf_map__fd(program->skeleton->maps.unwind_mappings),
+		.processes_fd = bpf_map__fd(program->skeleton->maps.unwind_processes),
+	};
 }
 
 int sampler_program_add_pid(const struct sampler_program *program, uint32_t pid)

@@ -22,6 +22,7 @@ struct sampler_program_options {
 	bool children;			    /* ... and their children from now on */
 	bool kernel_frames;
 	bool user_frames;
+	bool unwind;	     /* user stacks by unwind_maps, where they know a process */
 	uint32_t frames_max; /* see perf_events_frames_max() */
 };
 
@@ -43,6 +44,16 @@ int sampler_program_ring_fd(const struct sampler_program *program, uint32_t ring
 
 /* One for each CPU number, SAMPLE_CPUS_MAX of them, shared with the programs as they count. */
 struct sampler_counters *sampler_program_counters(const struct sampler_program *program);
+
+/* The maps of the unwind tables: for unwind_maps.c. */
+struct sampler_program_maps {
+	int slabs_fd;
+	int pages_fd;
+	int mappings_fd;
+	int processes_fd;
+};
+
+struct sampler_program_maps sampler_program_maps(const struct sampler_program *program);
 
 /* Adds a process to the pid filter. Returns 0, -E2BIG when it is full, or another -errno. */
 int sampler_program_add_pid(const struct sampler_program *program, uint32_t pid);

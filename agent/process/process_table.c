@@ -514,6 +514,16 @@ const struct mapping *process_find_mapping(const struct process *process, uint64
 	return mapping_table_find(process->mappings, address);
 }
 
+const struct mapping *process_mappings(const struct process *process, uint32_t *ret_count)
+{
+	return mapping_table_rows(process->mappings, ret_count);
+}
+
+const struct process *process_table_at(const struct process_table *table, uint32_t slot)
+{
+	return slot <= PROCESSES_MAX ? table->slots[slot] : NULL;
+}
+
 struct executable_table *process_table_executables(struct process_table *table)
 {
 	return table->executables;

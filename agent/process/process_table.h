@@ -38,16 +38,17 @@ struct process {
 	uint64_t start_ns; /* CLOCK_BOOTTIME; 0 until its first sample told it */
 	uint64_t generation; /* changes whenever an address may mean something else than before */
 	uint32_t pid;
+	uint32_t slot; /* 1 to PROCESSES_MAX, used again: for arrays beside this table */
 	char comm[PROCESS_COMM_SIZE]; /* of the main thread: the process's name */
 	const char *executable_path;  /* "" for kernel threads and while unknown; borrowed */
 
+	uint64_t exit_ns; /* CLOCK_MONOTONIC when the main thread ended; 0: it lives */
+
 	/* The table's own. */
-	uint32_t slot;
 	uint32_t older, newer; /* neighbours in the order of use, by slot; 0: none */
 	struct mapping_table *mappings;
 	struct executable *main_executable; /* a reference */
 	uint64_t read_ns;		    /* CLOCK_MONOTONIC when /proc was read; 0: never */
-	uint64_t exit_ns;		    /* ... when the main thread ended; 0: it lives */
 	uint64_t cgroup_id;		    /* as the kernel numbers it */
 	uint64_t cgroup;		    /* as process_cgroups does; 0: not known */
 	bool cgroup_unsure;		    /* it may have been moved since */
@@ -119,6 +120,12 @@ void process_table_expire(struct process_table *table, uint64_t now_ns);
 
 /* The executable mapping that holds @address, or NULL. Valid until the process changes. */
 const struct mapping *process_find_mapping(const struct process *process, uint64_t address);
+
+/* All of them, sorted, without overlaps. Valid until the process changes. */
+const struct mapping *process_mappings(const struct process *process, uint32_t *ret_count);
+
+/* The process that has the slot now (1 to PROCESSES_MAX), or NULL. */
+const struct process *process_table_at(const struct process_table *table, uint32_t slot);
 
 struct executable_table *process_table_executables(struct process_table *table); /* borrowed */
 const struct process_table_counters *process_table_counters(struct process_table *table);

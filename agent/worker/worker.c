@@ -415,6 +415,24 @@ void worker_free(struct worker *worker)
 	free(worker);
 }
 
+static struct job *job_at(struct worker *worker, size_t position)
+{
+	return &worker->jobs[(worker->first_job + position) % WORKER_QUEUE_MAX];
+}
+
+/* Puts a job behind all that run, are as urgent or more. There is room. */
+static void queue_job(struct worker *worker, struct job job)
+{
+	size_t position = worker->job_count++, first_waiting = worker->is_running ? 1 : 0;
+
+	while (worker->types[job.type].is_urgent && position > first_waiting &&
+	       !worker->types[job_at(worker, position - 1)->type].is_urgent) {
+		*job_at(worker, position) = *job_at(worker, position - 1);
+		position--;
+	}
+	*job_at(worker, position) = job;
+}
+
 int worker_submit(struct worker *worker, uint32_t type, int input_fd, const void *argument,
 		  size_t argument_size, worker_callback callback, void *context)
 {
@@ -448,7 +466,7 @@ int worker_submit(struct worker *worker, uint32_t type, int input_fd, const void
 			return r;
 		}
 	}
-	worker->jobs[(worker->first_job + worker->job_count++) % WORKER_QUEUE_MAX] = job;
+	queue_job(worker, job);
 	/* Sent from the timer, so that no callback comes from in here. */
 	if (worker->child_state == CHILD_READY && !worker->is_running)
 		loop_timer_set(worker->timer, SOON_NS);

@@ -7,7 +7,7 @@
  * sealed memfd that is mapped read-only here, after its seals and size were checked. A job that
  * crashes, runs over its time or sends nonsense costs its own result and nothing else: the child
  * is killed, the job's callback hears why, and the next jobs go on in a new child. Jobs run one
- * at a time, in the order they were submitted.
+ * at a time, in the order they were submitted, the urgent ones first.
  *
  * Two processes, because fork() in a process with threads and a large window is no good: a
  * forker, made by worker_new() while the agent is still small and has one thread, that only waits
@@ -19,6 +19,7 @@
 #ifndef FLICKERSCOPE_WORKER_H
 #define FLICKERSCOPE_WORKER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -61,6 +62,7 @@ struct worker_job_type {
 	 * sent on 0 only.
 	 */
 	int (*run)(int input_fd, struct bytes_reader argument, struct bytes_writer *ret_result);
+	bool is_urgent; /* goes before all that are not and wait */
 };
 
 /* A table from the child: mapped read-only, and nobody can change it any more. */

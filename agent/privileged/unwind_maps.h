@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The BPF maps of the unwind tables, as sample_abi.h describes them: pages, mappings and slabs as
+ * memory that is shared with the walks in the kernel, and which mappings are a process's. What
+ * stands where is the caller's business. One thread.
+ */
+#ifndef FLICKERSCOPE_UNWIND_MAPS_H
+#define FLICKERSCOPE_UNWIND_MAPS_H
+
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "sample_abi.h"
+
+struct sampler_program;
+struct unwind_maps;
+
+/* @program: borrowed, outlives the maps. Returns 0 or -errno. */
+int unwind_maps_open(const struct sampler_program *program, struct unwind_maps **ret_maps);
+void unwind_maps_free(struct unwind_maps *maps); /* NULL is fine; the kernel keeps its side */
+DEFINE_CLEANUP(struct unwind_maps *, unwind_maps_free);
+
+struct unwind_page_rows *unwind_maps_pages(struct unwind_maps *maps);  /* [UNWIND_PAGES_MAX] */
+struct unwind_mapping *unwind_maps_mappings(struct unwind_maps *maps); /* [UNWIND_MAPPINGS_MAX] */
+
+/* A slab's UNWIND_SLAB_ROWS rows; NULL when there is none with that index. */
+struct unwind_row *unwind_maps_slab(const struct unwind_maps *maps, uint32_t index);
+
+/*
+ * Makes the slabs @first to @first + @count - 1, as far as they are missing. The kernel waits for all
+ * walks before it returns, some milliseconds: rather once for many.
+ *
+ * Returns 0 or -errno; some may have been made.
+ */
+int unwind_maps_add_slabs(struct unwind_maps *maps, uint32_t first, uint32_t count);
+void unwind_maps_remove_slab(struct unwind_maps *maps, uint32_t index);
+
+/* Returns 0, -E2BIG when there are too many processes, or another -errno. */
+int unwind_maps_set_process(struct unwind_maps *maps, const struct unwind_process *process);
+
+/* Removes the process unless it has got another generation since. */
+void unwind_maps_remove_process(struct unwind_maps *maps, uint32_t pid, uint32_t generation);
+
+#endif

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The walk of a user stack by the unwind tables that the agent keeps in the maps: for each frame,
+ * its mapping, its page of the file, its row, one step. x86-64 only.
+ *
+ * A process that is not in the map has no tables: its stack is walked otherwise.
+ */
+#ifndef FLICKERSCOPE_UNWIND_BPF_H
+#define FLICKERSCOPE_UNWIND_BPF_H
+
+#include "kernel_types.bpf.h"
+#include "maps.bpf.h"
+
+enum {
+	USER_32_CS = 0x23, /* __USER32_CS: code of 32 bits, arch/x86/include/asm/segment.h */
+	UNWIND_MAPPING_STEPS = 14, /* to bisect UNWIND_PROCESS_MAPPINGS_MAX */
+	UNWIND_ROW_STEPS = 16,	   /* to bisect UNWIND_SLAB_ROWS */
+};
+
+#define UNWIND_NOT_FOUND (~0U)
+
+/* A row as the maps hold it. */
+union unwind_row_word {
+	__u64 word;
+	struct unwind_row row;
+};
+
+/*
+ * The two searches are global functions with plain numbers in and out: the verifier looks at each
+ * once, instead of once for each frame of the plain form of the walk.
+ */
+
+/* Index of the mapping that holds @pc among @count from @first on, or UNWIND_NOT_FOUND. */
+__noinline __u32 unwind_find_mapping(__u32 first, __u32 count, __u64 pc)
+{
+	for (int i = 0; i < UNWIND_MAPPING_STEPS && count; i++) {
+		__u32 half = count / 2, index = first + half;
+		const struct unwind_mapping *mapping =
+			bpf_map_lookup_elem(&unwind_mappings, &index);
+
+		if (!mapping)
+			break;
+		if (pc < mapping->begin) {
+			count = half;
+		} else if (pc >= mapping->end) {
+			first = index + 1;
+			count -= half + 1;
+		} else {
+			return index;
+		}
+	}
+	return UNWIND_NOT_FOUND;
+}
+
+/* The row for the low bits @pc_low in a page of a file, as a word; 0: none. */
+__noinline __u64 unwind_find_row(__u32 page_index, __u32 pc_low)
+{
+	const struct unwind_page_rows *page = bpf_map_lookup_elem(&unwind_pages, &page_index);
+	const union unwind_row_word *found;
+	__u32 slab_index, first, count;
+	void *slab;
+
+	if (!page)
+		return 0;
+	slab_index = page->slab;
+	slab = bpf_map_lookup_elem(&unwind_slabs, &slab_index);
+	if (!slab)
+		return 0;
+	first = page->first;
+	count = page->count;
+	for (int i = 0; i < UNWIND_ROW_STEPS && count > 1; i++) {
+		__u32 half = count / 2, index = first + half;
+		const union unwind_row_word *row = bpf_map_lookup_elem(slab, &index);
+
+		if (!row)
+			return 0;
+		if (row->row.pc_low <= pc_low)
+			first = index;
+		count -= half;
+	}
+	found = bpf_map_lookup_elem(slab, &first);
+	return found ? found->word : 0;
+}
+
+/* Makes walk->mapping the one that holds @pc. */
+static __always_inline bool unwind_find_own_mapping(struct user_walk *walk, __u64 pc)
+{
+	const struct unwind_mapping *mapping;
+	__u32 index;
+
+	if (pc >= walk->mapping.begin && pc < walk->mapping.end)
+		return true;
+	index = unwind_find_mapping(walk->process.first, walk->process.count, pc);
+	if (index == UNWIND_NOT_FOUND)
+		return false;
+	mapping = bpf_map_lookup_elem(&unwind_mappings, &index);
+	if (!mapping)
+		return false;
+	walk->mapping = *mapping;
+	/* The range may be another process's by now. */
+	if (walk->mapping.generation == walk->process.generation && pc >= walk->mapping.begin &&
+	    pc < walk->mapping.end)
+		return true;
+	walk->mapping.end = 0;
+	return false;
+}
+
+/* STACK_NONE and the row for @pc, or why there is none. */
+static __always_inline enum stack_status unwind_find_own_row(struct user_walk *walk, __u64 pc,
+							     union unwind_row_word *ret_row,
+							     __u32 *ret_distance)
+{
+	__u64 place = pc + walk->mapping.bias;
+	__u64 page = place >> UNWIND_PAGE_BITS;
+	__u32 pc_low = (__u32)place & ((1 << UNWIND_PAGE_BITS) - 1);
+
+	if (page >= walk->mapping.page_count)
+		return STACK_NO_ROW;
+	ret_row->word = unwind_find_row(walk->mapping.first_page + (__u32)page, pc_low);
+	*ret_distance = pc_low - ret_row->row.pc_low;
+	return ret_row->word ? STACK_NONE : STACK_NO_ROW;
+}
+
+/* Where tables do not help: @reason is why. */
+static __always_inline enum stack_status unwind_without_row(struct user_walk *walk,
+							    enum stack_status reason)
+{
+	enum stack_status status = unwind_guess(&walk->registers);
+
+	if (status == STACK_NONE) {
+		walk->was_guessed = 1;
+		walk->any_guessed = 1;
+		return STACK_NONE;
+	}
+	if (status == STACK_NO_ROW)
+		return reason;
+	/* FP is 0, and rows alone have led here: this is the first frame. */
+	return walk->any_guessed || !walk->registers.pc_is_return ? STACK_FRAME_POINTERS
+								  : STACK_COMPLETE;
+}
+
+/* Writes one frame and moves to its caller. True: the walk is over. */
+static __always_inline bool unwind_frame(struct sample_scratch *scratch_area)
+{
+	struct user_walk *walk = &scratch_area->walk;
+	__u64 pc = unwind_lookup_pc(&walk->registers);
+	bool mapped = unwind_find_own_mapping(walk, pc);
+	enum stack_status status = STACK_NO_MAPPING;
+	union unwind_row_word row = { 0 };
+	__u32 next = walk->next, distance = 0;
+
+	if (walk->was_guessed && !mapped) {
+		walk->status = STACK_NO_MAPPING; /* what was taken for a frame was none */
+		return true;
+	}
+	walk->was_guessed = 0;
+	if (next >= SAMPLE_SCRATCH_WORDS)
+		return true;
+	scratch_area->words[next] = walk->registers.pc;
+	walk->next = next + 1;
+
+	if (mapped)
+		status = unwind_find_own_row(walk, pc, &row, &distance);
+	if (status == STACK_NONE)
+		status = unwind_step(row.row, distance, &walk->registers);
+	if (status == STACK_NO_ROW || status == STACK_NO_MAPPING || status == STACK_UNSUPPORTED)
+		status = unwind_without_row(walk, status);
+	if (status == STACK_NONE && !walk->registers.pc)
+		status = walk->any_guessed ? STACK_FRAME_POINTERS : STACK_COMPLETE;
+	walk->status = status;
+	return status != STACK_NONE;
+}
+
+static long unwind_frame_callback(__u32 index, void *context)
+{
+	return unwind_frame(*(struct sample_scratch **)context);
+}
+
+/*
+ * Whether the agent has given tables for this very process. An element may be given to another
+ * process while it is copied: then its pid was another one before or after.
+ */
+static __always_inline bool unwind_find_process(struct sample_scratch *scratch_area)
+{
+	struct unwind_process *copy = &scratch_area->walk.process;
+	__u32 pid = scratch_area->event.pid;
+	const volatile struct unwind_process *process =
+		bpf_map_lookup_elem(&unwind_processes, &pid);
+
+	if (!process || process->pid != pid)
+		return false;
+	copy->start_ns = process->start_ns;
+	copy->first = process->first;
+	copy->count = process->count;
+	copy->generation = process->generation;
+	copy->pid = process->pid;
+	return copy->pid == pid && copy->start_ns == scratch_area->event.process_start_ns &&
+	       copy->generation;
+}
+
+/*
+ * The thread's registers in user mode, as they were saved at the entry to the kernel, by whatever
+ * way. False for code of 32 bits, which no table describes.
+ */
+static __always_inline bool unwind_user_registers(struct task_struct *task,
+						  struct unwind_registers *ret_registers)
+{
+	struct pt_regs___kernel *registers = (void *)bpf_task_pt_regs(task);
+	__u16 cs = 0; /* 16 bits on newer kernels, 64 on older ones: the low ones are the same */
+
+	bpf_core_read(&cs, sizeof(cs), &registers->cs);
+	if (cs == USER_32_CS)
+		return false;
+	ret_registers->pc = registers->ip;
+	ret_registers->sp = registers->sp;
+	ret_registers->fp = registers->bp;
+	ret_registers->pc_is_return = 0;
+	ret_registers->fp_is_unknown = 0;
+	return true;
+}
+
+/*
+ * Walks from @first_word of the scratch area on, leaf first.
+ *
+ * @plain: without bpf_loop(), which kernels before 5.17 don't have.
+ */
+static __always_inline struct stack_walk unwind_user_stack(struct task_struct *task,
+							   struct sample_scratch *scratch_area,
+							   __u32 first_word, bool plain)
+{
+	struct stack_walk outcome = { .status = STACK_UNSUPPORTED };
+	struct user_walk *walk = &scratch_area->walk;
+
+	if (!unwind_user_registers(task, &walk->registers))
+		return outcome;
+	walk->mapping.end = 0;
+	walk->next = first_word;
+	walk->status = STACK_NONE;
+	walk->was_guessed = 0;
+	walk->any_guessed = 0;
+	if (plain) {
+		for (int i = 0; i < SAMPLE_USER_FRAMES_MAX; i++)
+			if (unwind_frame(scratch_area))
+				break;
+	} else {
+		bpf_loop(SAMPLE_USER_FRAMES_MAX, unwind_frame_callback, &scratch_area, 0);
+	}
+	outcome.frame_count = walk->next - first_word;
+	outcome.status = walk->status == STACK_NONE ? STACK_TRUNCATED : walk->status;
+	return outcome;
+}
+
+#endif
