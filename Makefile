@@ -68,7 +68,7 @@ GOLDENS := $(patsubst tests/golden/%.c,build/san/bin/%,$(wildcard tests/golden/g
 VIEWER_FILES := $(sort $(shell find viewer -name '*.js' -o -name '*.css' -o -name '*.html' -o -name '*.svg'))
 
 .PHONY: all help run test ci e2e bench bench-viewer fuzz fuzz-short lint install install-deps clean unit browser viewer wire \
-	format
+	format pictures
 
 all: build/flickerscope ## Build the program: build/flickerscope
 
@@ -219,6 +219,9 @@ e2e: build/flickerscope $(LOADS:%=build/release/bin/%) $(FIXTURES) tests/node_mo
 
 browser: build/flickerscope $(LOADS:%=build/release/bin/%) tests/node_modules/.installed ## The tests in a real browser
 	@tests/run browser
+
+pictures: build/flickerscope $(LOADS:%=build/release/bin/%) tests/node_modules/.installed ## Take the README's pictures anew (4 minutes)
+	@$(NODE) tests/browser/pictures.mjs packaging/pictures
 
 bench: build/flickerscope $(BENCHES:%=build/release/bin/%) $(LOADS:%=build/release/bin/%) ## Measure beside perf record, in one run
 	@tests/bench/run
