@@ -13,6 +13,8 @@
 #include "base/hash_index.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "collect/unwinder.h"
+#include "elf/elf_unwind.h"
 #include "privileged/process_files.h"
 #include "process/process_table.h"
 #include "profile/chunk.h"
@@ -38,6 +40,7 @@ struct pipeline {
 	struct worker *worker;
 	struct process_files *process_files;
 	struct process_table *processes;
+	struct unwinder *unwinder; /* gives the kernel what the next samples' stacks need */
 	struct symbolizer *symbolizer;
 	struct profile *profile;
 	struct record_encoder *encoder;
@@ -49,6 +52,8 @@ struct pipeline {
 	struct id_cache stack_ids;
 	struct id_cache thread_ids;
 
+	struct worker_job_type jobs[PIPELINE_JOB_TYPES_MAX]; /* the symbolizer's, then our own */
+	size_t job_count;
 	struct timeline timeline;
 	struct loop_source *drain_timer;
 	struct loop_source *second_timer;
@@ -331,8 +336,12 @@ static void on_sample(void *context, const struct sample_event *event)
 	struct pipeline *pipeline = context;
 	struct process *process =
 		process_table_find(pipeline->processes, event->pid, event->process_start_ns);
-	int r = process ? add_sample(pipeline, event, process) : -ENOMEM;
+	int r = -ENOMEM;
 
+	if (process) {
+		unwinder_see(pipeline->unwinder, process, event->time_ns);
+		r = add_sample(pipeline, event, process);
+	}
 	if (r == PROFILE_FULL) {
 		next_segment(pipeline, event->time_ns);
 		r = add_sample(pipeline, event, process);
@@ -454,6 +463,7 @@ static void drain(struct pipeline *pipeline)
 	const struct sampler_sink sink = sink_of(pipeline);
 
 	pipeline->drained_ns = sampler_session_drain(pipeline->session, &sink);
+	unwinder_update(pipeline->unwinder);
 }
 
 static void on_drain_timer(void *context)
@@ -465,6 +475,7 @@ static void on_drain_timer(void *context)
 	drain(pipeline);
 	now_ns = clock_ns(CLOCK_MONOTONIC);
 	process_table_expire(pipeline->processes, now_ns);
+	unwinder_tick(pipeline->unwinder, now_ns);
 	symbolizer_tick(pipeline->symbolizer, now_ns);
 	add_late_names(pipeline);
 	/* Small chunks cost bytes: they are for somebody who looks. */
@@ -609,13 +620,16 @@ static int describe_host(struct pipeline *pipeline, const struct pipeline_option
 	return 0;
 }
 
-/* A quarter of the memory is for tables; the window gets what the rings and the rest leave. */
+/*
+ * A quarter of the memory is for symbols, an eighth for unwind tables; the window gets what the
+ * rings and the rest leave.
+ */
 static uint64_t window_bytes(const struct pipeline *pipeline, uint64_t memory_bytes)
 {
 	const uint32_t *cpus;
 	uint32_t cpu_count = (uint32_t)sampler_session_cpus(pipeline->session, &cpus);
 	uint64_t others = sampler_ring_size(pipeline->sampler.frequency_hz, cpu_count) +
-			  memory_bytes / 4 + PIPELINE_FIXED_MEMORY;
+			  memory_bytes / 4 + memory_bytes / 8 + PIPELINE_FIXED_MEMORY;
 
 	return memory_bytes > others + PIPELINE_WINDOW_LEAST ? memory_bytes - others
 							     : PIPELINE_WINDOW_LEAST;
@@ -648,6 +662,32 @@ static int make_names(struct pipeline *pipeline, const struct pipeline_options *
 	symbolizer.processes = pipeline->processes;
 	symbolizer.files = pipeline->process_files;
 	return symbolizer_new(&symbolizer, &pipeline->symbolizer);
+}
+
+static int make_unwinder(struct pipeline *pipeline, const struct pipeline_options *options)
+{
+	struct unwinder_options unwinder = {
+		.worker = pipeline->worker,
+		.job_type = (uint32_t)pipeline->job_count - 1,
+		.processes = pipeline->processes,
+		.tables_bytes_max = options->memory_bytes / 8,
+	};
+	int r = sampler_session_unwind_maps(pipeline->session, &unwinder.maps);
+
+	return r < 0 ? r : unwinder_new(&unwinder, &pipeline->unwinder);
+}
+
+static void list_jobs(struct pipeline *pipeline)
+{
+	const struct worker_job_type *names = symbolizer_job_types(&pipeline->job_count);
+
+	memcpy(pipeline->jobs, names, pipeline->job_count * sizeof(*names));
+	pipeline->jobs[pipeline->job_count++] = (struct worker_job_type){
+		.name = "unwind table",
+		.time_limit_ms = ELF_UNWIND_TIME_LIMIT_MS,
+		.is_urgent = true, /* a stack that was cut cannot be mended, a name can come late */
+		.run = unwind_table_job,
+	};
 }
 
 static int make_profile(struct pipeline *pipeline, const struct pipeline_options *options)
@@ -704,19 +744,18 @@ static int start(struct pipeline *pipeline)
 int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_pipeline)
 {
 	CLEANUP(pipeline_free) struct pipeline *pipeline = calloc(1, sizeof(*pipeline));
-	size_t job_count;
-	const struct worker_job_type *jobs = symbolizer_job_types(&job_count);
 	int r;
 
 	if (!pipeline)
 		return log_errno(-ENOMEM, "start");
 	pipeline->loop = options->loop;
 	pipeline->sampler = options->sampler;
+	list_jobs(pipeline);
 	r = describe_host(pipeline, options);
 	if (r < 0)
 		return log_errno(r, "read the host's name");
 	/* Forks: before anything large is in memory. */
-	r = worker_new(options->loop, jobs, job_count, &pipeline->worker);
+	r = worker_new(options->loop, pipeline->jobs, pipeline->job_count, &pipeline->worker);
 	if (r < 0)
 		return log_errno(r, "start the worker process");
 	/* Logs what is missing and what to do about it. */
@@ -726,6 +765,9 @@ int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_p
 	r = make_names(pipeline, options);
 	if (r < 0)
 		return log_errno(r, "prepare the names of processes and functions");
+	r = make_unwinder(pipeline, options);
+	if (r < 0)
+		return log_errno(r, "prepare the unwind tables");
 	r = make_profile(pipeline, options);
 	if (r < 0)
 		return log_errno(r, "prepare the window");
@@ -743,8 +785,9 @@ void pipeline_free(struct pipeline *pipeline)
 	loop_remove(pipeline->session_source);
 	loop_remove(pipeline->drain_timer);
 	loop_remove(pipeline->second_timer);
-	sampler_session_free(pipeline->session);
 	worker_free(pipeline->worker);
+	unwinder_free(pipeline->unwinder);
+	sampler_session_free(pipeline->session);
 	record_encoder_free(pipeline->encoder);
 	id_cache_close(&pipeline->stack_ids);
 	id_cache_close(&pipeline->thread_ids);

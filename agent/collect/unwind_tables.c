@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "collect/unwind_tables.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "collect/unwind_upload.h"
+#include "elf/unwind_table.h"
+#include "process/executable_table.h"
+#include "process/mapping_table.h"
+#include "worker/worker.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+
+enum row_state {
+	ROW_NEW,      /* no table yet */
+	ROW_BUILDING, /* the worker has it */
+	ROW_READY,
+	ROW_FAILED,
+};
+
+/* A table where the kernel reads it. */
+struct unwind_table_use {
+	struct unwind_upload_table place;
+	struct build_id build_id;
+	uint32_t row_count;    /* of executables that have it */
+	uint32_t process_uses; /* not given back */
+	uint64_t last_used;
+};
+
+struct row {
+	struct unwind_tables *owner;
+	uint64_t executable_id; /* whose row this is now; 0: nobody's */
+	uint64_t building_id;	/* which executable the worker has; 0: none */
+	enum row_state state;
+	struct unwind_table_use *table; /* when it is ready */
+	uint64_t retry_ns;		/* not before */
+	uint32_t tries;			/* to open the file */
+	uint32_t crashes;
+	bool waits; /* somebody wants it, and should ask again at retry_ns */
+};
+
+struct unwind_tables {
+	struct unwind_tables_options options;
+	struct row rows[EXECUTABLES_MAX + 1]; /* by slot of the executable */
+	uint32_t highest_row;
+	uint32_t building_count; /* jobs in the worker's hands */
+	uint64_t retry_ns;	 /* the earliest of the rows that wait; 0: none */
+	uint64_t use_count;
+	uint64_t generation;
+	uint64_t now_ns;
+	struct unwind_tables_counters counters;
+};
+
+int unwind_tables_new(const struct unwind_tables_options *options,
+		      struct unwind_tables **ret_tables)
+{
+	struct unwind_tables *tables = calloc(1, sizeof(*tables));
+
+	if (!tables)
+		return -ENOMEM;
+	tables->options = *options;
+	*ret_tables = tables;
+	return 0;
+}
+
+/* --- tables ---------------------------------------------------------------------------------- */
+
+/* When neither an executable nor a process has it any more. */
+static void drop_unused(struct unwind_tables *tables, struct unwind_table_use *table)
+{
+	if (table->row_count || table->process_uses)
+		return;
+	unwind_upload_remove_table(tables->options.upload, &table->place);
+	tables->counters.tables--;
+	free(table);
+}
+
+static void empty_row(struct row *row)
+{
+	struct unwind_table_use *table = row->table;
+
+	row->table = NULL;
+	if (!table)
+		return;
+	table->row_count--;
+	drop_unused(row->owner, table);
+}
+
+void unwind_tables_free(struct unwind_tables *tables)
+{
+	if (!tables)
+		return;
+	for (uint32_t i = 1; i <= tables->highest_row; i++)
+		if (tables->rows[i].owner)
+			empty_row(&tables->rows[i]);
+	free(tables);
+}
+
+static struct row *row_of(struct unwind_tables *tables, const struct executable *executable)
+{
+	struct row *row = &tables->rows[executable->slot];
+
+	if (row->executable_id != executable->id) {
+		struct row fresh = {
+			.owner = tables,
+			.executable_id = executable->id,
+			.building_id = row->building_id,
+		};
+
+		if (row->owner)
+			empty_row(row);
+		*row = fresh;
+		if (executable->slot > tables->highest_row)
+			tables->highest_row = executable->slot;
+	}
+	return row;
+}
+
+/* Gives up the table used longest ago that no process uses. Returns its size; 0: there is none. */
+static uint64_t evict_one(struct unwind_tables *tables)
+{
+	struct unwind_table_use *oldest = NULL;
+	uint64_t bytes;
+
+	for (uint32_t i = 1; i <= tables->highest_row; i++) {
+		struct unwind_table_use *table = tables->rows[i].table;
+
+		if (table && !table->process_uses &&
+		    (!oldest || table->last_used < oldest->last_used))
+			oldest = table;
+	}
+	if (!oldest)
+		return 0;
+	bytes = oldest->place.bytes;
+	tables->counters.evicted++;
+	oldest->row_count++; /* so that it lives until the last row has left it */
+	for (uint32_t i = 1; i <= tables->highest_row; i++) {
+		if (tables->rows[i].table != oldest)
+			continue;
+		empty_row(&tables->rows[i]);
+		tables->rows[i].state = ROW_NEW;
+	}
+	oldest->row_count--;
+	drop_unused(tables, oldest);
+	return bytes ? bytes : 1;
+}
+
+static void retry_later(struct row *row, uint64_t pause_ms)
+{
+	struct unwind_tables *tables = row->owner;
+
+	row->state = ROW_NEW;
+	row->waits = true;
+	row->retry_ns = tables->now_ns + pause_ms * NS_PER_MS;
+	if (!tables->retry_ns || row->retry_ns < tables->retry_ns)
+		tables->retry_ns = row->retry_ns;
+}
+
+static void fail(struct row *row)
+{
+	row->state = ROW_FAILED;
+	row->owner->counters.failed++;
+	row->owner->generation++; /* nobody needs to wait any more */
+}
+
+/* A table of the same contents that is there already, or NULL. */
+static struct unwind_table_use *find_equal(const struct unwind_tables *tables,
+					   const struct build_id *build_id)
+{
+	for (uint32_t i = 1; i <= tables->highest_row; i++) {
+		struct unwind_table_use *table = tables->rows[i].table;
+
+		if (table && build_id_equal(&table->build_id, build_id))
+			return table;
+	}
+	return NULL;
+}
+
+/* Room for a table, once that has rested. False: there is not enough that nobody uses. */
+static bool make_room(struct unwind_tables *tables, uint64_t bytes)
+{
+	uint64_t made = 0;
+
+	while (made < bytes) {
+		uint64_t evicted = evict_one(tables);
+
+		if (!evicted)
+			return false;
+		made += evicted;
+	}
+	return true;
+}
+
+static int put_table(struct row *row, const struct unwind_table_view *view)
+{
+	struct unwind_tables *tables = row->owner;
+	struct unwind_table_use *table = calloc(1, sizeof(*table));
+	int r;
+
+	if (!table)
+		return -ENOMEM;
+	table->build_id = view->header->build_id;
+	r = unwind_upload_add_table(tables->options.upload, view, &table->place);
+	if (r != 0) {
+		free(table);
+		return r;
+	}
+	table->row_count = 1;
+	row->table = table;
+	tables->counters.tables++;
+	tables->counters.built++;
+	return 0;
+}
+
+/* Whether the file that was read is the one that was mapped, as far as the event told. */
+static bool is_meant(const struct executable *executable, const struct build_id *build_id)
+{
+	const struct executable_identity *identity = &executable->identity;
+
+	return !identity->build_id_size ||
+	       (identity->build_id_size == build_id->size &&
+		memcmp(identity->build_id, build_id->bytes, build_id->size) == 0);
+}
+
+static void take_table(struct row *row, const struct executable *executable,
+		       const struct unwind_table_view *view)
+{
+	struct unwind_tables *tables = row->owner;
+	const struct build_id *build_id = &view->header->build_id;
+	struct unwind_table_use *equal = build_id->size ? find_equal(tables, build_id) : NULL;
+	int r = 0;
+
+	if (!is_meant(executable, build_id)) {
+		tables->counters.open_failed++;
+		retry_later(row, UNWIND_TABLES_RETRY_MS); /* another process may lead to it */
+		row->tries++;
+		return;
+	}
+	if (equal) {
+		equal->row_count++;
+		row->table = equal;
+	} else {
+		r = put_table(row, view);
+	}
+	if (r != 0) {
+		bool has_room =
+			r == UNWIND_UPLOAD_FULL &&
+			make_room(tables, view->header->row_count * sizeof(struct unwind_row));
+
+		tables->counters.refused += !has_room;
+		retry_later(row, has_room ? UNWIND_TABLES_REST_MS : UNWIND_TABLES_FULL_PAUSE_MS);
+		return;
+	}
+	row->state = ROW_READY;
+	tables->generation++;
+}
+
+/* --- building -------------------------------------------------------------------------------- */
+
+/* The executable of a row, if it still is that of the row. */
+static const struct executable *executable_of(const struct row *row)
+{
+	uint32_t slot = (uint32_t)(row - row->owner->rows);
+	const struct executable *executable =
+		executable_table_at(row->owner->options.executables, slot);
+
+	return executable && executable->id == row->executable_id ? executable : NULL;
+}
+
+static void on_table(int outcome, struct worker_result result, void *context)
+{
+	struct row *row = context;
+	const struct executable *executable = executable_of(row);
+	bool is_current = row->building_id == row->executable_id && executable;
+	struct unwind_table_view view;
+
+	row->building_id = 0;
+	row->owner->building_count--;
+	if (is_current && row->state == ROW_BUILDING) {
+		if (outcome == 0)
+			outcome = unwind_table_view_open(result.bytes, result.size, &view);
+		if (outcome == 0)
+			take_table(row, executable, &view);
+		else if (outcome == WORKER_CRASHED && ++row->crashes < UNWIND_TABLES_CRASHES_MAX)
+			retry_later(row, UNWIND_TABLES_RETRY_MS); /* somebody else's doing, maybe */
+		else
+			fail(row);
+	}
+	worker_result_free(&result);
+}
+
+static void submit(struct row *row, struct executable *executable)
+{
+	struct unwind_tables *tables = row->owner;
+	int fd = executable_table_fd(tables->options.executables, executable);
+	int r = WORKER_QUEUE_FULL;
+
+	if (tables->building_count < UNWIND_TABLES_BUILDING_MAX)
+		r = worker_submit(tables->options.worker, tables->options.job_type, fd, NULL, 0,
+				  on_table, row);
+	/* The file stays open: its symbols will be asked for next. */
+	if (r == WORKER_QUEUE_FULL) {
+		retry_later(row, 0);
+	} else if (r != 0) {
+		fail(row);
+	} else {
+		row->state = ROW_BUILDING;
+		row->building_id = row->executable_id;
+		tables->building_count++;
+	}
+}
+
+static void build(struct row *row, uint32_t pid, const struct mapping *mapping)
+{
+	struct unwind_tables *tables = row->owner;
+	int r;
+
+	row->waits = false;
+	if (row->building_id) { /* for the executable before, which had the same slot */
+		retry_later(row, UNWIND_TABLES_RETRY_MS);
+		return;
+	}
+	r = executable_table_open(tables->options.executables, mapping->executable, pid,
+				  mapping->start, mapping->end, tables->now_ns);
+	if (r == 0) {
+		submit(row, mapping->executable);
+		return;
+	}
+	tables->counters.open_failed += r != -EAGAIN;
+	if (r == -ENXIO || ++row->tries >= UNWIND_TABLES_TRIES_MAX)
+		fail(row);
+	else
+		retry_later(row, UNWIND_TABLES_RETRY_MS);
+}
+
+/* --- questions ------------------------------------------------------------------------------- */
+
+enum unwind_tables_answer unwind_tables_take(struct unwind_tables *tables, uint32_t pid,
+					     const struct mapping *mapping,
+					     struct unwind_table_use **ret_use)
+{
+	struct row *row;
+
+	if (mapping->executable->kind != EXECUTABLE_FILE &&
+	    mapping->executable->kind != EXECUTABLE_VDSO)
+		return UNWIND_TABLES_NONE;
+	row = row_of(tables, mapping->executable);
+	if (row->state == ROW_NEW && tables->now_ns >= row->retry_ns)
+		build(row, pid, mapping);
+	if (row->state == ROW_FAILED)
+		return UNWIND_TABLES_NONE;
+	if (row->state != ROW_READY)
+		return UNWIND_TABLES_PENDING;
+	row->table->process_uses++;
+	row->table->last_used = ++tables->use_count;
+	*ret_use = row->table;
+	return UNWIND_TABLES_READY;
+}
+
+void unwind_tables_give(struct unwind_tables *tables, struct unwind_table_use *use)
+{
+	use->process_uses--;
+	drop_unused(tables, use);
+}
+
+const struct unwind_upload_table *unwind_table_use_place(const struct unwind_table_use *use)
+{
+	return &use->place;
+}
+
+void unwind_tables_tick(struct unwind_tables *tables, uint64_t now_ns)
+{
+	tables->now_ns = now_ns;
+	if (!tables->retry_ns || now_ns < tables->retry_ns)
+		return;
+	tables->retry_ns = 0;
+	for (uint32_t i = 1; i <= tables->highest_row; i++) {
+		struct row *row = &tables->rows[i];
+
+		if (row->state != ROW_NEW || !row->waits)
+			continue;
+		if (row->retry_ns <= now_ns)
+			tables->generation++; /* those who wait ask again */
+		else if (!tables->retry_ns || row->retry_ns < tables->retry_ns)
+			tables->retry_ns = row->retry_ns;
+	}
+}
+
+uint64_t unwind_tables_generation(const struct unwind_tables *tables)
+{
+	return tables->generation;
+}
+
+const struct unwind_tables_counters *unwind_tables_counters(const struct unwind_tables *tables)
+{
+	return &tables->counters;
+}
