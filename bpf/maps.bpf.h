@@ -60,6 +60,8 @@ struct user_walk {
 	__u32 status;		       /* STACK_NONE while it goes on */
 	__u32 was_guessed;	       /* the present frame was found without a table ... */
 	__u32 any_guessed;	       /* ... or one before */
+	__u32 guess_reason;	       /* why the last of them: enum stack_status */
+	__u32 reserved;
 };
 
 enum {

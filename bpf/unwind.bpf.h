@@ -130,6 +130,7 @@ static __always_inline enum stack_status unwind_without_row(struct user_walk *wa
 	if (status == STACK_NONE) {
 		walk->was_guessed = 1;
 		walk->any_guessed = 1;
+		walk->guess_reason = reason;
 		return STACK_NONE;
 	}
 	if (status == STACK_NO_ROW)
@@ -150,7 +151,7 @@ static __always_inline bool unwind_frame(struct sample_scratch *scratch_area)
 	__u32 next = walk->next, distance = 0;
 
 	if (walk->was_guessed && !mapped) {
-		walk->status = STACK_NO_MAPPING; /* what was taken for a frame was none */
+		walk->status = walk->guess_reason; /* what was taken for a frame was none */
 		return true;
 	}
 	walk->was_guessed = 0;

@@ -79,7 +79,8 @@ struct unwind_row *unwind_maps_slab(const struct unwind_maps *maps, uint32_t ind
 /* One slab that the kernel does not know yet; its descriptor is open until it does. */
 static int create_slab(struct unwind_maps *maps, uint32_t index, int *ret_fd)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+	const struct bpf_map_create_opts options = { .sz = sizeof(options),
+						     .map_flags = BPF_F_MMAPABLE };
 	CLEANUP(fd_close)
 	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "unwind_slab", sizeof(uint32_t),
 				sizeof(struct unwind_row), UNWIND_SLAB_ROWS, &options);
@@ -98,7 +99,7 @@ static int create_slab(struct unwind_maps *maps, uint32_t index, int *ret_fd)
 static int tell_slabs(const struct unwind_maps *maps, const uint32_t *indexes, const int *fds,
 		      uint32_t count)
 {
-	LIBBPF_OPTS(bpf_map_batch_opts, options);
+	const struct bpf_map_batch_opts options = { .sz = sizeof(options) };
 	uint32_t done = count;
 
 	if (count > 1 &&

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a recording says, sample by sample, with how each walk ended: read by the page's own code.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { run, temporaryFolder } from './agent.mjs';
+import '../viewer/bare_names.mjs';
+
+const { FileFeed } = await import('../../viewer/file_feed.js');
+const { Profile } = await import('../../viewer/model/profile.js');
+
+/** enum stack_status, include/sample_abi.h */
+export const STACK_NONE = 0;
+export const STACK_COMPLETE = 1;
+const STATUS_MASK = 7;
+
+/**
+ * @typedef {object} RecordedSample
+ * @property {number} time_us timeline
+ * @property {number} status enum stack_status of the user part
+ * @property {{ tid: number, pid: number, comm: string, process: string }} thread
+ * @property {{ name: string, kind: number, module: string }[]} frames leaf first
+ */
+
+function framesOf(dictionary, parents, call) {
+	const frames = [];
+	for (let at = call; at && parents[at]; at = parents[at])
+		frames.push({ name: dictionary.call_name(at), kind: dictionary.call_kind(at), module: dictionary.call_place(at).module });
+	return frames;
+}
+
+/** @returns {Promise<RecordedSample[]>} in order of time within each segment */
+export async function readRecording(path) {
+	const profile = new Profile({});
+	const feed = new FileFeed({ file: new Blob([readFileSync(path)]), sink: profile });
+	const outcome = await feed.read();
+	assert.ok(outcome.complete && !outcome.damaged, 'the recording is whole');
+	const { dictionary } = profile;
+	const callOfStack = dictionary.calls_update();
+	const [parents] = dictionary.calls.columns;
+	const stacks = new Map();
+	const samples = [];
+	for (const block of profile.blocks) {
+		for (let row = 0; row < block.count; row++) {
+			const call = callOfStack[block.stack_ids[block.stack[row]]];
+			if (!stacks.has(call)) stacks.set(call, framesOf(dictionary, parents, call));
+			samples.push({
+				time_us: block.start_us + block.time[row],
+				status: block.status[row] & STATUS_MASK,
+				thread: dictionary.thread(block.thread_ids[block.thread[row]]),
+				frames: stacks.get(call),
+			});
+		}
+	}
+	return samples;
+}
+
+/** Records this host for some seconds. @returns {Promise<RecordedSample[]>} */
+export async function record(test, seconds, args = []) {
+	const path = join(temporaryFolder(test), 'recording.flick');
+	const { code, stderr } = await run(['record', '-d', String(seconds), '-o', path, ...args]);
+	assert.equal(code, 0, stderr);
+	return readRecording(path);
+}
