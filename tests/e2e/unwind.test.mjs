@@ -151,8 +151,9 @@ test('C++: a template, a virtual function, and calls through the PLT', async (t)
 	for (const { binding, pid } of runs) {
 		const own = ofProcess(samples, pid);
 		checkChain(t, binding, own, ['main', 'int visit<Circle>(Shape&)', 'Circle::draw()', 'draw_all(int)'], { leaf: 'draw_all(int)' });
-		const stubs = own.filter(({ frames }) => frames[0]?.name.startsWith('draw_nothing(int)') && frames[0].name.includes('plt'));
+		const stubs = own.filter(({ frames }) => frames[0]?.name.endsWith('@plt'));
 		t.diagnostic(`${binding}: ${stubs.length} samples in a PLT stub`);
+		assert.ok(stubs.length > 0, `${binding}: no sample in a PLT stub`);
 	}
 });
 

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The step of the walk, as it runs in the kernel: each rule on a made stack, and whole walks of this very
+ * program's stack, from a signal's registers, by the tables of the files that it maps.
+ */
+#include <alloca.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/uio.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "check.h"
+#include "elf/elf_unwind.h"
+#include "elf/unwind_table.h"
+#include "sample_abi.h"
+
+enum {
+	MADE_BASE = 0x10000,
+	MADE_WORDS = 64,
+	DEPTH = 90,
+	WALK_FRAMES_MAX = 127,
+	FILES_MAX = 64,
+};
+
+static uint64_t made_stack[MADE_WORDS]; /* at MADE_BASE for the step */
+static bool reads_own_memory;
+
+/* Own memory by a system call: it may be gone, and the sanitizer watches over stack variables. */
+static bool unwind_read(__u64 address, void *target, __u32 size)
+{
+	struct iovec to = { target, size }, from = { (void *)(uintptr_t)address, size };
+
+	if (reads_own_memory)
+		return process_vm_readv(getpid(), &to, 1, &from, 1, 0) == (ssize_t)size;
+	if (address < MADE_BASE || address + size > MADE_BASE + sizeof(made_stack))
+		return false;
+	memcpy(target, (const uint8_t *)made_stack + (address - MADE_BASE), size);
+	return true;
+}
+
+#include "../../bpf/unwind_step.h"
+
+/* --- rules ----------------------------------------------------------------------------------- */
+
+static uint64_t at(unsigned int word)
+{
+	return MADE_BASE + word * 8;
+}
+
+/* Each word holds a number that tells which one it is. */
+static void fill_stack(void)
+{
+	reads_own_memory = false;
+	for (unsigned int i = 0; i < MADE_WORDS; i++)
+		made_stack[i] = 0x7000 + i;
+}
+
+static struct unwind_row row_of(enum unwind_cfa_kind cfa, enum unwind_fp_kind fp, int fp_offset,
+				int32_t cfa_offset)
+{
+	return (struct unwind_row){
+		.kinds = (uint8_t)(cfa | fp << 4),
+		.fp_offset = (int8_t)fp_offset,
+		.cfa_offset = cfa_offset,
+	};
+}
+
+static int32_t halves(int16_t low, uint16_t high)
+{
+	return (int32_t)((uint32_t)high << 16 | (uint16_t)low);
+}
+
+static struct unwind_registers registers_at(unsigned int sp, unsigned int fp)
+{
+	return (struct unwind_registers){ .pc = 0x401000, .sp = at(sp), .fp = at(fp) };
+}
+
+#define CHECK_CALLER(registers, sp_word, fp_value)                                                 \
+	do {                                                                                       \
+		CHECK_EQ((registers).sp, at(sp_word));                                             \
+		CHECK_EQ((registers).pc, 0x7000 + (sp_word)-1);                                    \
+		CHECK_EQ((registers).fp, fp_value);                                                \
+		CHECK((registers).pc_is_return);                                                   \
+	} while (0)
+
+static void frames_are_found_from_the_stack_pointer(void)
+{
+	struct unwind_registers registers = registers_at(10, 20);
+
+	fill_stack();
+	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_SP, UNWIND_FP_SAME, 0, 24), 0, &registers),
+		 STACK_NONE);
+	CHECK_CALLER(registers, 13, at(20));
+	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_SP, UNWIND_FP_AT_CFA, -2, 32), 0, &registers),
+		 STACK_NONE);
+	CHECK_CALLER(registers, 17, 0x7000 + 15);
+	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_SP, UNWIND_FP_AT_CFA, -4, 40), 0, &registers),
+		 STACK_NONE);
+	CHECK_CALLER(registers, 22, 0x7000 + 18);
+}
+
+static void frames_are_found_from_the_frame_pointer(void)
+{
+	struct unwind_registers registers = registers_at(10, 20);
+
+	fill_stack();
+	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_FP, UNWIND_FP_AT_CFA, -2, 16), 0, &registers),
+		 STACK_NONE);
+	CHECK_CALLER(registers, 22, 0x7000 + 20);
+}
+
+static void addresses_on_the_stack_lead_to_frames(void)
+{
+	struct unwind_registers registers = registers_at(10, 20);
+
+	fill_stack();
+	made_stack[19] = at(30);
+	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_FP_DEREF, UNWIND_FP_AT_FP, 0, halves(-8, 0)), 0,
+			     &registers),
+		 STACK_NONE);
+	CHECK_CALLER(registers, 30, 0x7000 + 20);
+	made_stack[32] = at(38);
+	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_SP_DEREF, UNWIND_FP_SAME, 0, halves(16, 8)), 0,
+			     &registers),
+		 STACK_NONE);
+	CHECK_CALLER(registers, 39, 0x7000 + 20);
+}
+
+static void a_plt_entry_has_pushed_from_its_second_half_on(void)
+{
+	const struct unwind_row row = row_of(UNWIND_CFA_PLT, UNWIND_FP_SAME, 0, halves(8, 11));
+	struct unwind_registers before = registers_at(10, 20), after = before;
+
+	fill_stack();
+	before.pc = 0x40100a;
+	after.pc = 0x40100b;
+	CHECK_EQ(unwind_step(row, 0, &before), STACK_NONE);
+	CHECK_CALLER(before, 11, at(20));
+	CHECK_EQ(unwind_step(row, 0, &after), STACK_NONE);
+	CHECK_CALLER(after, 12, at(20));
+}
+
+static void pushes_and_pops_move_the_frame_word_by_word(void)
+{
+	/* Instructions that end 1, 3 and 16 bytes behind the row's start. */
+	const int32_t pushes = halves(1, 1 << 0 | 1 << 2 | 1 << 15),
+		      pops = halves(5, 1 << 0 | 1 << 2);
+	const struct {
+		uint32_t distance;
+		unsigned int pushed, popped;
+	} cases[] = { { 0, 1, 5 },  { 1, 2, 4 },  { 2, 2, 4 },	{ 3, 3, 3 },
+		      { 15, 3, 3 }, { 16, 4, 3 }, { 900, 4, 3 } };
+
+	fill_stack();
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct unwind_registers registers = registers_at(10, 20);
+
+		CHECK_EQ(unwind_step(row_of(UNWIND_CFA_SP_PUSHES, UNWIND_FP_SAME, 0, pushes),
+				     cases[i].distance, &registers),
+			 STACK_NONE);
+		CHECK_CALLER(registers, 10 + cases[i].pushed, at(20));
+		registers = registers_at(10, 20);
+		CHECK_EQ(unwind_step(row_of(UNWIND_CFA_SP_POPS, UNWIND_FP_SAME, 0, pops),
+				     cases[i].distance, &registers),
+			 STACK_NONE);
+		CHECK_CALLER(registers, 10 + cases[i].popped, at(20));
+	}
+}
+
+static void a_signal_leads_to_what_it_interrupted(void)
+{
+	struct unwind_registers registers = registers_at(10, 20);
+
+	fill_stack();
+	made_stack[30] = at(5); /* on another stack: lower than the handler's */
+	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_SIGNAL, UNWIND_FP_SAME, 0, 160), 0, &registers),
+		 STACK_NONE);
+	CHECK_EQ(registers.sp, at(5));
+	CHECK_EQ(registers.pc, 0x7000 + 31);
+	CHECK_EQ(registers.fp, 0x7000 + 25);
+	CHECK(!registers.pc_is_return);
+}
+
+static void a_frame_that_cannot_be_is_refused(void)
+{
+	struct unwind_registers registers = registers_at(10, 20);
+
+	fill_stack();
+	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_SP, UNWIND_FP_SAME, 0, 0), 0, &registers),
+		 STACK_UNREADABLE);
+	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_SP, UNWIND_FP_SAME, 0, -16), 0, &registers),
+		 STACK_UNREADABLE);
+	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_SP, UNWIND_FP_SAME, 0, 1 << 20), 0, &registers),
+		 STACK_UNREADABLE);
+	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_STOP, UNWIND_FP_SAME, 0, 0), 0, &registers),
+		 STACK_COMPLETE);
+	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_INVALID, UNWIND_FP_SAME, 0, 0), 0, &registers),
+		 STACK_NO_ROW);
+	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_UNSUPPORTED, UNWIND_FP_SAME, 0, 0), 0, &registers),
+		 STACK_UNSUPPORTED);
+}
+
+static void a_lost_frame_pointer_is_not_used(void)
+{
+	struct unwind_registers registers = registers_at(10, 20);
+
+	fill_stack();
+	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_SP, UNWIND_FP_LOST, 0, 16), 0, &registers),
+		 STACK_NONE);
+	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_FP, UNWIND_FP_SAME, 0, 16), 0, &registers),
+		 STACK_UNSUPPORTED);
+	CHECK_EQ(unwind_guess(&registers), STACK_NO_ROW);
+	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_SP, UNWIND_FP_AT_CFA, -2, 32), 0, &registers),
+		 STACK_NONE);
+	CHECK_EQ(registers.fp_is_unknown, 0);
+}
+
+static void a_guess_is_guarded(void)
+{
+	struct unwind_registers registers = registers_at(10, 20);
+
+	fill_stack();
+	CHECK_EQ(unwind_guess(&registers), STACK_NONE);
+	CHECK_EQ(registers.pc, 0x7000 + 21);
+	CHECK_EQ(registers.fp, 0x7000 + 20);
+	CHECK_EQ(registers.sp, at(22));
+	CHECK_EQ(unwind_guess(&registers), STACK_NO_ROW); /* below the stack pointer */
+	registers.fp = registers.sp + UNWIND_GUESS_FRAME_SIZE_MAX;
+	CHECK_EQ(unwind_guess(&registers), STACK_NO_ROW); /* too far above it */
+	registers.fp = at(MADE_WORDS);
+	CHECK_EQ(unwind_guess(&registers), STACK_NO_ROW); /* not to be read */
+	registers.fp = 0;
+	CHECK_EQ(unwind_guess(&registers), STACK_FRAME_POINTERS);
+}
+
+/* --- this program's own stack ---------------------------------------------------------------- */
+
+#ifdef __x86_64__
+
+struct mapped_file {
+	uint64_t start, end, offset;
+	struct bytes_writer bytes;
+	struct unwind_table_view view;
+};
+
+static struct mapped_file files[FILES_MAX];
+static size_t file_count;
+static uint64_t expected[DEPTH + 1]; /* return addresses, the innermost last */
+static size_t expected_count;
+static uint64_t walked[WALK_FRAMES_MAX];
+static size_t walked_count;
+static enum stack_status walk_status;
+
+static void add_file(uint64_t start, uint64_t end, uint64_t offset, const char *path)
+{
+	struct mapped_file *file = &files[file_count];
+	CLEANUP(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || file_count == FILES_MAX)
+		return;
+	*file = (struct mapped_file){ .start = start, .end = end, .offset = offset };
+	file->bytes = bytes_writer_with_max(64 << 20);
+	if (unwind_table_job(fd, bytes_reader_of(NULL, 0), &file->bytes) == 0 &&
+	    unwind_table_view_open(file->bytes.bytes, file->bytes.size, &file->view) == 0)
+		file_count++;
+	else
+		bytes_writer_free(&file->bytes);
+}
+
+static void add_files(void)
+{
+	CLEANUP(file_close) FILE *maps = fopen("/proc/self/maps", "re");
+	char line[512], permissions[5], path[256];
+	unsigned long start, end, offset;
+
+	while (maps && fgets(line, sizeof(line), maps))
+		if (sscanf(line, "%lx-%lx %4s %lx %*s %*s %255s", &start, &end, permissions,
+			   &offset, path) == 5 &&
+		    permissions[2] == 'x' && path[0] == '/')
+			add_file(start, end, offset, path);
+}
+
+static struct unwind_row find_row(uint64_t pc, uint32_t *ret_distance)
+{
+	for (size_t i = 0; i < file_count; i++) {
+		uint64_t offset = pc - files[i].start + files[i].offset;
+		const struct unwind_row *row;
+
+		if (pc < files[i].start || pc >= files[i].end)
+			continue;
+		row = unwind_table_find(&files[i].view, offset);
+		if (row) {
+			*ret_distance = (uint32_t)(offset & 0xffff) - row->pc_low;
+			return *row;
+		}
+	}
+	return (struct unwind_row){ .kinds = UNWIND_CFA_INVALID };
+}
+
+/* What unwind_frame() of bpf/unwind.bpf.h does, without the guesses. */
+static void walk(const ucontext_t *context)
+{
+	struct unwind_registers registers = {
+		.pc = (uint64_t)context->uc_mcontext.gregs[REG_RIP],
+		.sp = (uint64_t)context->uc_mcontext.gregs[REG_RSP],
+		.fp = (uint64_t)context->uc_mcontext.gregs[REG_RBP],
+	};
+
+	walk_status = STACK_NONE;
+	for (walked_count = 0; walked_count < WALK_FRAMES_MAX && walk_status == STACK_NONE;) {
+		uint32_t distance = 0;
+		struct unwind_row row = find_row(unwind_lookup_pc(&registers), &distance);
+
+		walked[walked_count++] = registers.pc;
+		walk_status = unwind_step(row, distance, &registers);
+	}
+}
+
+static void on_trap(int signal, siginfo_t *information, void *context)
+{
+	walk(context);
+}
+
+__attribute__((noipa)) static void descend(unsigned int left)
+{
+	size_t size = 1 + left * 29 % 200;
+	volatile char *frame = alloca(size);
+
+	frame[size - 1] = (char)left;
+	expected[expected_count++] = (uint64_t)__builtin_return_address(0);
+	if (left > 1)
+		descend(left - 1);
+	else
+		__asm__ volatile("int3");
+	__asm__ volatile("" ::: "memory");
+}
+
+static void own_stack_is_walked_to_the_first_frame(void)
+{
+	struct sigaction action = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO };
+	struct sigaction before;
+
+	reads_own_memory = true;
+	expected_count = file_count = 0;
+	add_files();
+	CHECK_OR_RETURN(file_count > 0);
+	CHECK_OR_RETURN(sigaction(SIGTRAP, &action, &before) == 0);
+	descend(DEPTH);
+	sigaction(SIGTRAP, &before, NULL);
+
+	CHECK_EQ(walk_status, STACK_COMPLETE);
+	CHECK_OR_RETURN(walked_count > DEPTH);
+	for (size_t i = 0; i < DEPTH; i++)
+		CHECK_EQ(walked[1 + i], expected[DEPTH - 1 - i]);
+	for (size_t i = 0; i < file_count; i++)
+		bytes_writer_free(&files[i].bytes);
+}
+
+#else
+
+static void own_stack_is_walked_to_the_first_frame(void)
+{
+	SKIP("tables are made for x86-64 only");
+}
+
+#endif
+
+TESTS(TEST(frames_are_found_from_the_stack_pointer), TEST(frames_are_found_from_the_frame_pointer),
+      TEST(addresses_on_the_stack_lead_to_frames),
+      TEST(a_plt_entry_has_pushed_from_its_second_half_on),
+      TEST(pushes_and_pops_move_the_frame_word_by_word),
+      TEST(a_signal_leads_to_what_it_interrupted), TEST(a_frame_that_cannot_be_is_refused),
+      TEST(a_lost_frame_pointer_is_not_used), TEST(a_guess_is_guarded),
+      TEST(own_stack_is_walked_to_the_first_frame))
