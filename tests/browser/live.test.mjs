@@ -150,7 +150,8 @@ test('an agent that is started again is followed by the same page, with a hatche
 	assert.equal(hatched.size, 2, [...hatched].join('; '));
 	assert.equal(sampled.size, 1, [...sampled].join('; '));
 	assert.ok(!hatched.has([...sampled][0]));
-	assert.match(await page.textContent('[data-fact=lost]'), /1 gap/);
+	/* The status row is written once a second. */
+	await page.waitForFunction(() => /1 gap/.test(document.querySelector('[data-fact=lost]').textContent));
 	assert.deepEqual(page.problems, []);
 });
 
