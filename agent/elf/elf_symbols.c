@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "elf/described_functions.h"
 #include "elf/plt_stubs.h"
 #include "elf/symbol_table.h"
 
@@ -123,6 +124,27 @@ static int add_symbols(const struct executable_file *file, const struct symbols 
 	return 0;
 }
 
+/*
+ * Adds where functions are by the call frame information, which stripped files keep: what nobody
+ * named has at least a start. A file whose information cannot be read goes without.
+ */
+static int add_described(const struct executable_file *file, struct symbol_table_builder *builder)
+{
+	CLEANUP(described_functions_free) struct described_functions functions = { 0 };
+	int r = described_functions_read(file, false, &functions);
+
+	if (r)
+		return r < 0 ? r : 0;
+	for (size_t i = 0; i < functions.count; i++) {
+		r = symbol_table_builder_add(
+			builder, &(struct symbol_source){ .start = functions.entries[i].offset,
+							  .size = functions.entries[i].size });
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 int elf_symbols_table(const struct executable_file *file, struct bytes_writer *ret_table)
 {
 	CLEANUP(symbols_free) struct symbols symbols = { 0 };
@@ -143,6 +165,9 @@ int elf_symbols_table(const struct executable_file *file, struct bytes_writer *r
 	if (r < 0)
 		return r;
 	r = plt_stubs_add(file, builder, &stubs);
+	if (r < 0)
+		return r;
+	r = add_described(file, builder);
 	if (r < 0)
 		return r;
 	return symbol_table_builder_finish(

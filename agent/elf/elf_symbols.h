@@ -5,7 +5,8 @@
  *
  * Taken are the symbols of .symtab, else of .dynsym, that are functions or stand untyped in code
  * sections, and the stubs of the procedure linkage table as NAME@plt. A symbol version behind a
- * name (memcpy@@GLIBC_2.14) is cut off. A file without symbols gives an empty table.
+ * name (memcpy@@GLIBC_2.14) is cut off. Functions that no symbol names but .eh_frame describes, as
+ * most of a stripped file's are, are found with an empty name: their start tells them apart.
  */
 #ifndef FLICKERSCOPE_ELF_SYMBOLS_H
 #define FLICKERSCOPE_ELF_SYMBOLS_H

@@ -14,8 +14,6 @@
 struct executable_file;
 
 enum elf_unwind_limits {
-	ELF_UNWIND_SECTION_SIZE_MAX = 256 << 20, /* of each of the two sections */
-	ELF_UNWIND_FUNCTIONS_MAX = 4 << 20,	 /* 24 bytes each while building */
 	ELF_UNWIND_GAP_MAX = 16, /* shorter gaps between functions are filling, and not marked */
 	ELF_UNWIND_TIME_LIMIT_MS = 10000, /* for struct worker_job_type */
 };

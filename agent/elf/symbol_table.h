@@ -72,7 +72,10 @@ struct symbol_table_view {
 	const char *strings;
 };
 
-/* What was found; the names point into the table and are not zero-terminated. */
+/*
+ * What was found; the names point into the table and are not zero-terminated. A name_size of 0 is a
+ * function that nobody named, of which only the place is known.
+ */
 struct symbol {
 	uint64_t start; /* of the function */
 	uint64_t size;	/* from there to the end of the row that was hit */

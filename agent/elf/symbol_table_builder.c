@@ -16,7 +16,7 @@ struct entry {
 	const char *name;
 	uint32_t name_size; /* 0: a boundary */
 	uint16_t module;
-	uint8_t rank;	     /* the higher one names the address; see rank_of() */
+	uint8_t rank;	     /* the higher one names the address: enum rank */
 	uint8_t underscores; /* in front of the name */
 };
 
@@ -133,16 +133,32 @@ uint16_t symbol_table_builder_module(struct symbol_table_builder *builder, const
 	return ++builder->module_count;
 }
 
+/* Of entries at one start, those of the higher ranks come first. */
+enum rank {
+	RANK_BOUNDARY = 0, /* no size, no name */
+	RANK_UNNAMED = 1,
+	RANK_NAMED = 2, /* plus the binding, and ... */
+	RANK_SIZED = 4,
+	RANK_FUNCTION = 8,
+};
+
 static uint8_t rank_of(const struct symbol_source *source)
 {
 	if (!source->name_size)
-		return 0;
-	return (uint8_t)(1 + source->binding + (source->size ? 4 : 0) + (source->is_label ? 0 : 8));
+		return source->size ? RANK_UNNAMED : RANK_BOUNDARY;
+	return (uint8_t)(RANK_NAMED + source->binding + (source->size ? RANK_SIZED : 0) +
+			 (source->is_label ? 0 : RANK_FUNCTION));
+}
+
+static bool is_named(const struct entry *entry)
+{
+	return entry->rank >= RANK_NAMED;
 }
 
 static bool is_unsized(const struct entry *entry)
 {
-	return !entry->rank || !((entry->rank - 1) & 4);
+	return entry->rank == RANK_BOUNDARY ||
+	       (is_named(entry) && !((entry->rank - RANK_NAMED) & RANK_SIZED));
 }
 
 int symbol_table_builder_add(struct symbol_table_builder *builder,
@@ -199,31 +215,41 @@ static int compare_entries(const void *left_pointer, const void *right_pointer)
 	return left->name_size ? memcmp(left->name, right->name, left->name_size) : 0;
 }
 
+/* Adds what is known of @other, at the same start, to @entry. */
+static void merge_alias(struct entry *entry, const struct entry *other)
+{
+	if (is_unsized(other) || (!is_unsized(entry) && other->end <= entry->end))
+		return;
+	entry->end = other->end;
+	/* A function without size beside a label with one: the size is meant for both. */
+	if (is_unsized(entry))
+		entry->rank = (uint8_t)(entry->rank + RANK_SIZED);
+}
+
 /*
- * Leaves one entry for each start: the first, with the longest of the sizes. Unsized entries end at
- * the next start.
+ * Leaves one named entry for each start, the first, with the longest of the sizes, and one without
+ * a name behind it, which may be longer. Unsized ones end at the next start.
  */
 static void resolve_aliases(struct symbol_table_builder *builder)
 {
-	struct entry *entries = builder->entries, *kept = NULL;
-	bool kept_is_unsized = false;
+	struct entry *entries = builder->entries, *first = NULL, *kept = NULL;
 	size_t kept_count = 0;
 
 	for (size_t i = 0; i < builder->entry_count; i++) {
 		struct entry entry = entries[i];
+		bool is_new_start = !kept || kept->start != entry.start;
 
-		if (!kept || kept->start != entry.start) {
-			if (kept && kept_is_unsized && kept->end > entry.start)
-				kept->end = entry.start;
-			kept = &entries[kept_count++];
-			*kept = entry;
-			kept_is_unsized = is_unsized(&entry);
-		} else if (!is_unsized(&entry) && (kept_is_unsized || entry.end > kept->end)) {
-			/* A function without size beside a label with one: the size is meant for both. */
-			kept->end = entry.end;
-			kept->rank = (uint8_t)(((kept->rank - 1) | 4) + 1);
-			kept_is_unsized = false;
+		if (is_new_start && first && is_unsized(first) && first->end > entry.start)
+			first->end = entry.start;
+		if (!is_new_start &&
+		    (entry.rank == RANK_BOUNDARY || is_named(kept) == is_named(&entry))) {
+			merge_alias(kept, &entry);
+			continue;
 		}
+		kept = &entries[kept_count++];
+		*kept = entry;
+		if (is_new_start)
+			first = kept;
 	}
 	builder->entry_count = kept_count;
 }
@@ -235,13 +261,13 @@ static void write_row(struct output *output, struct open_entry *open, uint64_t f
 	struct symbol_table_row row = { .module = entry->module };
 	uint64_t lead = from - entry->start;
 
-	if (from >= to || !entry->name_size)
+	if (from >= to)
 		return;
 	if (output->row_count == SYMBOL_TABLE_ROWS_MAX || lead > UINT32_MAX) {
 		output->left_out_count++;
 		return;
 	}
-	if (!open->has_name) {
+	if (entry->name_size && !open->has_name) {
 		void *name;
 
 		if (entry->name_size > output->strings.size_max - output->strings.size) {
@@ -265,36 +291,66 @@ static void write_row(struct output *output, struct open_entry *open, uint64_t f
 	output->address_end = from + row.length;
 }
 
-/*
- * Cuts overlapping entries into rows that don't overlap, from low to high addresses. `open` is a
- * stack of the entries that began before @position, each inside or across the end of the one below.
- */
+/* What write_rows() is doing: everything below `position` has its rows. */
+struct sweep {
+	struct open_entry
+		*open; /* a stack of entries, each inside or across the end of the one below */
+	size_t open_count;
+	struct open_entry unnamed; /* the last one that began; below all of those */
+	uint64_t position;
+};
+
+/* Ends the entries that end at @start or before. */
+static void end_entries(struct sweep *sweep, uint64_t start, struct output *output)
+{
+	for (; sweep->open_count; sweep->open_count--) {
+		struct open_entry *top = &sweep->open[sweep->open_count - 1];
+
+		if (top->entry->end > start)
+			return;
+		write_row(output, top, sweep->position, top->entry->end);
+		if (sweep->position < top->entry->end)
+			sweep->position = top->entry->end;
+	}
+}
+
+/* Gives what is left up to @start to the entry that is open, or to the one without a name. */
+static void fill_up_to(struct sweep *sweep, uint64_t start, struct output *output)
+{
+	if (sweep->open_count) {
+		write_row(output, &sweep->open[sweep->open_count - 1], sweep->position, start);
+	} else if (sweep->unnamed.entry) {
+		uint64_t end = sweep->unnamed.entry->end;
+
+		write_row(output, &sweep->unnamed, sweep->position, end < start ? end : start);
+	}
+	sweep->position = start;
+}
+
+/* Cuts overlapping entries into rows that don't overlap, from low to high addresses. */
 static int write_rows(const struct symbol_table_builder *builder, struct output *output)
 {
 	CLEANUP(memory_free) struct open_entry *open = NULL;
-	size_t open_count = 0;
-	uint64_t position = 0;
+	struct sweep sweep = { 0 };
 
 	open = reallocarray(NULL, builder->entry_count + 1, sizeof(*open));
 	if (!open)
 		return -ENOMEM;
-	for (size_t i = 0; i <= builder->entry_count; i++) {
-		const struct entry *entry = i < builder->entry_count ? &builder->entries[i] : NULL;
-		uint64_t start = entry ? entry->start : UINT64_MAX;
+	sweep.open = open;
+	for (size_t i = 0; i < builder->entry_count; i++) {
+		const struct entry *entry = &builder->entries[i];
 
-		for (; open_count && open[open_count - 1].entry->end <= start; open_count--) {
-			write_row(output, &open[open_count - 1], position,
-				  open[open_count - 1].entry->end);
-			if (position < open[open_count - 1].entry->end)
-				position = open[open_count - 1].entry->end;
-		}
-		if (!entry || (open_count && is_unsized(entry)))
-			continue;
-		if (open_count)
-			write_row(output, &open[open_count - 1], position, start);
-		position = start;
-		open[open_count++] = (struct open_entry){ .entry = entry };
+		end_entries(&sweep, entry->start, output);
+		if (sweep.open_count && is_unsized(entry))
+			continue; /* a label, or a boundary, inside a function */
+		fill_up_to(&sweep, entry->start, output);
+		if (entry->rank == RANK_UNNAMED)
+			sweep.unnamed = (struct open_entry){ .entry = entry };
+		else if (is_named(entry))
+			open[sweep.open_count++] = (struct open_entry){ .entry = entry };
 	}
+	end_entries(&sweep, UINT64_MAX, output);
+	fill_up_to(&sweep, UINT64_MAX, output);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
  * - A symbol without size reaches to the next start or to its limit. Inside a sized symbol it is
  *   a label, and left out.
  * - Of overlapping functions the one that starts later has the bytes both claim.
+ * - A function that nobody named (a size, but no name) fills only what the named ones leave.
  *
  * Bounded by SYMBOL_BUILDER_SYMBOLS_MAX and the limits of symbol_table.h: what does not fit is left
  * out and counted in the table's header. Takes O(n log n) and 48 bytes a symbol. One thread.
@@ -40,7 +41,8 @@ struct symbol_source {
 	uint64_t size;	  /* 0: to the next start */
 	uint64_t limit;	  /* where one without size ends at the latest; UINT64_MAX: nowhere */
 	const char *name; /* borrowed until the builder is freed; need not be zero-terminated */
-	size_t name_size; /* 0: names nothing, and ends a symbol without size before it */
+	size_t name_size; /* 0 without a size: no function, but ends a symbol without size before it;
+			     0 with a size: a function that is found, with an empty name */
 	uint16_t module;  /* from symbol_table_builder_module(); 0: none */
 	enum symbol_binding binding;
 	bool is_label; /* untyped: may be no function at all */

@@ -15,6 +15,7 @@
 #include "check.h"
 #include "elf/symbol_table.h"
 #include "elf_maker.h"
+#include "frame_maker.h"
 
 static void check_name(const struct symbol_table_view *view, uint64_t address, const char *name)
 {
@@ -181,6 +182,39 @@ static void a_file_without_symbols_gives_an_empty_table(void)
 	elf_maker_finish(&maker);
 	CHECK_EQ(table_of_made(&maker, &table), 0);
 	CHECK_EQ(table.view.header->row_count, 0);
+}
+
+static void functions_of_a_stripped_file_have_a_start(void)
+{
+	static const char names[] = "\0main";
+	Elf64_Sym symbols[] = { code_symbol(1, STB_GLOBAL, STT_FUNC, 0x100, 0x10) };
+	CLEANUP(frame_maker_free) struct frame_maker frames = frame_maker_start(false);
+	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(table_free) struct table table = { 0 };
+	static const uint8_t text[4096];
+	struct symbol symbol;
+	size_t index;
+
+	elf_maker_start(&maker);
+	index = elf_maker_add(&maker, ".text", SHT_PROGBITS, text, sizeof(text));
+	maker.sections[index].sh_flags = SHF_ALLOC | SHF_EXECINSTR;
+	symbols[0].st_value += maker.sections[index].sh_addr;
+	frame_maker_add_cie(&frames, "zR", NULL, 0);
+	frame_maker_add_fde(&frames, maker.sections[index].sh_addr + 0x100, 0x40, NULL, 0);
+	frame_maker_add_fde(&frames, maker.sections[index].sh_addr + 0x200, 0x40, NULL, 0);
+	index = elf_maker_add(&maker, ".eh_frame", SHT_PROGBITS, frames.bytes.bytes,
+			      frames.bytes.size);
+	maker.sections[index].sh_addr = frames.address;
+	index = elf_maker_add(&maker, ".dynsym", SHT_DYNSYM, symbols, sizeof(symbols));
+	maker.sections[index].sh_link = (uint32_t)index + 1;
+	elf_maker_add(&maker, ".dynstr", SHT_STRTAB, names, sizeof(names));
+	elf_maker_finish(&maker);
+	CHECK_OR_RETURN(table_of_made(&maker, &table) == 0);
+	check_name(&table.view, text_offset(&maker) + 0x10f, "main");
+	CHECK_OR_RETURN(symbol_table_find(&table.view, text_offset(&maker) + 0x23f, &symbol));
+	CHECK_EQ(symbol.name_size, 0);
+	CHECK_EQ(symbol.start, text_offset(&maker) + 0x200);
+	check_name(&table.view, text_offset(&maker) + 0x1ff, "nothing");
 }
 
 static void a_name_of_a_megabyte_is_cut(void)
@@ -437,7 +471,8 @@ static void this_programs_own_function_is_found(void)
 TESTS(TEST(functions_are_taken_and_other_symbols_are_not),
       TEST(undefined_symbols_and_those_outside_the_file_are_left_out),
       TEST(a_version_behind_a_name_is_cut_off), TEST(a_symbol_without_size_ends_with_its_section),
-      TEST(a_file_without_symbols_gives_an_empty_table), TEST(a_name_of_a_megabyte_is_cut),
+      TEST(a_file_without_symbols_gives_an_empty_table),
+      TEST(functions_of_a_stripped_file_have_a_start), TEST(a_name_of_a_megabyte_is_cut),
       TEST(string_tables_that_are_missing_or_without_end_are_survived),
 #if defined(__x86_64__)
       TEST(stubs_of_the_linkage_table_are_named),

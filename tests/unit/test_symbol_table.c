@@ -263,6 +263,51 @@ static void a_symbol_without_size_inside_a_function_is_left_out(void)
 	CHECK_EQ(fixture.view.header->row_count, 2);
 }
 
+static void a_label_behind_an_inner_function_is_left_out_too(void)
+{
+	CLEANUP(teardown) struct fixture fixture = { 0 };
+
+	setup(&fixture);
+	add(&fixture, 0x100, 0x100, "outer");
+	add(&fixture, 0x110, 0x10, "inner");
+	add(&fixture, 0x150, 0, "label");
+	build(&fixture);
+	check_found(&fixture, 0x160, "outer", 0x100);
+	CHECK_EQ(fixture.view.header->row_count, 3);
+}
+
+/* A function that nobody named is found with an empty name, wherever no named one is. */
+static void functions_without_a_name_fill_what_is_left(void)
+{
+	CLEANUP(teardown) struct fixture fixture = { 0 };
+
+	setup(&fixture);
+	add(&fixture, 0x100, 0x40, ""); /* alone */
+	add(&fixture, 0x140, 0x40, ""); /* beside it */
+	add(&fixture, 0x200, 0x80, ""); /* around a named one, with a label in it */
+	add(&fixture, 0x220, 0x10, "named");
+	add(&fixture, 0x260, 0, "label");
+	add(&fixture, 0x300, 0x80, ""); /* longer than the named one at its start */
+	add(&fixture, 0x300, 0x20, "start");
+	add(&fixture, 0x400, 0x20, "whole"); /* all named: adds nothing */
+	add(&fixture, 0x400, 0x20, "");
+	add(&fixture, 0x410, 0x08, "");
+	build(&fixture);
+	check_found(&fixture, 0xff, NULL, 0);
+	check_found(&fixture, 0x13f, "", 0x100);
+	check_found(&fixture, 0x140, "", 0x140);
+	check_found(&fixture, 0x180, NULL, 0);
+	check_found(&fixture, 0x21f, "", 0x200);
+	check_found(&fixture, 0x220, "named", 0x220);
+	check_found(&fixture, 0x230, "", 0x200);
+	check_found(&fixture, 0x260, "label", 0x260);
+	check_found(&fixture, 0x31f, "start", 0x300);
+	check_found(&fixture, 0x320, "", 0x300);
+	check_found(&fixture, 0x380, NULL, 0);
+	check_found(&fixture, 0x418, "whole", 0x400);
+	check_found(&fixture, 0x420, NULL, 0);
+}
+
 static void modules_are_kept_once_and_given_back(void)
 {
 	CLEANUP(teardown) struct fixture fixture = { 0 };
@@ -419,8 +464,9 @@ TESTS(TEST(an_empty_table_finds_nothing),
       TEST(of_overlapping_functions_the_later_has_the_common_part),
       TEST(a_symbol_without_size_reaches_to_the_next_or_to_its_limit),
       TEST(a_symbol_without_size_inside_a_function_is_left_out),
-      TEST(modules_are_kept_once_and_given_back), TEST(many_modules_fit_and_too_many_get_none),
-      TEST(a_name_of_a_megabyte_is_cut_and_counted),
+      TEST(a_label_behind_an_inner_function_is_left_out_too),
+      TEST(functions_without_a_name_fill_what_is_left), TEST(modules_are_kept_once_and_given_back),
+      TEST(many_modules_fit_and_too_many_get_none), TEST(a_name_of_a_megabyte_is_cut_and_counted),
       TEST(names_beyond_the_tables_room_are_left_out_and_counted),
       TEST(a_table_that_does_not_fit_the_writer_is_an_error),
       TEST(addresses_at_the_end_of_the_range_do_not_wrap), TEST(damaged_tables_are_refused))

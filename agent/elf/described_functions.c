@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "elf/described_functions.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "elf/executable_file.h"
+
+enum { FUNCTIONS_LEAST = 1024, RADIX_BITS = 11 };
+
+void described_functions_free(struct described_functions *functions)
+{
+	free(functions->bytes);
+	free(functions->entries);
+	*functions = (struct described_functions){ 0 };
+}
+
+/* Where the code of an FDE stands in the file; false when it is not whole in one code segment. */
+static bool find_code(const struct executable_file *file, const struct eh_frame_fde *fde,
+		      uint64_t *ret_offset)
+{
+	size_t count;
+	const Elf64_Phdr *segments = executable_file_segments(file, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		uint64_t distance = fde->start - segments[i].p_vaddr;
+
+		if (segments[i].p_type != PT_LOAD || !(segments[i].p_flags & PF_X) ||
+		    distance >= segments[i].p_filesz || fde->size > segments[i].p_filesz - distance)
+			continue;
+		*ret_offset = segments[i].p_offset + distance;
+		return fde->size <= UINT32_MAX && *ret_offset <= UINT64_MAX - fde->size;
+	}
+	return false;
+}
+
+static int add_function(struct described_functions *functions, struct described_function function)
+{
+	if (functions->count == functions->capacity) {
+		size_t capacity = functions->capacity ? 2 * functions->capacity : FUNCTIONS_LEAST;
+		struct described_function *entries =
+			reallocarray(functions->entries, capacity, sizeof(*entries));
+
+		if (!entries)
+			return -ENOMEM;
+		functions->entries = entries;
+		functions->capacity = capacity;
+	}
+	functions->entries[functions->count++] = function;
+	return 0;
+}
+
+static int list_functions(const struct executable_file *file, struct described_functions *functions)
+{
+	struct eh_frame_cursor cursor = { .section = &functions->section };
+	struct eh_frame_fde fde;
+	int r;
+
+	while (eh_frame_next(&cursor, &fde) == 0) {
+		uint64_t offset;
+
+		if (functions->count == DESCRIBED_FUNCTIONS_MAX ||
+		    !find_code(file, &fde, &offset)) {
+			functions->left_out_count++;
+			continue;
+		}
+		r = add_function(functions, (struct described_function){
+						    .offset = offset,
+						    .size = (uint32_t)fde.size,
+						    .cie = fde.cie,
+						    .instructions = fde.instructions,
+						    .instructions_size = fde.instructions_size });
+		if (r < 0)
+			return r;
+	}
+	functions->left_out_count += cursor.skipped_count;
+	return 0;
+}
+
+static bool is_sorted(const struct described_functions *functions)
+{
+	for (size_t i = 1; i < functions->count; i++)
+		if (functions->entries[i].offset < functions->entries[i - 1].offset)
+			return false;
+	return true;
+}
+
+/* One pass of the sort: by RADIX_BITS of the offset from @shift on, otherwise keeping the order. */
+static void sort_by_digit(const struct described_function *from, struct described_function *to,
+			  size_t count, unsigned int shift)
+{
+	size_t starts[1 << RADIX_BITS] = { 0 }, start = 0;
+
+	for (size_t i = 0; i < count; i++)
+		starts[from[i].offset >> shift & ((1 << RADIX_BITS) - 1)]++;
+	for (size_t digit = 0; digit < ARRAY_SIZE(starts); digit++) {
+		size_t digit_count = starts[digit];
+
+		starts[digit] = start;
+		start += digit_count;
+	}
+	for (size_t i = 0; i < count; i++)
+		to[starts[from[i].offset >> shift & ((1 << RADIX_BITS) - 1)]++] = from[i];
+}
+
+/* A comparing sort would take as long as all the rest. */
+static int sort_functions(struct described_functions *functions)
+{
+	struct described_function *other;
+	uint64_t bits = 0;
+
+	if (is_sorted(functions))
+		return 0;
+	other = reallocarray(NULL, functions->capacity, sizeof(*other));
+	if (!other)
+		return -ENOMEM;
+	for (size_t i = 0; i < functions->count; i++)
+		bits |= functions->entries[i].offset;
+	for (unsigned int shift = 0; shift < 64 && bits >> shift; shift += RADIX_BITS) {
+		struct described_function *sorted = other;
+
+		sort_by_digit(functions->entries, sorted, functions->count, shift);
+		other = functions->entries;
+		functions->entries = sorted;
+	}
+	free(other);
+	return 0;
+}
+
+int described_functions_read(const struct executable_file *file, bool is_debug_frame,
+			     struct described_functions *ret_functions)
+{
+	CLEANUP(described_functions_free) struct described_functions functions = { 0 };
+	/* The type of .eh_frame is SHT_PROGBITS or SHT_X86_64_UNWIND, as the linker likes. */
+	const Elf64_Shdr *section = executable_file_find_section(
+		file, is_debug_frame ? ".debug_frame" : ".eh_frame", SHT_NULL);
+	size_t size;
+	int r;
+
+	if (!section)
+		return EXECUTABLE_NO_SECTION;
+	r = executable_file_read_section(file, section, DESCRIBED_FUNCTIONS_SECTION_SIZE_MAX,
+					 &functions.bytes, &size);
+	if (r)
+		return r;
+	functions.section = (struct eh_frame_section){ .bytes = functions.bytes,
+						       .size = size,
+						       .address = section->sh_addr,
+						       .is_debug_frame = is_debug_frame };
+	r = list_functions(file, &functions);
+	if (!r)
+		r = sort_functions(&functions);
+	if (r < 0)
+		return r;
+	*ret_functions = functions;
+	functions = (struct described_functions){ 0 };
+	return 0;
+}
