@@ -160,9 +160,12 @@ static uint64_t since_start_us(const struct record_encoder *encoder, uint64_t mo
 
 static void remember_late_name(struct record_encoder *encoder, const struct late_name_row *row)
 {
+	const void *name;
 	size_t size;
-	const void *name = string_table_string(&encoder->profile->strings, row->name, &size);
 
+	if (!row->name)
+		return; /* only says that two keys are one function: not what later segments need */
+	name = string_table_string(&encoder->profile->strings, row->name, &size);
 	chunk_builder_late_name(encoder->builder, row->key, row->function_key, name,
 				(uint32_t)size);
 }
@@ -383,7 +386,8 @@ int record_encoder_add_late_name(struct record_encoder *encoder, uint64_t key,
 		r = write_pending(encoder);
 	if (r < 0)
 		return end_with(encoder, r);
-	if (row.name)
+	/* Without a name it may still say whose part the key is. */
+	if (row.name || key != function_key)
 		encoder->late_names[encoder->late_name_count++] = row;
 	return 0;
 }

@@ -9,7 +9,9 @@
 struct late_name {
 	uint64_t key;
 	uint64_t canonical_key;
-	const char *name; /* not zero-terminated; borrowed until the next call */
+	const char
+		*name; /* not zero-terminated; borrowed until the next call; NULL: nobody knows it,
+			     and only what the key is a part of is told */
 	uint32_t name_size;
 };
 

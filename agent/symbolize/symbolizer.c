@@ -140,7 +140,8 @@ static void describe_file(struct symbolizer *symbolizer, struct process *process
 	};
 	if (answer == FILE_SYMBOLS_NAMED) {
 		ret_frame->start = symbol.start;
-		ret_frame->name = symbol.name;
+		/* Without a name, a function is told from others by its start. */
+		ret_frame->name = symbol.name_size ? symbol.name : NULL;
 		ret_frame->name_size = symbol.name_size;
 	}
 	ret_frame->function_key = key_of_start(place.module_key, ret_frame->start);
@@ -222,7 +223,7 @@ static bool next_of_files(struct symbolizer *symbolizer, struct late_name *ret_l
 	if (!file_symbols_next(symbolizer->files, &symbol, &late.key, &module_key))
 		return false;
 	late.canonical_key = key_of_start(module_key, symbol.start);
-	late.name = symbol.name;
+	late.name = symbol.name_size ? symbol.name : NULL;
 	late.name_size = symbol.name_size;
 	demangler_name(symbolizer->demangler, late.canonical_key, &late.name, &late.name_size);
 	*ret_late_name = late;

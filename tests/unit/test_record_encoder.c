@@ -257,6 +257,22 @@ static void late_names_come_back(void)
 	CHECK_EQ(bytes_left(&kept), 0);
 }
 
+/* Without a name it is written when it says what the key is a part of, and is no news otherwise. */
+static void late_names_without_a_name_tell_whose_part_it_is(void)
+{
+	CLEANUP(fixture_free) struct stream_fixture fixture;
+	CLEANUP(memory_free) char *text = NULL;
+
+	fixture_init(&fixture);
+	CHECK_EQ(record_encoder_add_late_name(fixture.encoder, 0xaa, 0xbb, NULL), 0);
+	CHECK_EQ(record_encoder_add_late_name(fixture.encoder, 0xcc, 0xcc, NULL), 0);
+	CHECK_EQ(record_encoder_flush(fixture.encoder, FIXTURE_START_NS + 4000000), 0);
+	text = fixture_text(&fixture, 0, 1);
+	CHECK(strstr(text, "late name key aa function bb name 0\n"));
+	CHECK(!strstr(text, "late name key cc"));
+	CHECK_EQ(fixture.chunks[0]->late_names_size, 0);
+}
+
 static void count_late_name(void *context, const struct record_late_name *late_name)
 {
 	(*(uint32_t *)context)++;
@@ -451,7 +467,7 @@ static void segments_are_self_contained(void)
 TESTS(TEST(records_come_back), TEST(headers_describe_their_chunks), TEST(flush_of_nothing_is_small),
       TEST(samples_are_grouped_by_cpu), TEST(statuses_stay_with_their_samples),
       TEST(derived_key_is_what_wire_h_says), TEST(timed_records_come_back),
-      TEST(late_names_come_back), TEST(many_late_names_are_all_written),
-      TEST(timed_records_are_bounded), TEST(large_flush_is_cut_between_records),
-      TEST(incompressible_bytes_fit), TEST(segment_closes_at_each_limit),
-      TEST(segments_are_self_contained))
+      TEST(late_names_come_back), TEST(late_names_without_a_name_tell_whose_part_it_is),
+      TEST(many_late_names_are_all_written), TEST(timed_records_are_bounded),
+      TEST(large_flush_is_cut_between_records), TEST(incompressible_bytes_fit),
+      TEST(segment_closes_at_each_limit), TEST(segments_are_self_contained))

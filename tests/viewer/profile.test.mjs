@@ -190,6 +190,16 @@ test("late names outlive the making anew of the names", () => {
 	assert.equal(profile.dictionary.functions.count, 1 + 2 + 100 + 1);
 });
 
+test("a function that nobody named has its own start, also when a part of it was seen first", () => {
+	const { dictionary } = new Profile();
+	const module = dictionary.module_add(1, 2, dictionary.strings.add("libc.so.6"), 0);
+	const part = dictionary.function_add(3, 4, module, 0, 0x1234);
+	dictionary.late_name_add(3, 4, 5, 6, 0);
+	assert.equal(dictionary.function_text(part), "libc.so.6+0x1234");
+	dictionary.function_add(5, 6, module, 0, 0x1200);
+	assert.equal(dictionary.function_text(part), "libc.so.6+0x1200");
+});
+
 /** The key of a function by its name. */
 function profile_key({ dictionary }, name) {
 	const id = dictionary.function_name.indexOf(dictionary.strings.add(name));

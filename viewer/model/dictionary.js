@@ -112,13 +112,14 @@ export class Dictionary {
 		const { count } = this.functions;
 		const id = this.function_by_key(key_low, key_high);
 		const had_module = this.function_module[id], had_name = this.function_name[id];
-		if (!had_module) {
+		const had_start = this.function_start[id];
+		if (!had_module)
 			this.function_module[id] = module;
-			this.function_start[id] = start;
-		}
+		/* A late name may have come first, and then the start is that of a part of this. */
+		this.function_start[id] = start;
 		this.function_name[id] ||= name;
 		/* Nothing shows the name of a new one yet. */
-		if (id < count && (had_module !== this.function_module[id] ||
+		if (id < count && (had_module !== this.function_module[id] || had_start !== start ||
 		    had_name !== this.function_name[id]))
 			this.names_version++;
 		return id;
