@@ -17,7 +17,14 @@ async function info(path) {
 function programs_of(pid) {
 	const ids = [];
 	for (const fd of readdirSync(`/proc/${pid}/fdinfo`)) {
-		const match = /^prog_id:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'));
+		let text;
+		try {
+			text = readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8');
+		} catch (error) {
+			if (error.code === 'ENOENT') continue; // closed meanwhile
+			throw error;
+		}
+		const match = /^prog_id:\s+(\d+)/m.exec(text);
 		if (match) ids.push(Number(match[1]));
 	}
 	return ids;
