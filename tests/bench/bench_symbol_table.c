@@ -135,7 +135,9 @@ static void measure_worker(struct loop *loop, struct worker *worker)
 
 int main(int argument_count, char **arguments)
 {
-	static const struct worker_job_type type = { "nothing", 1000, run_nothing };
+	static const struct worker_job_type type = { .name = "nothing",
+						     .time_limit_ms = 1000,
+						     .run = run_nothing };
 	static const char *const files[] = {
 		"/lib/x86_64-linux-gnu/libc.so.6",
 		"/usr/bin/python3.11",

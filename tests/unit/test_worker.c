@@ -43,6 +43,7 @@ enum test_job {
 	JOB_SPIN,
 	JOB_ALLOCATE,
 	JOB_CLOSE,
+	JOB_URGENT,
 };
 
 static int run_echo(int input_fd, struct bytes_reader argument, struct bytes_writer *ret_result)
@@ -161,18 +162,26 @@ static int run_close(int input_fd, struct bytes_reader argument, struct bytes_wr
 }
 
 static const struct worker_job_type types[] = {
-	[JOB_ECHO] = { "echo", PATIENCE_MS, run_echo },
-	[JOB_READ] = { "read", PATIENCE_MS, run_read },
-	[JOB_REFUSE] = { "refuse", PATIENCE_MS, run_refuse },
-	[JOB_CRASH] = { "crash", PATIENCE_MS, run_crash },
-	[JOB_SLEEP] = { "sleep", 100, run_sleep },
-	[JOB_TOO_LARGE] = { "too large", PATIENCE_MS, run_too_large },
-	[JOB_GARBAGE] = { "garbage", PATIENCE_MS, run_garbage },
-	[JOB_FORGE] = { "forge", PATIENCE_MS, run_forge },
-	[JOB_CONDITIONS] = { "conditions", PATIENCE_MS, run_conditions },
-	[JOB_SPIN] = { "spin", PATIENCE_MS, run_spin },
-	[JOB_ALLOCATE] = { "allocate", PATIENCE_MS, run_allocate },
-	[JOB_CLOSE] = { "close", PATIENCE_MS, run_close },
+	[JOB_ECHO] = { .name = "echo", .time_limit_ms = PATIENCE_MS, .run = run_echo },
+	[JOB_READ] = { .name = "read", .time_limit_ms = PATIENCE_MS, .run = run_read },
+	[JOB_REFUSE] = { .name = "refuse", .time_limit_ms = PATIENCE_MS, .run = run_refuse },
+	[JOB_CRASH] = { .name = "crash", .time_limit_ms = PATIENCE_MS, .run = run_crash },
+	[JOB_SLEEP] = { .name = "sleep", .time_limit_ms = 100, .run = run_sleep },
+	[JOB_TOO_LARGE] = { .name = "too large",
+			    .time_limit_ms = PATIENCE_MS,
+			    .run = run_too_large },
+	[JOB_GARBAGE] = { .name = "garbage", .time_limit_ms = PATIENCE_MS, .run = run_garbage },
+	[JOB_FORGE] = { .name = "forge", .time_limit_ms = PATIENCE_MS, .run = run_forge },
+	[JOB_CONDITIONS] = { .name = "conditions",
+			     .time_limit_ms = PATIENCE_MS,
+			     .run = run_conditions },
+	[JOB_SPIN] = { .name = "spin", .time_limit_ms = PATIENCE_MS, .run = run_spin },
+	[JOB_ALLOCATE] = { .name = "allocate", .time_limit_ms = PATIENCE_MS, .run = run_allocate },
+	[JOB_CLOSE] = { .name = "close", .time_limit_ms = PATIENCE_MS, .run = run_close },
+	[JOB_URGENT] = { .name = "urgent",
+			 .time_limit_ms = PATIENCE_MS,
+			 .run = run_echo,
+			 .is_urgent = true },
 };
 
 struct answer {
@@ -376,6 +385,32 @@ static void jobs_are_done_in_order_and_the_queue_has_an_end(void)
 	for (size_t i = 0; i < WORKER_QUEUE_MAX; i++)
 		CHECK_EQ(answers[i].label, i);
 	CHECK_EQ(submit(&fixture, JOB_ECHO, "room again"), 0);
+}
+
+/* Before those that wait, behind the one that runs and other urgent ones. */
+static void urgent_jobs_go_first(void)
+{
+	static const struct {
+		enum test_job job;
+		uintptr_t place;
+	} jobs[] = { { JOB_ECHO, 0 },
+		     { JOB_ECHO, 3 },
+		     { JOB_URGENT, 1 },
+		     { JOB_ECHO, 4 },
+		     { JOB_URGENT, 2 } };
+	CLEANUP(teardown) struct fixture fixture = { 0 };
+
+	setup(&fixture);
+	for (size_t i = 0; i < ARRAY_SIZE(jobs); i++) {
+		CHECK_EQ(worker_submit(fixture.worker, jobs[i].job, -1, "x", 1, keep_answer,
+				       (void *)jobs[i].place),
+			 0);
+		if (i == 0)
+			loop_dispatch(fixture.loop, 1000); /* sends it: it runs now */
+	}
+	CHECK_OR_RETURN(wait_for_answers(&fixture, ARRAY_SIZE(jobs)));
+	for (size_t i = 0; i < ARRAY_SIZE(jobs); i++)
+		CHECK_EQ(answers[i].label, i);
 }
 
 static void a_child_killed_by_somebody_in_the_middle_of_a_job_is_replaced(void)
@@ -603,7 +638,7 @@ TESTS(TEST(a_result_comes_back), TEST(an_empty_result_is_no_mapping),
       TEST(a_result_beyond_the_limit_is_refused), TEST(a_garbled_reply_ends_the_child),
       TEST(a_result_without_seals_ends_the_child),
       TEST(a_child_that_hangs_up_and_lives_on_is_ended),
-      TEST(jobs_are_done_in_order_and_the_queue_has_an_end),
+      TEST(jobs_are_done_in_order_and_the_queue_has_an_end), TEST(urgent_jobs_go_first),
       TEST(a_child_killed_by_somebody_in_the_middle_of_a_job_is_replaced),
       TEST(an_idle_child_killed_by_somebody_is_replaced), TEST(a_crash_loop_starts_few_children),
       TEST(the_child_has_next_to_nothing),
