@@ -37,7 +37,9 @@ struct pipeline {
 
 	/* The stages, in the order in which a sample passes them. */
 	struct sampler_session *session;
-	struct worker *worker;
+	struct worker *worker; /* for names */
+	struct worker
+		*unwind_worker; /* a stack that was cut cannot be mended: never behind names */
 	struct process_files *process_files;
 	struct process_table *processes;
 	struct unwinder *unwinder; /* gives the kernel what the next samples' stacks need */
@@ -52,8 +54,6 @@ struct pipeline {
 	struct id_cache stack_ids;
 	struct id_cache thread_ids;
 
-	struct worker_job_type jobs[PIPELINE_JOB_TYPES_MAX]; /* the symbolizer's, then our own */
-	size_t job_count;
 	struct timeline timeline;
 	struct loop_source *drain_timer;
 	struct loop_source *second_timer;
@@ -516,6 +516,7 @@ static void add_counters(struct pipeline *pipeline, uint64_t now_ns)
 	const struct process_table_counters *processes =
 		process_table_counters(pipeline->processes);
 	const struct worker_counters *worker = worker_counters(pipeline->worker);
+	const struct worker_counters *unwind_worker = worker_counters(pipeline->unwind_worker);
 	struct server_counters server = { 0 };
 	struct capture_writer_status file = { 0 };
 	struct sampler_session_statistics session;
@@ -535,7 +536,8 @@ static void add_counters(struct pipeline *pipeline, uint64_t now_ns)
 		kernel[SAMPLER_LOST_RING_BUSY] + kernel[SAMPLER_LOST_SCRATCH];
 	values[WIRE_COUNTER_LOST_OVERLOAD] = pipeline->lost_overload;
 	values[WIRE_COUNTER_LOST_SIDE_BAND] = session.side_band_lost;
-	values[WIRE_COUNTER_AGENT_CPU_US] = cpu_us_of_self() + worker->cpu_us;
+	values[WIRE_COUNTER_AGENT_CPU_US] =
+		cpu_us_of_self() + worker->cpu_us + unwind_worker->cpu_us;
 	values[WIRE_COUNTER_AGENT_BPF_US] = bpf_ns / 1000;
 	values[WIRE_COUNTER_AGENT_RSS_BYTES] = resident_bytes();
 	values[WIRE_COUNTER_WINDOW_BYTES] = sample_window_bytes(pipeline->window);
@@ -543,7 +545,7 @@ static void add_counters(struct pipeline *pipeline, uint64_t now_ns)
 	values[WIRE_COUNTER_CLIENTS_REFUSED] = server.clients_refused;
 	values[WIRE_COUNTER_CLIENTS_SKIPPED] = server.clients_skipped;
 	values[WIRE_COUNTER_PARSE_FAILED] = names->parse_failed + processes->parse_failed;
-	values[WIRE_COUNTER_WORKER_RESTARTS] = worker->restarts;
+	values[WIRE_COUNTER_WORKER_RESTARTS] = worker->restarts + unwind_worker->restarts;
 	values[WIRE_COUNTER_TICKS] = kernel[SAMPLER_TICKS];
 	values[WIRE_COUNTER_FILTERED] = kernel[SAMPLER_FILTERED];
 	values[WIRE_COUNTER_FILE_BYTES] = file.written_bytes;
@@ -667,8 +669,7 @@ static int make_names(struct pipeline *pipeline, const struct pipeline_options *
 static int make_unwinder(struct pipeline *pipeline, const struct pipeline_options *options)
 {
 	struct unwinder_options unwinder = {
-		.worker = pipeline->worker,
-		.job_type = (uint32_t)pipeline->job_count - 1,
+		.worker = pipeline->unwind_worker,
 		.processes = pipeline->processes,
 		.tables_bytes_max = options->memory_bytes / 8,
 	};
@@ -677,17 +678,20 @@ static int make_unwinder(struct pipeline *pipeline, const struct pipeline_option
 	return r < 0 ? r : unwinder_new(&unwinder, &pipeline->unwinder);
 }
 
-static void list_jobs(struct pipeline *pipeline)
+static int start_workers(struct pipeline *pipeline)
 {
-	const struct worker_job_type *names = symbolizer_job_types(&pipeline->job_count);
-
-	memcpy(pipeline->jobs, names, pipeline->job_count * sizeof(*names));
-	pipeline->jobs[pipeline->job_count++] = (struct worker_job_type){
+	static const struct worker_job_type unwind_job = {
 		.name = "unwind table",
 		.time_limit_ms = ELF_UNWIND_TIME_LIMIT_MS,
-		.is_urgent = true, /* a stack that was cut cannot be mended, a name can come late */
 		.run = unwind_table_job,
 	};
+	size_t count;
+	const struct worker_job_type *names = symbolizer_job_types(&count);
+	int r = worker_new(pipeline->loop, names, count, &pipeline->worker);
+
+	if (r < 0)
+		return r;
+	return worker_new(pipeline->loop, &unwind_job, 1, &pipeline->unwind_worker);
 }
 
 static int make_profile(struct pipeline *pipeline, const struct pipeline_options *options)
@@ -750,14 +754,13 @@ int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_p
 		return log_errno(-ENOMEM, "start");
 	pipeline->loop = options->loop;
 	pipeline->sampler = options->sampler;
-	list_jobs(pipeline);
 	r = describe_host(pipeline, options);
 	if (r < 0)
 		return log_errno(r, "read the host's name");
 	/* Forks: before anything large is in memory. */
-	r = worker_new(options->loop, pipeline->jobs, pipeline->job_count, &pipeline->worker);
+	r = start_workers(pipeline);
 	if (r < 0)
-		return log_errno(r, "start the worker process");
+		return log_errno(r, "start the worker processes");
 	/* Logs what is missing and what to do about it. */
 	r = sampler_session_open(&options->sampler, &pipeline->session);
 	if (r < 0)
@@ -786,6 +789,7 @@ void pipeline_free(struct pipeline *pipeline)
 	loop_remove(pipeline->drain_timer);
 	loop_remove(pipeline->second_timer);
 	worker_free(pipeline->worker);
+	worker_free(pipeline->unwind_worker);
 	unwinder_free(pipeline->unwinder);
 	sampler_session_free(pipeline->session);
 	record_encoder_free(pipeline->encoder);

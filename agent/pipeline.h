@@ -29,7 +29,6 @@ enum pipeline_limits {
 	PIPELINE_THREAD_CACHE_ENTRIES = 16384,
 	PIPELINE_FIXED_MEMORY = 12 << 20, /* the open segment, caches, the encoder */
 	PIPELINE_WINDOW_LEAST = 8 << 20,
-	PIPELINE_JOB_TYPES_MAX = 16,
 	PIPELINE_WINDOW_SEGMENTS = 10, /* a window that is full by time holds about so many */
 	PIPELINE_SEGMENT_LEAST_MS = 1000,
 	PIPELINE_CLOCK_TRIES = 10, /* to read two clocks at one moment */
