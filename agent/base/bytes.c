@@ -40,30 +40,6 @@ bool bytes_read_into(struct bytes_reader *reader, void *target, size_t size)
 	return true;
 }
 
-uint16_t bytes_read_u16(struct bytes_reader *reader)
-{
-	uint16_t value;
-
-	bytes_read_into(reader, &value, sizeof(value));
-	return le16toh(value);
-}
-
-uint32_t bytes_read_u32(struct bytes_reader *reader)
-{
-	uint32_t value;
-
-	bytes_read_into(reader, &value, sizeof(value));
-	return le32toh(value);
-}
-
-uint64_t bytes_read_u64(struct bytes_reader *reader)
-{
-	uint64_t value;
-
-	bytes_read_into(reader, &value, sizeof(value));
-	return le64toh(value);
-}
-
 uint64_t bytes_read_long_uleb128(struct bytes_reader *reader)
 {
 	uint64_t value = 0;

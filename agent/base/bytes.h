@@ -9,9 +9,11 @@
 #ifndef FLICKERSCOPE_BYTES_H
 #define FLICKERSCOPE_BYTES_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct bytes_reader {
 	const uint8_t *begin; /* borrowed */
@@ -38,7 +40,7 @@ const void *bytes_read(struct bytes_reader *reader, size_t size);
 /* Copies the next sizeof(*target) bytes; on failure the target is zeroed. */
 bool bytes_read_into(struct bytes_reader *reader, void *target, size_t size);
 
-/* Inline, like the short form of the varints: some sections are read byte by byte. */
+/* Inline, like the short form of the varints: some files have millions of small numbers. */
 static inline uint8_t bytes_read_u8(struct bytes_reader *reader)
 {
 	if (reader->failed || reader->at == reader->end) {
@@ -48,9 +50,44 @@ static inline uint8_t bytes_read_u8(struct bytes_reader *reader)
 	return *reader->at++;
 }
 
-uint16_t bytes_read_u16(struct bytes_reader *reader);
-uint32_t bytes_read_u32(struct bytes_reader *reader);
-uint64_t bytes_read_u64(struct bytes_reader *reader);
+static inline uint16_t bytes_read_u16(struct bytes_reader *reader)
+{
+	uint16_t value = 0;
+
+	if (reader->failed || bytes_left(reader) < sizeof(value)) {
+		reader->failed = true;
+		return 0;
+	}
+	memcpy(&value, reader->at, sizeof(value));
+	reader->at += sizeof(value);
+	return le16toh(value);
+}
+
+static inline uint32_t bytes_read_u32(struct bytes_reader *reader)
+{
+	uint32_t value = 0;
+
+	if (reader->failed || bytes_left(reader) < sizeof(value)) {
+		reader->failed = true;
+		return 0;
+	}
+	memcpy(&value, reader->at, sizeof(value));
+	reader->at += sizeof(value);
+	return le32toh(value);
+}
+
+static inline uint64_t bytes_read_u64(struct bytes_reader *reader)
+{
+	uint64_t value = 0;
+
+	if (reader->failed || bytes_left(reader) < sizeof(value)) {
+		reader->failed = true;
+		return 0;
+	}
+	memcpy(&value, reader->at, sizeof(value));
+	reader->at += sizeof(value);
+	return le64toh(value);
+}
 
 /* The rest of the next two, for more than one byte. */
 uint64_t bytes_read_long_uleb128(struct bytes_reader *reader);

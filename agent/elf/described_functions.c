@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "elf/executable_file.h"
 
-enum { FUNCTIONS_LEAST = 1024, RADIX_BITS = 11 };
+enum { FUNCTIONS_LEAST = 1024, RADIX_BITS = 14 };
 
 void described_functions_free(struct described_functions *functions)
 {
@@ -91,12 +91,12 @@ static bool is_sorted(const struct described_functions *functions)
 static void sort_by_digit(const struct described_function *from, struct described_function *to,
 			  size_t count, unsigned int shift)
 {
-	size_t starts[1 << RADIX_BITS] = { 0 }, start = 0;
+	uint32_t starts[1 << RADIX_BITS] = { 0 }, start = 0;
 
 	for (size_t i = 0; i < count; i++)
 		starts[from[i].offset >> shift & ((1 << RADIX_BITS) - 1)]++;
 	for (size_t digit = 0; digit < ARRAY_SIZE(starts); digit++) {
-		size_t digit_count = starts[digit];
+		uint32_t digit_count = starts[digit];
 
 		starts[digit] = start;
 		start += digit_count;
