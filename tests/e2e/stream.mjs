@@ -4,14 +4,16 @@
  * questions about what came.
  */
 import '../viewer/bare_names.mjs';
+import { spawn } from 'node:child_process';
 import { WebSocket } from 'ws';
 import { until } from './agent.mjs';
 
 const { LiveFeed } = await import('../../viewer/feed.js');
-const { Profile } = await import('../../viewer/model/profile.js');
-const { call_tree_build } = await import('../../viewer/model/call_tree.js');
-export const { Heat } = await import('../../viewer/model/heat.js');
+const { GAP_LOADING, Profile } = await import('../../viewer/model/profile.js');
 export const wire = await import('../../viewer/wire.js');
+
+/** A page hangs up on an agent that is not heard; one that is told not to listen does not. */
+const SILENCE_MS = 120_000;
 
 /**
  * @typedef {object} Sample
@@ -24,12 +26,15 @@ export const wire = await import('../../viewer/wire.js');
 class Stream {
 	constructor(agent, options) {
 		this.profile = new Profile(options);
-		/* What gaps of the stream said was lost, also of segments that have left the window. */
+		/* Samples that came, and what gaps said was lost: also of segments that have left the window. */
+		this.received = 0;
 		this.lost = 0;
 		const { records_add } = this.profile;
 		this.profile.records_add = (instance, segment, records, end_us) => {
-			for (const record of records)
+			for (const record of records) {
+				if (record.kind === wire.WIRE_RECORD_SAMPLES) this.received += record.count;
 				if (record.kind === wire.WIRE_RECORD_GAP) this.lost += record.lost;
+			}
 			records_add.call(this.profile, instance, segment, records, end_us);
 		};
 		const { origin } = agent;
@@ -40,7 +45,7 @@ class Stream {
 			}
 		};
 		this.feed = new LiveFeed({ url: `${origin}/`, token: agent.token, sink: this.profile,
-			changed: () => {}, Socket });
+			changed: () => {}, Socket, silence_ms: SILENCE_MS });
 	}
 
 	close() {
@@ -114,8 +119,9 @@ class Stream {
 		return frames;
 	}
 
-	tree(from_us, to_us) {
-		return call_tree_build(this.profile, [{ from_us, to_us }]);
+	/** What is missing for good within a stretch: not what is still on its way. */
+	gaps(from_us, to_us) {
+		return this.profile.gaps(from_us, to_us).filter(({ reason }) => reason !== GAP_LOADING);
 	}
 
 	/** The newest value of a counter, enum wire_counter. */
@@ -137,3 +143,18 @@ export async function openStream(test, agent, options = {}) {
 
 /** Whether any frame of a sample is a function of this name. @param {Sample} sample */
 export const inFunction = (sample, name) => sample.frames.some((frame) => frame.name === name);
+
+/** Starts any program as the first of a process group; the whole group is ended with the test. */
+export function startProgram(test, program, args = [], options = {}) {
+	const child = spawn(program, args, { stdio: 'ignore', detached: true, ...options });
+	const ended = new Promise((resolve) => child.on('close', resolve));
+	test.after(async () => {
+		try {
+			process.kill(-child.pid, 'SIGKILL');
+		} catch (error) {
+			if (error.code !== 'ESRCH') throw error;
+		}
+		await ended;
+	});
+	return child;
+}
