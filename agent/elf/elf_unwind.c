@@ -94,14 +94,14 @@ static void run_functions(struct build *build)
 	size_t i = 0, k = 0;
 
 	while ((i < first->count || k < second->count) && !build->builder.is_full) {
-		const struct described_function *filler = &second->entries[k];
+		const struct described_function *filler;
 
 		if (k == second->count ||
-		    (i < first->count && first->entries[i].offset <= filler->offset)) {
+		    (i < first->count && first->entries[i].offset <= second->entries[k].offset)) {
 			take_function(build, &build->sources[0], &first->entries[i++]);
 			continue;
 		}
-		k++;
+		filler = &second->entries[k++];
 		if (filler->offset >= build->end &&
 		    (i == first->count ||
 		     first->entries[i].offset - filler->offset >= filler->size))
