@@ -45,8 +45,8 @@ const secondWithBurst = async (page) => (await page.waitForFunction(() => {
 const state = (page) => page.textContent('#state');
 
 test('a burst is a band on the map; a drag over it gives its function, a drag beside it does not', async (t) => {
+	const agent = await startBurst(t);
 	for (const theme of ['light', 'dark']) {
-		const agent = await startBurst(t);
 		const page = await openWithSeconds(t, agent, { theme });
 		const second = await secondWithBurst(page);
 		await page.keyboard.press(' ');
@@ -77,7 +77,6 @@ test('a burst is a band on the map; a drag over it gives its function, a drag be
 		assert.ok(Math.abs(end_us - start_us - 1e6) < 10e3, `${end_us - start_us} us`);
 		assert.deepEqual(page.problems, []);
 		await page.close();
-		await agent.stop();
 	}
 });
 
