@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stream/capture_writer.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -15,8 +14,7 @@
 
 #include "base/log.h"
 #include "profile/chunk.h"
-#include "stream/capture_index.h"
-#include "wire.h"
+#include "stream/capture_file.h"
 
 enum {
 	SYNC_INTERVAL_S = 1,
@@ -32,7 +30,6 @@ struct capture_writer {
 	char *path;
 	int fd;
 	int end_fd; /* eventfd: the thread has ended */
-	uint64_t instance_id;
 	uint64_t queue_max;
 	pthread_t thread;
 	bool has_thread;
@@ -52,10 +49,9 @@ struct capture_writer {
 	struct capture_writer_status status;
 
 	/* The thread's alone. */
-	uint64_t offset; /* everything before it is whole chunks */
-	struct capture_index *index;
+	struct capture_file *file;
 	struct timespec sync_time;
-	bool unsynced;
+	uint64_t synced_size;
 };
 
 /* --- the file ------------------------------------------------------------------------------- */
@@ -89,97 +85,6 @@ static int open_file(const struct capture_writer_options *options, int *ret_fd)
 	return 0;
 }
 
-/* Writes all of @bytes at the end of the file, or nothing. */
-static int append(struct capture_writer *writer, const void *bytes, size_t size)
-{
-	const uint8_t *at = bytes;
-	size_t left = size;
-
-	while (left) {
-		ssize_t written =
-			pwrite(writer->fd, at, left, (off_t)(writer->offset + (size - left)));
-		int error = written < 0 ? -errno : -EIO;
-
-		if (written > 0) {
-			at += written;
-			left -= (size_t)written;
-			continue;
-		}
-		if (error == -EINTR)
-			continue;
-		/* What stands behind the last whole chunk would only look like damage. */
-		if (ftruncate(writer->fd, (off_t)writer->offset) < 0 && error == 0)
-			error = -errno;
-		return error;
-	}
-	writer->offset += size;
-	writer->unsynced = true;
-	return 0;
-}
-
-static int append_header(struct capture_writer *writer)
-{
-	struct wire_file_header header = {
-		.magic = { 0x89, 'F', 'L', 'K', '\r', '\n', 0x1a, '\n' },
-		.version_major = htole16(WIRE_VERSION_MAJOR),
-		.version_minor = htole16(WIRE_VERSION_MINOR),
-		.header_size = htole32(sizeof(header)),
-		.instance_id = htole64(writer->instance_id),
-		.source = htole32(WIRE_SOURCE_CAPTURE),
-	};
-
-	return append(writer, &header, sizeof(header));
-}
-
-static int append_chunk(struct capture_writer *writer, const struct chunk *chunk)
-{
-	uint64_t offset = writer->offset;
-	int r = append(writer, chunk->bytes, chunk->size);
-
-	if (r < 0)
-		return r;
-	capture_index_add(writer->index, chunk, offset);
-	return 0;
-}
-
-struct index_target {
-	struct capture_writer *writer;
-	int error;
-};
-
-static void append_index_chunk(struct chunk *chunk, void *context)
-{
-	struct index_target *target = context;
-
-	if (!target->error)
-		target->error = append(target->writer, chunk->bytes, chunk->size);
-}
-
-/* Index and trailer, or neither: a file without them opens too, by walking through it. */
-static int append_index(struct capture_writer *writer)
-{
-	uint64_t index_offset = writer->offset;
-	struct index_target target = { .writer = writer };
-	struct wire_file_trailer trailer = {
-		.index_offset = htole64(index_offset),
-		.magic = htole32(WIRE_TRAILER_MAGIC),
-	};
-	int r = capture_index_write(writer->index, append_index_chunk, &target);
-
-	if (r == CAPTURE_INDEX_INCOMPLETE)
-		return 0;
-	if (!r)
-		r = target.error;
-	if (!r)
-		r = append(writer, &trailer, sizeof(trailer));
-	if (r < 0) {
-		writer->offset = index_offset;
-		if (ftruncate(writer->fd, (off_t)index_offset) < 0)
-			return -errno;
-	}
-	return r;
-}
-
 /* --- the thread ------------------------------------------------------------------------------ */
 
 static struct timespec seconds_from_now(time_t seconds)
@@ -207,7 +112,7 @@ static void note_outcome(struct capture_writer *writer, int error)
 	pthread_mutex_lock(&writer->lock);
 	before = writer->status.error;
 	writer->status.error = error;
-	writer->status.written_bytes = writer->offset;
+	writer->status.written_bytes = capture_file_size(writer->file);
 	pthread_mutex_unlock(&writer->lock);
 	if (error == before)
 		return;
@@ -219,11 +124,11 @@ static void note_outcome(struct capture_writer *writer, int error)
 
 static void sync_file(struct capture_writer *writer)
 {
-	if (!writer->unsynced)
+	if (writer->synced_size == capture_file_size(writer->file))
 		return;
 	if (fdatasync(writer->fd) < 0)
 		note_outcome(writer, -errno);
-	writer->unsynced = false;
+	writer->synced_size = capture_file_size(writer->file);
 	writer->sync_time = seconds_from_now(SYNC_INTERVAL_S);
 }
 
@@ -272,14 +177,6 @@ static void pop_chunk(struct capture_writer *writer, bool was_written)
 	free(queued);
 }
 
-/* The header if it could not be written before, and the chunk. */
-static int write_next(struct capture_writer *writer, const struct chunk *chunk)
-{
-	int r = writer->offset ? 0 : append_header(writer);
-
-	return r < 0 || !chunk ? r : append_chunk(writer, chunk);
-}
-
 /* Returns whether everything got into the file: then it can be ended in order. */
 static bool write_queue(struct capture_writer *writer)
 {
@@ -291,7 +188,9 @@ static bool write_queue(struct capture_writer *writer)
 
 		if (stop)
 			return false;
-		r = write_next(writer, chunk);
+		/* Without a chunk: the header, if it could not be written before. */
+		r = chunk ? capture_file_add(writer->file, chunk)
+			  : capture_file_begin(writer->file);
 		note_outcome(writer, r);
 		if (r < 0 && finish)
 			return false;
@@ -313,15 +212,15 @@ static void *write_capture(void *context)
 	struct capture_writer *writer = context;
 	const uint64_t one = 1;
 
-	note_outcome(writer, append_header(writer));
+	note_outcome(writer, capture_file_begin(writer->file));
 	if (write_queue(writer))
-		note_outcome(writer, append_index(writer));
+		note_outcome(writer, capture_file_end(writer->file));
 	sync_file(writer);
 	while (writer->first)
 		pop_chunk(writer, false);
 	pthread_mutex_lock(&writer->lock);
 	writer->status.finished = true;
-	writer->status.written_bytes = writer->offset;
+	writer->status.written_bytes = capture_file_size(writer->file);
 	pthread_mutex_unlock(&writer->lock);
 	if (write(writer->end_fd, &one, sizeof(one)) < 0)
 		log_errno(-errno, "tell that the capture %s has ended", writer->path);
@@ -369,20 +268,19 @@ int capture_writer_open(const struct capture_writer_options *options,
 	writer->last = &writer->first;
 	pthread_mutex_init(&writer->lock, NULL);
 	init_wake(&writer->wake);
-	writer->instance_id = options->instance_id;
 	writer->queue_max = options->queue_max ? options->queue_max : CAPTURE_WRITER_QUEUE_MAX;
 	writer->path = strdup(options->path);
 	if (!writer->path)
 		return -ENOMEM;
-	r = capture_index_new(&writer->index);
-	if (r < 0)
-		return r;
 	if (fd < 0) {
 		r = open_file(options, &fd);
 		if (r)
 			return r;
 	}
 	writer->fd = TAKE_FD(fd);
+	r = capture_file_new(writer->fd, options->instance_id, &writer->file);
+	if (r < 0)
+		return r;
 	writer->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (writer->end_fd < 0)
 		return log_errno(-errno, "eventfd");
@@ -406,7 +304,7 @@ void capture_writer_free(struct capture_writer *writer)
 	}
 	pthread_cond_destroy(&writer->wake);
 	pthread_mutex_destroy(&writer->lock);
-	capture_index_free(writer->index);
+	capture_file_free(writer->file);
 	fd_close(writer->fd);
 	fd_close(writer->end_fd);
 	free(writer->path);
