@@ -75,10 +75,6 @@ static int open_writer(struct sampling *sampling, const struct options *options)
 	};
 	int r = capture_writer_open(&writer, &sampling->writer);
 
-	if (r == CAPTURE_WRITER_EXISTS) {
-		log_error("%s exists already; --force replaces it", options->output);
-		return -EEXIST;
-	}
 	if (r < 0)
 		return r;
 	sampling->path = options->output;

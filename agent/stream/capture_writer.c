@@ -2,17 +2,16 @@
 #include "stream/capture_writer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "base/log.h"
+#include "base/output_file.h"
 #include "profile/chunk.h"
 #include "stream/capture_file.h"
 
@@ -55,35 +54,6 @@ struct capture_writer {
 };
 
 /* --- the file ------------------------------------------------------------------------------- */
-
-static int open_file(const struct capture_writer_options *options, int *ret_fd)
-{
-	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-	CLEANUP(fd_close)
-	int fd = open(options->path, options->force ? flags : flags | O_EXCL, 0600);
-	struct stat status;
-
-	if (fd < 0 && errno == EEXIST)
-		return CAPTURE_WRITER_EXISTS;
-	if (fd < 0 && errno == ELOOP) {
-		log_error("%s is a symbolic link: name the file itself", options->path);
-		return -ELOOP;
-	}
-	if (fd < 0)
-		return log_errno(-errno, "open %s for the capture", options->path);
-	if (fstat(fd, &status) < 0)
-		return log_errno(-errno, "look at %s", options->path);
-	if (!S_ISREG(status.st_mode)) {
-		log_error("%s is not a regular file: a capture is not written there",
-			  options->path);
-		return -EINVAL;
-	}
-	/* One that was there may be readable to others. */
-	if (fchmod(fd, 0600) < 0 || ftruncate(fd, 0) < 0)
-		return log_errno(-errno, "empty %s for the capture", options->path);
-	*ret_fd = TAKE_FD(fd);
-	return 0;
-}
 
 /* --- the thread ------------------------------------------------------------------------------ */
 
@@ -135,7 +105,8 @@ static void sync_file(struct capture_writer *writer)
 /* Waits for a chunk, the time to sync, or the end; returns the chunk that is first in the queue. */
 static struct chunk *wait_for_chunk(struct capture_writer *writer, bool *ret_finish, bool *ret_stop)
 {
-	struct timespec until = seconds_from_now(SYNC_INTERVAL_S);
+	struct timespec until = writer->unsynced ? writer->sync_time
+						 : seconds_from_now(SYNC_INTERVAL_S);
 	struct chunk *chunk;
 	int r = 0;
 
@@ -273,8 +244,8 @@ int capture_writer_open(const struct capture_writer_options *options,
 	if (!writer->path)
 		return -ENOMEM;
 	if (fd < 0) {
-		r = open_file(options, &fd);
-		if (r)
+		r = output_file_create(options->path, options->force, &fd);
+		if (r < 0)
 			return r;
 	}
 	writer->fd = TAKE_FD(fd);
@@ -297,7 +268,7 @@ void capture_writer_free(struct capture_writer *writer)
 		return;
 	if (writer->has_thread) {
 		pthread_mutex_lock(&writer->lock);
-		writer->stop = !writer->finish;
+		writer->stop = true;
 		pthread_cond_signal(&writer->wake);
 		pthread_mutex_unlock(&writer->lock);
 		pthread_join(writer->thread, NULL);

@@ -25,12 +25,8 @@ enum capture_writer_limits {
 	CAPTURE_WRITER_QUEUE_MAX = 16777216, /* bytes of chunks that wait, unless asked otherwise */
 };
 
-enum capture_writer_outcome {
-	CAPTURE_WRITER_EXISTS = 1, /* there is a file at the path, and force was not given */
-};
-
 struct capture_writer_options {
-	const char *path; /* for messages, and opened when fd is below 0 */
+	const char *path; /* for messages, and made (base/output_file.h) when fd is below 0 */
 	int fd;		  /* an empty file, open for writing: taken; -1: open the path */
 	bool force;	  /* replace a file that is there */
 	uint64_t instance_id;
@@ -38,15 +34,14 @@ struct capture_writer_options {
 };
 
 /*
- * Opens the file (0600, no symbolic link followed, a new one unless force) and starts the thread.
- * Start it after everything that forks. Logs what went wrong.
+ * Opens the file and starts the thread. Start it after everything that forks.
  *
- * Returns 0, CAPTURE_WRITER_EXISTS (not logged) or -errno.
+ * Returns 0 or -errno; logged.
  */
 int capture_writer_open(const struct capture_writer_options *options,
 			struct capture_writer **ret_writer);
 
-/* Ends the thread at once, without the index, unless capture_writer_finish() came before. */
+/* Ends the thread at once: what is still queued is left out, and the index unless it was written. */
 void capture_writer_free(struct capture_writer *writer); /* NULL is fine */
 DEFINE_CLEANUP(struct capture_writer *, capture_writer_free);
 

@@ -58,7 +58,7 @@ static void file_that_is_there_is_kept(void)
 	fprintf(file, "%0200000d", 1);
 	fclose(file);
 	chmod(capture.path, 0644);
-	CHECK_EQ(capture_writer_open(&options, &writer), CAPTURE_WRITER_EXISTS);
+	CHECK_EQ(capture_writer_open(&options, &writer), -EEXIST);
 	CHECK(writer == NULL);
 	CHECK_EQ(stat(capture.path, &status), 0);
 	CHECK_EQ(status.st_size, 200000);
