@@ -53,8 +53,6 @@ struct capture_writer {
 	uint64_t synced_size;
 };
 
-/* --- the file ------------------------------------------------------------------------------- */
-
 /* --- the thread ------------------------------------------------------------------------------ */
 
 static struct timespec seconds_from_now(time_t seconds)
@@ -92,9 +90,14 @@ static void note_outcome(struct capture_writer *writer, int error)
 		log_warning("the capture %s is being written again", writer->path);
 }
 
+static bool is_synced(const struct capture_writer *writer)
+{
+	return writer->synced_size == capture_file_size(writer->file);
+}
+
 static void sync_file(struct capture_writer *writer)
 {
-	if (writer->synced_size == capture_file_size(writer->file))
+	if (is_synced(writer))
 		return;
 	if (fdatasync(writer->fd) < 0)
 		note_outcome(writer, -errno);
@@ -105,8 +108,8 @@ static void sync_file(struct capture_writer *writer)
 /* Waits for a chunk, the time to sync, or the end; returns the chunk that is first in the queue. */
 static struct chunk *wait_for_chunk(struct capture_writer *writer, bool *ret_finish, bool *ret_stop)
 {
-	struct timespec until = writer->unsynced ? writer->sync_time
-						 : seconds_from_now(SYNC_INTERVAL_S);
+	struct timespec until = is_synced(writer) ? seconds_from_now(SYNC_INTERVAL_S)
+						  : writer->sync_time;
 	struct chunk *chunk;
 	int r = 0;
 
