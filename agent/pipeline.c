@@ -64,6 +64,7 @@ struct pipeline {
 	uint64_t written_ns; /* when the last chunk was written */
 	uint64_t segment_start_ns;
 	uint64_t segment_span_ns; /* how long a segment may become */
+	bool watched;		  /* a page is connected */
 	uint64_t lost_overload;
 	uint64_t lost_samples;
 	struct sampler_options sampler;
@@ -466,20 +467,31 @@ static void drain(struct pipeline *pipeline)
 	unwinder_update(pipeline->unwinder);
 }
 
+/* Each look at the rings costs the same, however little is there: many are for somebody who looks. */
+static void follow_watchers(struct pipeline *pipeline)
+{
+	bool watched = pipeline->server && server_counters(pipeline->server).clients > 0;
+	uint64_t interval_ms = watched ? PIPELINE_DRAIN_WATCHED_MS : PIPELINE_DRAIN_INTERVAL_MS;
+
+	if (watched != pipeline->watched)
+		loop_timer_set(pipeline->drain_timer, interval_ms * NS_PER_MS);
+	pipeline->watched = watched;
+}
+
 static void on_drain_timer(void *context)
 {
 	struct pipeline *pipeline = context;
-	bool watched = pipeline->server && server_counters(pipeline->server).clients > 0;
 	uint64_t now_ns, due_ns;
 
+	follow_watchers(pipeline);
 	drain(pipeline);
 	now_ns = clock_ns(CLOCK_MONOTONIC);
 	process_table_expire(pipeline->processes, now_ns);
 	unwinder_tick(pipeline->unwinder, now_ns);
 	symbolizer_tick(pipeline->symbolizer, now_ns);
 	add_late_names(pipeline);
-	/* Small chunks cost bytes: they are for somebody who looks. */
-	due_ns = watched ? 0 : PIPELINE_WRITE_INTERVAL_MS * NS_PER_MS;
+	/* Small chunks cost bytes. */
+	due_ns = pipeline->watched ? 0 : PIPELINE_WRITE_INTERVAL_MS * NS_PER_MS;
 	if (now_ns - pipeline->written_ns >= due_ns)
 		write_chunks(pipeline, now_ns);
 }

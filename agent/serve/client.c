@@ -353,3 +353,19 @@ int client_next_message(struct client *client, uint8_t ret_message[WIRE_MESSAGE_
 	*ret_size = sizeof(header);
 	return 0;
 }
+
+bool client_is_up_to_date(const struct client *client)
+{
+	const struct position *newest;
+	struct sample_window_segment segment;
+
+	if (!client->caught_up || client->history_count || oldest_was_evicted(client) ||
+	    sample_window_after(client->window, client->tracked))
+		return false;
+	if (!client->position_count)
+		return true;
+	newest = &client->positions[client->position_count - 1];
+	return newest->offset == SENT_WHOLE ||
+	       (sample_window_segment(client->window, newest->segment, &segment) &&
+		newest->offset == segment.size);
+}

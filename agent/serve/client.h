@@ -69,6 +69,9 @@ int client_track(struct client *client);
 int client_next_message(struct client *client, uint8_t ret_message[WIRE_MESSAGE_SIZE_MAX],
 			size_t *ret_size);
 
+/* Whether all that is there has been sent: nothing follows until the window changes. */
+bool client_is_up_to_date(const struct client *client);
+
 /* Segments that left the window before this client had them whole. */
 uint64_t client_skipped(const struct client *client);
 

@@ -363,7 +363,8 @@ static int on_client_writeable(struct connection *connection)
 	if (r < 0 || lws_write(wsi, message, size, LWS_WRITE_BINARY) < 0)
 		return -1;
 	connection->table->counters.bytes_sent += size;
-	lws_callback_on_writable(wsi);
+	if (!client_is_up_to_date(connection->client))
+		lws_callback_on_writable(wsi);
 	return 0;
 }
 

@@ -47,9 +47,11 @@ struct message {
 static int next(struct client *client, struct message *ret_message)
 {
 	uint8_t bytes[WIRE_MESSAGE_SIZE_MAX];
+	bool up_to_date = client_is_up_to_date(client);
 	size_t size;
 	int r = client_next_message(client, bytes, &size);
 
+	CHECK(!up_to_date || r == CLIENT_NOTHING_TO_SEND);
 	if (r)
 		return r;
 	CHECK(size >= sizeof(ret_message->header) && size <= sizeof(bytes));
@@ -77,6 +79,7 @@ static void expect_nothing(struct client *client)
 	struct message message;
 
 	CHECK_EQ(next(client, &message), CLIENT_NOTHING_TO_SEND);
+	CHECK_EQ(client_is_up_to_date(client), client_resumed(client));
 }
 
 static struct bytes_writer resume_bytes(uint64_t instance_id, const struct wire_resume_row *rows,
