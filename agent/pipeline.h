@@ -23,8 +23,8 @@ struct sample_window;
 struct server;
 
 enum pipeline_limits {
-	PIPELINE_DRAIN_INTERVAL_MS = 200, /* a fifth of a second's samples fit the ring */
-	PIPELINE_DRAIN_WATCHED_MS = 50,	  /* ... while somebody looks */
+	PIPELINE_DRAIN_INTERVAL_MS = 200,  /* a fifth of a second's samples fit the ring */
+	PIPELINE_DRAIN_WATCHED_MS = 50,	   /* ... while somebody looks */
 	PIPELINE_WRITE_INTERVAL_MS = 1000, /* of chunks while nobody looks */
 	PIPELINE_STACK_CACHE_ENTRIES = 131072,
 	PIPELINE_THREAD_CACHE_ENTRIES = 16384,
