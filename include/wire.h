@@ -203,6 +203,8 @@ enum wire_meta {
 	WIRE_META_EVENT,    /* name of the event */
 	WIRE_META_FILTER,   /* what was sampled, in words; absent: everything */
 	WIRE_META_TITLE,    /* of a capture: the file's name or the command recorded */
+	WIRE_META_NOTE,	    /* what one must know to read the picture: how times came about */
+	WIRE_META_EVENTS,   /* all events of the file that this was made of: lines "samples name" */
 };
 
 enum wire_module_kind {
@@ -254,6 +256,7 @@ enum wire_counter {
 	WIRE_COUNTER_FILTERED,
 	WIRE_COUNTER_FILE_BYTES,      /* written to the capture file */
 	WIRE_COUNTER_FILE_LOST_BYTES, /* not written: the disk was full or too slow */
+	WIRE_COUNTER_IDLE, /* of a foreign file: samples of idle CPUs, which are left out */
 	WIRE_COUNTER_COUNT,
 };
 

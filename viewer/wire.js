@@ -75,6 +75,8 @@ export const WIRE_META_VERSION = 3;
 export const WIRE_META_EVENT = 4;
 export const WIRE_META_FILTER = 5;
 export const WIRE_META_TITLE = 6;
+export const WIRE_META_NOTE = 7;
+export const WIRE_META_EVENTS = 8;
 
 /* enum wire_module_kind */
 export const WIRE_MODULE_FILE = 1;
@@ -121,7 +123,8 @@ export const WIRE_COUNTER_TICKS = 15;
 export const WIRE_COUNTER_FILTERED = 16;
 export const WIRE_COUNTER_FILE_BYTES = 17;
 export const WIRE_COUNTER_FILE_LOST_BYTES = 18;
-export const WIRE_COUNTER_COUNT = 19;
+export const WIRE_COUNTER_IDLE = 19;
+export const WIRE_COUNTER_COUNT = 20;
 
 /* enum wire_message_kind */
 export const WIRE_MESSAGE_HELLO = 1;

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `flickerscope info FILE`: what is in a capture. */
+/* `flickerscope info FILE`: what is in a capture, or in any file that a capture can be made of. */
 #include <stdio.h>
 
 #include "base/log.h"
 #include "commands/commands.h"
 #include "commands/options.h"
+#include "convert/input.h"
 #include "stream/capture_reader.h"
 #include "stream/capture_summary.h"
 
 static const struct options_usage usage = {
 	.name = "info",
 	.arguments = "FILE",
-	.summary = "Tells what is in a capture: span, rate, samples, lost, top processes.",
+	.summary = "Tells what is in a profile: span, rate, samples, lost, top processes.",
 	.groups = OPTIONS_JSON,
 	.arguments_least = 1,
 	.arguments_most = 1,
@@ -28,9 +29,7 @@ int command_info(int argc, char **argv)
 	if (r)
 		return r == OPTIONS_HELP ? EXIT_CODE_OK : EXIT_CODE_USAGE;
 	path = options.arguments[0];
-	r = capture_reader_open(path, &reader);
-	if (r == CAPTURE_NOT_ONE)
-		log_error("%s: this is no capture of flickerscope", path);
+	r = input_open(path, NULL, &reader);
 	if (r)
 		return EXIT_CODE_FAILED;
 	r = capture_summary_read(reader, &summary);

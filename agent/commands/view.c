@@ -10,6 +10,7 @@
 #include "commands/commands.h"
 #include "commands/options.h"
 #include "commands/sampling.h"
+#include "convert/input.h"
 #include "profile/chunk.h"
 #include "profile/sample_window.h"
 #include "serve/server.h"
@@ -81,10 +82,8 @@ static int serve(const struct options *options, struct loop *loop)
 		.source = WIRE_SOURCE_CAPTURE,
 	};
 	const char *path = options->arguments[0];
-	int r = capture_reader_open(path, &reader);
+	int r = input_open(path, NULL, &reader);
 
-	if (r == CAPTURE_NOT_ONE)
-		log_error("%s: this is no capture of flickerscope", path);
 	if (r)
 		return -1;
 	r = load(reader, &window);

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "convert/input.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "convert/foreign_capture.h"
+#include "convert/foreign_profile.h"
+#include "convert/import_folded.h"
+#include "convert/input_bytes.h"
+#include "stream/capture_reader.h"
+
+enum {
+	PROBE_SIZE = 65536, /* bytes at the front that tell the format */
+	PROBE_LINES_MAX = 1024,
+};
+
+struct importer {
+	const char *name;
+	bool (*knows)(const struct foreign_text *front);
+	int (*import)(struct input_bytes *input, struct foreign_profile *profile);
+};
+
+/* --- which format -------------------------------------------------------------------------------- */
+
+/* The next line of @front, or false. */
+static bool next_line(struct foreign_text *front, struct foreign_text *ret_line)
+{
+	const char *end;
+
+	if (!front->size)
+		return false;
+	end = memchr(front->bytes, '\n', front->size);
+	ret_line->bytes = front->bytes;
+	ret_line->size = end ? (size_t)(end - front->bytes) : front->size;
+	front->size -= ret_line->size + (end ? 1 : 0);
+	front->bytes += ret_line->size + (end ? 1 : 0);
+	return true;
+}
+
+/* The first line that is not empty and no comment. */
+static bool first_line(struct foreign_text front, struct foreign_text *ret_line)
+{
+	for (uint32_t i = 0; i < PROBE_LINES_MAX && next_line(&front, ret_line); i++)
+		if (ret_line->size && ret_line->bytes[0] != '#' && ret_line->bytes[0] != '\r')
+			return true;
+	return false;
+}
+
+static bool knows_folded(const struct foreign_text *front)
+{
+	struct foreign_text line;
+
+	return first_line(*front, &line) && import_folded_is_line(line.bytes, line.size);
+}
+
+static const struct importer importers[] = {
+	{ "folded stacks", knows_folded, import_folded },
+};
+
+/* Files that people try, and what to do with them. */
+static const char *advice_for(const struct foreign_text *front)
+{
+	static const struct {
+		const char *magic;
+		size_t size;
+		const char *advice;
+	} known[] = {
+		{ "PERFILE2", 8,
+		  "this is perf's own file: make text of it with `perf script --header -i FILE`" },
+		{ "\x7f"
+		  "ELF",
+		  4, "this is a program, no profile" },
+		{ "\xfd"
+		  "7zXZ",
+		  5, "packed by xz: unpack it first, or pipe it in: xz -dc FILE | ... -" },
+		{ "\x28\xb5\x2f\xfd", 4,
+		  "packed by zstd: unpack it first, or pipe it in: zstd -dc FILE | ... -" },
+		{ "BZh", 3,
+		  "packed by bzip2: unpack it first, or pipe it in: bzip2 -dc FILE | ... -" },
+		{ "PK\x03\x04", 4, "a zip archive: unpack it first" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (front->size >= known[i].size &&
+		    memcmp(front->bytes, known[i].magic, known[i].size) == 0)
+			return known[i].advice;
+	return front->size
+		       ? "no format that is known: captures, perf script text and folded stacks "
+			 "are"
+		       : "it is empty";
+}
+
+/* --- own captures --------------------------------------------------------------------------------- */
+
+static bool is_capture(const struct input_bytes *input)
+{
+	static const uint8_t magic[WIRE_MAGIC_SIZE] = {
+		0x89, 'F', 'L', 'K', '\r', '\n', 0x1a, '\n'
+	};
+
+	return input->end - input->at >= WIRE_MAGIC_SIZE &&
+	       memcmp(input->at, magic, sizeof(magic)) == 0;
+}
+
+static int write_all(int fd, const uint8_t *bytes, size_t size)
+{
+	while (size) {
+		ssize_t written = write(fd, bytes, size);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return -errno;
+		bytes += written;
+		size -= (size_t)written;
+	}
+	return 0;
+}
+
+static int open_memory(int *ret_fd)
+{
+	int fd = memfd_create("flickerscope-input", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return log_errno(-errno, "memory for the file's content");
+	*ret_fd = fd;
+	return 0;
+}
+
+/* A capture that comes through a pipe, or packed: readers need to go back in it. */
+static int copy_capture(struct input_bytes *input, int *ret_fd)
+{
+	CLEANUP(fd_close) int fd = -1;
+	int r = open_memory(&fd);
+
+	while (!r) {
+		r = write_all(fd, input->at, (size_t)(input->end - input->at));
+		input->at = input->end;
+		if (!r)
+			r = input_bytes_need(input, 1);
+	}
+	if (r < 0)
+		return r;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+static int open_capture(int fd, const char *name, bool quiet, struct capture_reader **ret_reader)
+{
+	int r = capture_reader_open_fd(fd, name, quiet, ret_reader);
+
+	return r > 0 ? -EBADMSG : r;
+}
+
+/* --- foreign files ------------------------------------------------------------------------------- */
+
+static const char *title_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+static int import(struct input_bytes *input, const struct input_options *options,
+		  struct foreign_profile *profile, int fd)
+{
+	struct foreign_text front = {
+		.bytes = (const char *)input->at,
+		.size = (size_t)(input->end - input->at),
+	};
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(importers); i++) {
+		if (!importers[i].knows(&front))
+			continue;
+		foreign_text_keep(profile->facts.title, foreign_text_of(title_of(input->name)));
+		r = importers[i].import(input, profile);
+		if (r < 0)
+			return r;
+		if (!profile->event_count) {
+			if (!options->quiet)
+				log_error("%s: %s without samples", input->name, importers[i].name);
+			return -ENODATA;
+		}
+		return foreign_capture_write(profile, options->event, fd);
+	}
+	if (!options->quiet)
+		log_error("%s: %s", input->name, advice_for(&front));
+	return -EBADMSG;
+}
+
+static void say_events(const char *name, const struct foreign_profile *profile, const char *wanted)
+{
+	char text[1024] = "";
+	size_t at = 0;
+
+	for (uint32_t i = 0; i < profile->event_count && at < sizeof(text); i++)
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s", i ? ", " : "",
+				       profile->events[i].name);
+	log_error("%s: no event %s in it; it has %s", name, wanted, text);
+}
+
+static int open_foreign(struct input_bytes *input, const struct input_options *options,
+			struct capture_reader **ret_reader)
+{
+	CLEANUP(foreign_profile_free) struct foreign_profile *profile = NULL;
+	CLEANUP(fd_close) int fd = -1;
+	int r = foreign_profile_new(&profile);
+
+	if (!r)
+		r = open_memory(&fd);
+	if (!r)
+		r = import(input, options, profile, fd);
+	if (r == FOREIGN_CAPTURE_NO_EVENT) {
+		if (!options->quiet)
+			say_events(input->name, profile, options->event);
+		return -ENOENT;
+	}
+	return r ? r : open_capture(TAKE_FD(fd), input->name, options->quiet, ret_reader);
+}
+
+/* --- open ---------------------------------------------------------------------------------------- */
+
+static bool is_regular(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+int input_open_fd(int fd, const char *name, const struct input_options *options,
+		  struct capture_reader **ret_reader)
+{
+	static const struct input_options none = { 0 };
+	CLEANUP(input_bytes_free) struct input_bytes *input = NULL;
+	/* Readers of a capture need the file itself, from its start. */
+	CLEANUP(fd_close) int own_fd = is_regular(fd) ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+	bool quiet = options && options->quiet;
+	int r = input_bytes_new(fd, name, quiet, &input);
+
+	if (!r)
+		r = input_bytes_need(input, PROBE_SIZE);
+	if (r < 0)
+		return r;
+	if (!is_capture(input))
+		return open_foreign(input, options ? options : &none, ret_reader);
+	if (own_fd >= 0 && !input_bytes_is_packed(input))
+		return open_capture(TAKE_FD(own_fd), name, quiet, ret_reader);
+	r = copy_capture(input, &fd);
+	return r ? r : open_capture(fd, name, quiet, ret_reader);
+}
+
+int input_open(const char *path, const struct input_options *options,
+	       struct capture_reader **ret_reader)
+{
+	int fd;
+
+	if (strcmp(path, "-") == 0) {
+		fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+		if (fd < 0)
+			return log_errno(-errno, "standard input");
+		return input_open_fd(fd, "standard input", options, ret_reader);
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return log_errno(-errno, "open %s", path);
+	return input_open_fd(fd, path, options, ret_reader);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opens any file that holds a profile: a capture of ours as it is, every other format as a capture
+ * made of it in memory. What stands behind this reads captures only (stream/capture_reader.h).
+ *
+ * The format is found by the file's content, never by its name; what gzip packed is unpacked. The
+ * file is hostile: memory is bounded by the limits of foreign_profile.h and input_bytes.h, and
+ * what is wrong is said in one line with the place where it stands.
+ */
+#ifndef FLICKERSCOPE_INPUT_H
+#define FLICKERSCOPE_INPUT_H
+
+#include <stdbool.h>
+
+struct capture_reader;
+
+struct input_options {
+	const char *event; /* which one of several in the file; NULL: what tells most of CPU time */
+	bool quiet;	   /* say nothing; for fuzzers */
+};
+
+/*
+ * @path: a regular file or a pipe; "-" is standard input.
+ * @options: NULL for none.
+ *
+ * Returns 0 or -errno; everything but -ENOMEM has been logged.
+ */
+int input_open(const char *path, const struct input_options *options,
+	       struct capture_reader **ret_reader);
+
+/* @fd: taken. @name: for messages, and the capture's title. */
+int input_open_fd(int fd, const char *name, const struct input_options *options,
+		  struct capture_reader **ret_reader);
+
+#endif
