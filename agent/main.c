@@ -10,6 +10,7 @@
 static const struct command commands[] = {
 	{ "live", "sample this host and serve the page (the default)", command_live },
 	{ "record", "sample into a capture file", command_record },
+	{ "dump", "write what a running agent holds to a capture file", command_dump },
 	{ "view", "serve the page for a capture file", command_view },
 	{ "info", "tell what is in a capture file", command_info },
 };

@@ -650,11 +650,12 @@ static uint64_t window_bytes(const struct pipeline *pipeline, uint64_t memory_by
 }
 
 /* Segments leave the window whole: a short window is made of short ones. */
-static uint64_t segment_span_ns(uint64_t window_us)
+static uint64_t segment_span_ns(const struct pipeline_options *options)
 {
-	uint64_t span_us = window_us / PIPELINE_WINDOW_SEGMENTS;
+	uint64_t span_us = options->segment_us ? options->segment_us
+					       : options->window_us / PIPELINE_WINDOW_SEGMENTS;
 
-	if (!window_us || span_us > WIRE_SEGMENT_SPAN_MAX_US)
+	if (!span_us || span_us > WIRE_SEGMENT_SPAN_MAX_US)
 		span_us = WIRE_SEGMENT_SPAN_MAX_US;
 	if (span_us < PIPELINE_SEGMENT_LEAST_MS * 1000)
 		span_us = PIPELINE_SEGMENT_LEAST_MS * 1000;
@@ -721,7 +722,7 @@ static int make_profile(struct pipeline *pipeline, const struct pipeline_options
 
 	if (r < 0)
 		return r;
-	pipeline->segment_span_ns = segment_span_ns(options->window_us);
+	pipeline->segment_span_ns = segment_span_ns(options);
 	encoder.profile = pipeline->profile;
 	r = sample_window_new(&window, &pipeline->window);
 	if (r < 0)
@@ -825,6 +826,13 @@ void pipeline_set_server(struct pipeline *pipeline, struct server *server)
 void pipeline_set_writer(struct pipeline *pipeline, struct capture_writer *writer)
 {
 	pipeline->writer = writer;
+}
+
+void pipeline_flush(struct pipeline *pipeline)
+{
+	drain(pipeline);
+	add_late_names(pipeline);
+	write_chunks(pipeline, clock_ns(CLOCK_MONOTONIC));
 }
 
 void pipeline_finish(struct pipeline *pipeline)

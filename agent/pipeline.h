@@ -41,6 +41,7 @@ struct pipeline_options {
 	const char *filter;    /* what is sampled, in words, or NULL for everything; copied */
 	const char *title;     /* of the capture, or NULL; copied */
 	uint64_t window_us;    /* how long the window reaches back; 0: the open segment */
+	uint64_t segment_us;   /* how long a segment may become; 0: a tenth of the window */
 	uint64_t memory_bytes; /* for rings, tables and the window together */
 };
 
@@ -55,6 +56,9 @@ DEFINE_CLEANUP(struct pipeline *, pipeline_free);
 /* The sinks beside the window; both optional, borrowed until the pipeline is freed. */
 void pipeline_set_server(struct pipeline *pipeline, struct server *server);
 void pipeline_set_writer(struct pipeline *pipeline, struct capture_writer *writer);
+
+/* Brings the sinks up to now: what has been sampled so far is written to them. */
+void pipeline_flush(struct pipeline *pipeline);
 
 /* Takes what the ring still holds and closes the open segment: before the writer is finished. */
 void pipeline_finish(struct pipeline *pipeline);

@@ -20,6 +20,7 @@ struct command {
 
 int command_live(int argc, char **argv);
 int command_record(int argc, char **argv);
+int command_dump(int argc, char **argv);
 int command_view(int argc, char **argv);
 int command_info(int argc, char **argv);
 

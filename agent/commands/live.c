@@ -1,72 +1,82 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `flickerscope live`: sample this host, serve the page, and record as well when asked. */
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include <signal.h>
 
 #include "base/log.h"
 #include "base/loop.h"
 #include "commands/commands.h"
 #include "commands/options.h"
 #include "commands/sampling.h"
+#include "commands/serving.h"
 #include "pipeline.h"
 #include "profile/sample_window.h"
+#include "serve/control.h"
 #include "serve/server.h"
 
 static const struct options_usage usage = {
 	.name = "live",
 	.arguments = "",
 	.summary = "Samples this host and serves a page that shows what its CPUs do. Needs root.",
-	.details = "The first line on standard output is the page's address. Ctrl-C ends it.",
-	.groups = OPTIONS_SAMPLING | OPTIONS_SERVING | OPTIONS_WINDOW | OPTIONS_OUTPUT,
+	.details = "The first line on standard output is the page's address. Ctrl-C ends it.\n"
+		   "'flickerscope dump' writes what it holds to a capture, at any time.",
+	.groups = OPTIONS_SAMPLING | OPTIONS_SERVING | OPTIONS_WINDOW | OPTIONS_OUTPUT |
+		  OPTIONS_DUMPED,
 };
 
-/* For people only: a script reads the first line, and a log must not hold the address's secret. */
-static void print_hints(const struct server *server)
+static void flush(void *context)
 {
-	char host[HOST_NAME_MAX + 1] = "THIS-HOST";
+	pipeline_flush(context);
+}
 
-	if (!isatty(STDOUT_FILENO))
-		return;
-	if (getenv("SSH_CONNECTION")) {
-		gethostname(host, sizeof(host) - 1);
-		printf("From your own machine first: ssh -L %u:127.0.0.1:%u %s\n",
-		       server_port(server), server_port(server), host);
-	}
-	printf("Sampling. Ctrl-C ends it.\n");
+static void on_dump_signal(int signal, void *context)
+{
+	control_dump(context);
+}
+
+static int open_control(const struct options *options, struct loop *loop, struct pipeline *pipeline,
+			const struct server *server, struct control **ret_control)
+{
+	const struct control_options control = {
+		.loop = loop,
+		.window = pipeline_window(pipeline),
+		.instance_id = pipeline_instance_id(pipeline),
+		.port = server_port(server),
+		.dump_folder = options->dump_dir,
+		.flush = flush,
+		.context = pipeline,
+	};
+	int r = control_new(&control, ret_control);
+
+	if (r < 0)
+		return r;
+	r = loop_add_signal(loop, SIGUSR1, on_dump_signal, *ret_control);
+	return r < 0 ? log_errno(r, "wait for SIGUSR1") : 0;
 }
 
 static int serve(const struct options *options, struct loop *loop)
 {
 	CLEANUP(server_free) struct server *server = NULL;
 	CLEANUP(sampling_stop) struct sampling *sampling = NULL;
-	struct server_options server_options = {
-		.loop = loop,
-		.listen = options->listen,
-		.token_path = options->token_file,
-		.hosts = options->hosts,
-		.host_count = options->host_count,
-		.source = WIRE_SOURCE_LIVE,
-	};
+	CLEANUP(control_free) struct control *control = NULL;
+	struct server_options server_options = { .loop = loop, .source = WIRE_SOURCE_LIVE };
+	struct pipeline *pipeline;
 	int r = sampling_start(options, loop, NULL, &sampling);
 
 	if (r < 0)
 		return r;
-	server_options.window = pipeline_window(sampling_pipeline(sampling));
-	server_options.instance_id = pipeline_instance_id(sampling_pipeline(sampling));
-	r = server_new(&server_options, &server);
+	pipeline = sampling_pipeline(sampling);
+	server_options.window = pipeline_window(pipeline);
+	server_options.instance_id = pipeline_instance_id(pipeline);
+	r = serving_start(options, &server_options, &server);
 	if (r < 0)
 		return r;
-	pipeline_set_server(sampling_pipeline(sampling), server);
-	printf("%s\n", server_url(server));
-	print_hints(server);
-	fflush(stdout);
-	r = server_run(server);
-	pipeline_set_server(sampling_pipeline(sampling), NULL);
+	r = open_control(options, loop, pipeline, server, &control);
 	if (r < 0)
-		return log_errno(r, "serve the page");
-	return sampling_finish(sampling);
+		return r;
+	pipeline_set_server(pipeline, server);
+	r = serving_run(server);
+	pipeline_set_server(pipeline, NULL);
+	return r < 0 ? r : sampling_finish(sampling);
 }
 
 int command_live(int argc, char **argv)

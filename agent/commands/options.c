@@ -18,6 +18,9 @@ enum long_option {
 	OPTION_MEMORY,
 	OPTION_FORCE,
 	OPTION_JSON,
+	OPTION_LAST,
+	OPTION_PORT,
+	OPTION_DUMP_DIR,
 };
 
 /* One row for each option: how getopt knows it, who takes it, and its line of help. */
@@ -48,6 +51,12 @@ static const struct option_row rows[] = {
 	{ "force", OPTION_FORCE, NULL, OPTIONS_OUTPUT, "replace the file when it exists" },
 	{ "duration", 'd', "TIME", OPTIONS_DURATION, "stop after this time, as in 30, 1.5s, 2m" },
 	{ "json", OPTION_JSON, NULL, OPTIONS_JSON, "print JSON" },
+	{ "last", OPTION_LAST, "TIME", OPTIONS_DUMP,
+	  "only the newest part, as in 60s; else all of it" },
+	{ "port", OPTION_PORT, "PORT", OPTIONS_DUMP,
+	  "the agent whose page has this port, where several run" },
+	{ "dump-dir", OPTION_DUMP_DIR, "DIR", OPTIONS_DUMPED,
+	  "SIGUSR1 writes the window to a new file in this folder" },
 	{ "verbose", 'v', NULL, 0, "say more on standard error" },
 	{ "help", 'h', NULL, 0, "print this" },
 };
@@ -279,6 +288,18 @@ static int take(struct options *options, int code, const char *value)
 	case OPTION_JSON:
 		options->json = true;
 		return 0;
+	case OPTION_LAST:
+		if (!parse_duration_ms(value, &options->last_ms))
+			return wrong(code, value, "a time is a number above 0, as in 30, 1.5s, 2m");
+		return 0;
+	case OPTION_PORT:
+		if (!parse_number(value, 1, UINT16_MAX, &number))
+			return wrong(code, value, "a port is a whole number from 1 to 65535");
+		options->port = (uint16_t)number;
+		return 0;
+	case OPTION_DUMP_DIR:
+		options->dump_dir = value;
+		return 0;
 	default:
 		options->verbose = true;
 		log_set_level(LOG_LEVEL_DEBUG);
@@ -290,6 +311,9 @@ static int take(struct options *options, int code, const char *value)
 static void getopt_tables(const struct options_usage *usage, char *ret_short,
 			  struct option *ret_long)
 {
+	/* Options behind a command's name are the command's. */
+	if (usage->runs_command)
+		*ret_short++ = '+';
 	*ret_short++ = ':';
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (!taken(&rows[i], usage))
@@ -312,7 +336,7 @@ int options_parse(const struct options_usage *usage, int argc, char **argv,
 		  struct options *ret_options)
 {
 	struct option long_options[ARRAY_SIZE(rows) + 1];
-	char short_options[2 * ARRAY_SIZE(rows) + 3];
+	char short_options[2 * ARRAY_SIZE(rows) + 4];
 	struct options options = {
 		.frequency_hz = 99,
 		.listen = "127.0.0.1:7780",

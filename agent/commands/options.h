@@ -32,6 +32,8 @@ enum options_group {
 	OPTIONS_OUTPUT = 8,    /* -o --force */
 	OPTIONS_DURATION = 16, /* -d */
 	OPTIONS_JSON = 32,
+	OPTIONS_DUMP = 64,    /* --last --port */
+	OPTIONS_DUMPED = 128, /* --dump-dir */
 };
 
 struct options {
@@ -50,6 +52,9 @@ struct options {
 	bool force;
 	uint64_t duration_ms; /* 0: until it is stopped */
 	bool json;
+	uint64_t last_ms;     /* 0: all of the window */
+	uint16_t port;	      /* of the agent that is asked; 0: the only one */
+	const char *dump_dir; /* NULL: none */
 	bool verbose;
 	char **arguments; /* what is left behind the options; borrowed from main's argv */
 	int argument_count;
@@ -64,6 +69,7 @@ struct options_usage {
 	unsigned int groups;   /* enum options_group, or-ed */
 	int arguments_least;
 	int arguments_most;
+	bool runs_command; /* the arguments are one: options end where it begins */
 };
 
 /*

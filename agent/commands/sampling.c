@@ -2,6 +2,7 @@
 #include "commands/sampling.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "commands/options.h"
 #include "pipeline.h"
 #include "stream/capture_writer.h"
+#include "wire.h"
 
 enum {
 	FILTER_SIZE_MAX = 256,
@@ -22,11 +24,12 @@ struct sampling {
 	struct pipeline *pipeline;
 	struct capture_writer *writer;
 	const char *path;
+	bool made_file; /* at the path, where nothing was before */
 };
 
 static void on_signal(int signal, void *context)
 {
-	loop_stop(context, 0);
+	loop_stop(context, signal);
 }
 
 int sampling_loop_new(struct loop **ret_loop)
@@ -38,6 +41,8 @@ int sampling_loop_new(struct loop **ret_loop)
 		r = loop_add_signal(loop, SIGINT, on_signal, loop);
 	if (r >= 0)
 		r = loop_add_signal(loop, SIGTERM, on_signal, loop);
+	if (r >= 0)
+		r = loop_add_signal(loop, SIGHUP, on_signal, loop);
 	if (r < 0)
 		return log_errno(r, "start the event loop");
 	/* A page or a pipe that goes away is an error of that write, not the end of us. */
@@ -67,9 +72,10 @@ static void describe_filter(const struct options *options, char *ret_text, size_
 
 static int open_writer(struct sampling *sampling, const struct options *options)
 {
+	bool to_output = strcmp(options->output, "-") == 0;
 	struct capture_writer_options writer = {
-		.path = options->output,
-		.fd = -1,
+		.path = to_output ? "(standard output)" : options->output,
+		.fd = to_output ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0) : -1,
 		.force = options->force,
 		.instance_id = pipeline_instance_id(sampling->pipeline),
 	};
@@ -77,7 +83,8 @@ static int open_writer(struct sampling *sampling, const struct options *options)
 
 	if (r < 0)
 		return r;
-	sampling->path = options->output;
+	sampling->path = writer.path;
+	sampling->made_file = !to_output && !options->force;
 	pipeline_set_writer(sampling->pipeline, sampling->writer);
 	return 0;
 }
@@ -102,6 +109,9 @@ int sampling_start(const struct options *options, struct loop *loop, const char 
 		.filter = filter,
 		.title = title,
 		.window_us = options->window_s * 1000000,
+		/* In a file names are repeated with each segment: there they are as long as they may be,
+		 * whatever a short window would want. It then reaches back up to one segment more. */
+		.segment_us = options->output ? WIRE_SEGMENT_SPAN_MAX_US : 0,
 		.memory_bytes = options->memory_bytes,
 	};
 	int r;
@@ -143,6 +153,12 @@ int sampling_finish(struct sampling *sampling)
 		return -EIO;
 	}
 	return 0;
+}
+
+void sampling_discard(struct sampling *sampling)
+{
+	if (sampling->writer && sampling->made_file)
+		unlink(sampling->path);
 }
 
 void sampling_stop(struct sampling *sampling)

@@ -14,7 +14,7 @@ struct options;
 struct pipeline;
 struct sampling;
 
-/* A loop that SIGINT and SIGTERM end with exit code 0. Logs. */
+/* A loop that SIGINT, SIGTERM and SIGHUP stop, with their number. Logs. */
 int sampling_loop_new(struct loop **ret_loop);
 
 /*
@@ -26,6 +26,9 @@ int sampling_start(const struct options *options, struct loop *loop, const char 
 
 /* Takes the last samples and completes the file. Returns 0 or -errno; logged. */
 int sampling_finish(struct sampling *sampling);
+
+/* Removes the file that was made, before sampling_stop(): there was nothing to record. */
+void sampling_discard(struct sampling *sampling);
 
 /* Ends without completing anything; after sampling_finish() it only frees. NULL is fine. */
 void sampling_stop(struct sampling *sampling);

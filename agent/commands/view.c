@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `flickerscope view FILE`: serve the page for a capture. Needs no root. */
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "base/log.h"
 #include "base/loop.h"
 #include "commands/commands.h"
 #include "commands/options.h"
 #include "commands/sampling.h"
 #include "convert/input.h"
+#include "commands/serving.h"
 #include "profile/chunk.h"
 #include "profile/sample_window.h"
 #include "serve/server.h"
@@ -53,34 +49,12 @@ static int load(struct capture_reader *reader, struct sample_window **ret_window
 	return 0;
 }
 
-/* The token's file of the agent is root's; a viewer who is not root has one of his own. */
-static const char *token_path(const struct options *options, char *buffer, size_t size)
-{
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
-
-	if (geteuid() == 0 || strcmp(options->token_file, SERVER_TOKEN_PATH_DEFAULT) != 0)
-		return options->token_file;
-	if (runtime && runtime[0] == '/')
-		snprintf(buffer, size, "%s/flickerscope/token", runtime);
-	else
-		snprintf(buffer, size, "/tmp/flickerscope-%u/token", geteuid());
-	return buffer;
-}
-
 static int serve(const struct options *options, struct loop *loop)
 {
 	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
 	CLEANUP(sample_window_free) struct sample_window *window = NULL;
 	CLEANUP(server_free) struct server *server = NULL;
-	char token[4096];
-	struct server_options server_options = {
-		.loop = loop,
-		.listen = options->listen,
-		.token_path = token_path(options, token, sizeof(token)),
-		.hosts = options->hosts,
-		.host_count = options->host_count,
-		.source = WIRE_SOURCE_CAPTURE,
-	};
+	struct server_options server_options = { .loop = loop, .source = WIRE_SOURCE_CAPTURE };
 	const char *path = options->arguments[0];
 	int r = input_open(path, NULL, &reader);
 
@@ -91,12 +65,8 @@ static int serve(const struct options *options, struct loop *loop)
 		return r;
 	server_options.window = window;
 	server_options.instance_id = capture_reader_header(reader)->instance_id;
-	r = server_new(&server_options, &server);
-	if (r < 0)
-		return r;
-	printf("%s\n", server_url(server));
-	fflush(stdout);
-	return server_run(server);
+	r = serving_start(options, &server_options, &server);
+	return r < 0 ? r : serving_run(server);
 }
 
 int command_view(int argc, char **argv)

@@ -3,6 +3,8 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -13,7 +15,9 @@
 struct capture_file {
 	int fd; /* borrowed */
 	uint64_t instance_id;
-	uint64_t size; /* everything before it is whole */
+	bool is_stream; /* a pipe, or behind what others wrote: written once, from front to end */
+	int error;	/* of a stream: it stays, since a part of a chunk is out */
+	uint64_t size;	/* everything before it is whole */
 	struct capture_index *index;
 };
 
@@ -26,6 +30,7 @@ int capture_file_new(int fd, uint64_t instance_id, struct capture_file **ret_fil
 		return -ENOMEM;
 	file->fd = fd;
 	file->instance_id = instance_id;
+	file->is_stream = lseek(fd, 0, SEEK_CUR) != 0 || fcntl(fd, F_GETFL) & O_APPEND;
 	r = capture_index_new(&file->index);
 	if (r < 0)
 		return r;
@@ -41,12 +46,31 @@ void capture_file_free(struct capture_file *file)
 	free(file);
 }
 
+static int append_to_stream(struct capture_file *file, const uint8_t *bytes, size_t size)
+{
+	size_t left = size;
+
+	while (left && !file->error) {
+		ssize_t written = write(file->fd, bytes + (size - left), left);
+
+		if (written > 0)
+			left -= (size_t)written;
+		else if (written == 0 || errno != EINTR)
+			file->error = written < 0 ? -errno : -EIO;
+	}
+	if (!file->error)
+		file->size += size;
+	return file->error;
+}
+
 /* Writes all of @bytes at the end of the file, or nothing. */
 static int append(struct capture_file *file, const void *bytes, size_t size)
 {
 	const uint8_t *at = bytes;
 	size_t left = size;
 
+	if (file->is_stream)
+		return append_to_stream(file, bytes, size);
 	while (left) {
 		ssize_t written = pwrite(file->fd, at, left, (off_t)(file->size + (size - left)));
 		int error = written < 0 ? -errno : -EIO;
@@ -127,7 +151,7 @@ int capture_file_end(struct capture_file *file)
 		r = target.error;
 	if (!r)
 		r = append(file, &trailer, sizeof(trailer));
-	if (r < 0) {
+	if (r < 0 && !file->is_stream) {
 		file->size = index_offset;
 		if (ftruncate(file->fd, (off_t)index_offset) < 0)
 			return -errno;

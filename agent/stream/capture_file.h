@@ -16,7 +16,10 @@
 struct capture_file;
 struct chunk;
 
-/* @fd: an empty regular file or memfd, open for writing; borrowed. Nothing is written yet. */
+/*
+ * @fd: an empty regular file or memfd, open for writing, or a pipe, which may block and where an
+ *	error is the last one; borrowed. Nothing is written yet.
+ */
 int capture_file_new(int fd, uint64_t instance_id, struct capture_file **ret_file);
 void capture_file_free(struct capture_file *file); /* NULL is fine */
 DEFINE_CLEANUP(struct capture_file *, capture_file_free);

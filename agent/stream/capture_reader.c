@@ -360,10 +360,10 @@ static struct cursor segment_cursor(struct capture_reader *reader, uint32_t inde
 	};
 }
 
-/* A capture that was cut, or is being written, ends in the middle of a segment: that's no damage. */
+/* A capture that was cut, is being written, or was taken from a window ends within a segment. */
 static bool may_be_open(const struct capture_reader *reader, uint32_t index)
 {
-	return !reader->ended && index + 1 == capture_reader_segment_count(reader);
+	return index + 1 == capture_reader_segment_count(reader);
 }
 
 /* Says what is missing, once, and tells the visitor. */

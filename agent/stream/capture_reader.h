@@ -69,7 +69,7 @@ const struct capture_segment *capture_reader_segment(const struct capture_reader
 
 /*
  * Visits the records of one segment, and, where it is damaged, a gap up to the next one. The last
- * segment of a capture that was not closed in order is not damaged: it ends where the file does.
+ * segment may end anywhere: a window was written while it was open, or the file was cut.
  *
  * Returns 0, CAPTURE_DAMAGED, or -errno.
  */

@@ -18,6 +18,7 @@
 enum {
 	SYNC_INTERVAL_S = 1,
 	RETRY_INTERVAL_S = 1,
+	FREE_TIME_MAX_MS = 200, /* for the write that is under way */
 };
 
 struct queued_chunk {
@@ -75,9 +76,11 @@ static bool has_passed(const struct timespec *time)
 /* Tells a change between working and failing once, and keeps it for the status. */
 static void note_outcome(struct capture_writer *writer, int error)
 {
+	bool again;
 	int before;
 
 	pthread_mutex_lock(&writer->lock);
+	again = !writer->finish;
 	before = writer->status.error;
 	writer->status.error = error;
 	writer->status.written_bytes = capture_file_size(writer->file);
@@ -85,7 +88,8 @@ static void note_outcome(struct capture_writer *writer, int error)
 	if (error == before)
 		return;
 	if (error < 0)
-		log_errno(error, "write the capture %s (trying again each second)", writer->path);
+		log_errno(error, "write the capture %s%s", writer->path,
+			  again ? " (trying again each second)" : "");
 	else
 		log_warning("the capture %s is being written again", writer->path);
 }
@@ -99,7 +103,7 @@ static void sync_file(struct capture_writer *writer)
 {
 	if (is_synced(writer))
 		return;
-	if (fdatasync(writer->fd) < 0)
+	if (fdatasync(writer->fd) < 0 && errno != EINVAL) /* a pipe has nothing to sync */
 		note_outcome(writer, -errno);
 	writer->synced_size = capture_file_size(writer->file);
 	writer->sync_time = seconds_from_now(SYNC_INTERVAL_S);
@@ -265,6 +269,18 @@ int capture_writer_open(const struct capture_writer_options *options,
 	return 0;
 }
 
+/* Returns whether the thread has ended. */
+static bool wait_for_end(const struct capture_writer *writer, int timeout_ms)
+{
+	struct pollfd end = { .fd = writer->end_fd, .events = POLLIN };
+	int r;
+
+	do
+		r = poll(&end, 1, timeout_ms);
+	while (r < 0 && errno == EINTR);
+	return r > 0;
+}
+
 void capture_writer_free(struct capture_writer *writer)
 {
 	if (!writer)
@@ -274,6 +290,12 @@ void capture_writer_free(struct capture_writer *writer)
 		writer->stop = true;
 		pthread_cond_signal(&writer->wake);
 		pthread_mutex_unlock(&writer->lock);
+		if (!wait_for_end(writer, FREE_TIME_MAX_MS)) {
+			/* A disk or a pipe that hangs holds the thread, and the thread all this. */
+			log_warning("%s takes nothing: it is left as it is", writer->path);
+			pthread_detach(writer->thread);
+			return;
+		}
 		pthread_join(writer->thread, NULL);
 	}
 	pthread_cond_destroy(&writer->wake);
@@ -362,14 +384,6 @@ int capture_writer_fd(const struct capture_writer *writer)
 
 int capture_writer_finish_wait(struct capture_writer *writer, int timeout_ms)
 {
-	struct pollfd end = { .fd = writer->end_fd, .events = POLLIN };
-	int r;
-
 	capture_writer_finish(writer);
-	do
-		r = poll(&end, 1, timeout_ms);
-	while (r < 0 && errno == EINTR);
-	if (r <= 0)
-		return r < 0 ? -errno : -ETIMEDOUT;
-	return capture_writer_status(writer).error;
+	return wait_for_end(writer, timeout_ms) ? capture_writer_status(writer).error : -ETIMEDOUT;
 }

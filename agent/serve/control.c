@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "serve/control_message.h"
+#include "serve/dump.h"
+
+enum {
+	BACKLOG = 8,
+	FDS_MAX = 4, /* that a message may bring; one is right, the others are closed */
+};
+
+/* One file that is being written: for a peer, or without one. */
+struct job {
+	TAILQ_ENTRY(job) link;
+	struct control *control;
+	int fd; /* of the peer; -1: it came by a signal */
+	struct loop_source *source;
+	struct dump *dump; /* NULL: nothing was asked for yet */
+	char name[DUMP_NAME_SIZE_MAX];
+};
+
+TAILQ_HEAD(job_list, job);
+
+struct control {
+	struct control_options options;
+	int listen_fd;
+	struct loop_source *listen_source;
+	char path[CONTROL_PATH_SIZE_MAX]; /* empty: there is no socket */
+	ino_t inode;			  /* of the socket, so that no other is removed */
+	int folder_fd;
+	struct job_list jobs; /* in the order of their arrival */
+	uint32_t peer_count;
+	uint32_t dump_count;
+};
+
+void control_path(uint16_t port, char ret_path[CONTROL_PATH_SIZE_MAX])
+{
+	snprintf(ret_path, CONTROL_PATH_SIZE_MAX, "%s/%u.sock", CONTROL_FOLDER, port);
+}
+
+/* --- jobs ------------------------------------------------------------------------------------ */
+
+static int job_new(struct control *control, int fd, struct job **ret_job)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (!job)
+		return -ENOMEM;
+	job->control = control;
+	job->fd = fd;
+	control->peer_count += fd >= 0;
+	TAILQ_INSERT_TAIL(&control->jobs, job, link);
+	*ret_job = job;
+	return 0;
+}
+
+static void job_free(struct job *job)
+{
+	struct control *control = job->control;
+
+	TAILQ_REMOVE(&control->jobs, job, link);
+	control->peer_count -= job->fd >= 0;
+	control->dump_count -= job->dump != NULL;
+	dump_free(job->dump);
+	loop_remove(job->source);
+	fd_close(job->fd);
+	free(job);
+}
+
+/* The last word to a peer. */
+static void reply(struct job *job, int error, uint64_t bytes)
+{
+	const struct control_reply answer = { .error = error, .bytes = bytes };
+	uint8_t message[CONTROL_REPLY_SIZE];
+
+	control_reply_write(&answer, message);
+	/* The socket's buffer is empty; a peer that is gone needs no answer. */
+	send(job->fd, message, sizeof(message), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void on_dumped(struct dump *dump, int error, uint64_t bytes, void *context)
+{
+	struct job *job = context;
+
+	if (job->fd >= 0)
+		reply(job, error, bytes);
+	else if (!error)
+		log_info("the window is in %s: %" PRIu64 " bytes", job->name, bytes);
+	job_free(job);
+}
+
+static int start(struct job *job, int fd, uint64_t last_us)
+{
+	struct control *control = job->control;
+	const struct dump_options options = {
+		.loop = control->options.loop,
+		.window = control->options.window,
+		.instance_id = control->options.instance_id,
+		.fd = fd,
+		.name = job->name,
+		.last_us = last_us,
+		.done = on_dumped,
+		.context = job,
+	};
+	int r;
+
+	if (control->options.flush)
+		control->options.flush(control->options.context);
+	r = dump_start(&options, &job->dump);
+	if (r == 0)
+		control->dump_count++;
+	return r;
+}
+
+/* --- a peer's request ------------------------------------------------------------------------ */
+
+/* What a message brought; only a file that can be written to is of use. */
+static int take_file(const int *fds, size_t count, int *ret_fd)
+{
+	struct stat status;
+	int r = -EINVAL;
+
+	if (count == 1 && fstat(fds[0], &status) == 0 && S_ISREG(status.st_mode) &&
+	    status.st_size == 0 && (fcntl(fds[0], F_GETFL) & O_ACCMODE) != O_RDONLY)
+		r = 0;
+	for (size_t i = r == 0; i < count; i++)
+		close(fds[i]);
+	if (r == 0)
+		*ret_fd = fds[0];
+	return r;
+}
+
+static size_t received_fds(struct msghdr *header, int *ret_fds)
+{
+	size_t count = 0;
+
+	for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part; part = CMSG_NXTHDR(header, part)) {
+		size_t size = part->cmsg_len - CMSG_LEN(0);
+
+		if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+			continue;
+		memcpy(ret_fds + count, CMSG_DATA(part), size);
+		count += size / sizeof(*ret_fds);
+	}
+	return count;
+}
+
+static int answer(struct job *job, const void *bytes, size_t size, const int *fds, size_t fd_count)
+{
+	struct control *control = job->control;
+	struct control_request request;
+	int fd = -1, r = take_file(fds, fd_count, &fd);
+
+	if (r < 0)
+		return r;
+	if (!control_request_read(bytes, size, &request))
+		r = -EPROTO;
+	else if (control->dump_count >= CONTROL_DUMPS_MAX)
+		r = -EBUSY;
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return start(job, fd, request.last_us);
+}
+
+static void on_peer(uint32_t events, void *context)
+{
+	struct job *job = context;
+	uint8_t bytes[CONTROL_MESSAGE_SIZE_MAX];
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
+	} parts;
+	struct iovec place = { bytes, sizeof(bytes) };
+	struct msghdr header = {
+		.msg_iov = &place,
+		.msg_iovlen = 1,
+		.msg_control = &parts,
+		.msg_controllen = sizeof(parts),
+	};
+	ssize_t size = recvmsg(job->fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
+	int fds[FDS_MAX], r;
+	size_t fd_count;
+
+	if (size < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	fd_count = size < 0 ? 0 : received_fds(&header, fds);
+	if (size <= 0 || job->dump) {
+		/* It hung up, or says more than it may. */
+		for (size_t i = 0; i < fd_count; i++)
+			close(fds[i]);
+		job_free(job);
+		return;
+	}
+	r = answer(job, bytes, (size_t)size, fds, fd_count);
+	if (r < 0) {
+		reply(job, r, 0);
+		job_free(job);
+	}
+}
+
+static bool is_root(int fd)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == 0;
+}
+
+/* Returns whether there is room for one more. */
+static bool make_room(struct control *control)
+{
+	struct job *job;
+
+	if (control->peer_count < CONTROL_PEERS_MAX)
+		return true;
+	TAILQ_FOREACH(job, &control->jobs, link)
+	{
+		if (job->fd >= 0 && !job->dump) {
+			job_free(job);
+			return true;
+		}
+	}
+	return false;
+}
+
+static void on_connection(uint32_t events, void *context)
+{
+	struct control *control = context;
+	int fd = accept4(control->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct job *job;
+
+	if (fd < 0)
+		return;
+	if (!is_root(fd) || !make_room(control) || job_new(control, fd, &job) < 0) {
+		close(fd);
+		return;
+	}
+	snprintf(job->name, sizeof(job->name), "the file of 'dump'");
+	if (loop_add_fd(control->options.loop, fd, EPOLLIN, on_peer, job, &job->source) < 0)
+		job_free(job);
+}
+
+/* --- the folder ------------------------------------------------------------------------------ */
+
+void control_dump(struct control *control)
+{
+	struct job *job;
+	int fd, r;
+
+	if (control->folder_fd < 0) {
+		log_warning("SIGUSR1 writes the window only where --dump-dir says");
+		return;
+	}
+	if (control->dump_count >= CONTROL_DUMPS_MAX) {
+		log_warning("the window is not written: %d dumps are under way", CONTROL_DUMPS_MAX);
+		return;
+	}
+	r = job_new(control, -1, &job);
+	if (r < 0) {
+		log_errno(r, "write the window");
+		return;
+	}
+	dump_name(job->name);
+	fd = openat(control->folder_fd, job->name,
+		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	r = fd < 0 ? log_errno(-errno, "write the window to %s in %s", job->name,
+			       control->options.dump_folder)
+		   : start(job, fd, 0);
+	if (r < 0)
+		job_free(job);
+}
+
+static int open_folder(struct control *control, const char *path)
+{
+	if (!path)
+		return 0;
+	control->folder_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return control->folder_fd < 0 ? log_errno(-errno, "open the folder %s for dumps", path) : 0;
+}
+
+/* --- the socket ------------------------------------------------------------------------------ */
+
+/* Whoever can write to the folder could put a socket of his own there. */
+static int check_run_folder(void)
+{
+	struct stat status;
+
+	if (mkdir(CONTROL_FOLDER, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	if (lstat(CONTROL_FOLDER, &status) < 0)
+		return -errno;
+	return S_ISDIR(status.st_mode) && status.st_uid == 0 && !(status.st_mode & 022) ? 0
+											: -EPERM;
+}
+
+/* Whether somebody serves the socket. */
+static bool is_served(const struct sockaddr_un *address)
+{
+	CLEANUP(fd_close)
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	return fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
+	       errno != ECONNREFUSED;
+}
+
+static int bind_path(int fd, const struct sockaddr_un *address)
+{
+	const struct sockaddr *any = (const struct sockaddr *)address;
+	mode_t before = umask(077);
+	int r = bind(fd, any, sizeof(*address)) < 0 ? -errno : 0;
+
+	/* Left by an agent that was killed. */
+	if (r == -EADDRINUSE && !is_served(address) && unlink(address->sun_path) == 0)
+		r = bind(fd, any, sizeof(*address)) < 0 ? -errno : 0;
+	umask(before);
+	return r;
+}
+
+static int listen_open(struct control *control)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct stat status;
+	int r = check_run_folder();
+
+	control_path(control->options.port, address.sun_path);
+	if (r < 0)
+		return r;
+	control->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (control->listen_fd < 0)
+		return -errno;
+	r = bind_path(control->listen_fd, &address);
+	if (r < 0)
+		return r;
+	memcpy(control->path, address.sun_path, sizeof(control->path));
+	if (lstat(control->path, &status) == 0)
+		control->inode = status.st_ino;
+	if (listen(control->listen_fd, BACKLOG) < 0)
+		return -errno;
+	return loop_add_fd(control->options.loop, control->listen_fd, EPOLLIN, on_connection,
+			   control, &control->listen_source);
+}
+
+int control_new(const struct control_options *options, struct control **ret_control)
+{
+	CLEANUP(control_free) struct control *control = calloc(1, sizeof(*control));
+	char path[CONTROL_PATH_SIZE_MAX];
+	int r;
+
+	if (!control)
+		return log_errno(-ENOMEM, "make the control socket");
+	control->options = *options;
+	control->listen_fd = control->folder_fd = -1;
+	TAILQ_INIT(&control->jobs);
+	r = open_folder(control, options->dump_folder);
+	if (r < 0)
+		return r;
+	r = listen_open(control);
+	control_path(options->port, path);
+	if (r == -EADDRINUSE)
+		log_warning(
+			"%s belongs to another agent: 'flickerscope dump' will not reach this one",
+			path);
+	else if (r < 0)
+		log_warning("%s cannot be made (%s): 'flickerscope dump' will not reach this agent",
+			    path, strerror(-r));
+	*ret_control = TAKE(control);
+	return 0;
+}
+
+void control_free(struct control *control)
+{
+	struct stat status;
+
+	if (!control)
+		return;
+	while (!TAILQ_EMPTY(&control->jobs))
+		job_free(TAILQ_FIRST(&control->jobs));
+	loop_remove(control->listen_source);
+	if (control->path[0] && lstat(control->path, &status) == 0 &&
+	    status.st_ino == control->inode)
+		unlink(control->path);
+	fd_close(control->listen_fd);
+	fd_close(control->folder_fd);
+	free(control);
+}
