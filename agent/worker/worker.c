@@ -24,7 +24,7 @@ enum { NS_PER_MS = 1000000, SOON_NS = 1 };
 
 struct job {
 	uint32_t type;
-	int input_fd; /* a duplicate; -1: none, or sent */
+	struct worker_message_fds inputs; /* duplicates; those that were sent are gone */
 	uint8_t *argument;
 	size_t argument_size;
 	worker_callback callback;
@@ -79,7 +79,7 @@ static struct job take_first_job(struct worker *worker)
 {
 	struct job job = *first_job(worker);
 
-	*first_job(worker) = (struct job){ .input_fd = -1 };
+	*first_job(worker) = (struct job){ .inputs = worker_message_fds(-1, -1) };
 	worker->first_job = (worker->first_job + 1) % WORKER_QUEUE_MAX;
 	worker->job_count--;
 	worker->is_running = false;
@@ -88,7 +88,7 @@ static struct job take_first_job(struct worker *worker)
 
 static void job_release(struct job *job)
 {
-	fd_close(TAKE_FD(job->input_fd));
+	worker_message_fds_close(&job->inputs);
 	free(TAKE(job->argument));
 }
 
@@ -176,17 +176,20 @@ static void on_child_event(uint32_t events, void *context)
 {
 	uint8_t bytes[sizeof(struct worker_reply)];
 	struct worker *worker = context;
-	CLEANUP(fd_close) int fd = -1;
+	CLEANUP(worker_message_fds_close)
+	struct worker_message_fds fds = worker_message_fds(-1, -1);
 	size_t size;
 	int r;
 
-	r = worker_message_receive(worker->child_socket, bytes, sizeof(bytes), &size, &fd);
+	r = worker_message_receive(worker->child_socket, bytes, sizeof(bytes), &size, &fds);
 	if (r == -EAGAIN)
 		return;
 	if (r < 0)
 		lose_child(worker, r == -EMSGSIZE ? WORKER_BAD_REPLY : WORKER_CRASHED);
+	else if (fds.at[1] >= 0)
+		lose_child(worker, WORKER_BAD_REPLY);
 	else
-		handle_reply(worker, bytes, size, fd);
+		handle_reply(worker, bytes, size, fds.at[0]);
 }
 
 static void send_next_job(struct worker *worker)
@@ -201,10 +204,9 @@ static void send_next_job(struct worker *worker)
 		.job = ++worker->running_number,
 		.type = job->type,
 		.argument_size = (uint32_t)job->argument_size,
-		.has_input = job->input_fd >= 0,
 	};
 	r = worker_message_send(worker->child_socket, &request, sizeof(request), job->argument,
-				job->argument_size, job->input_fd);
+				job->argument_size, job->inputs);
 	if (r == -EPIPE || r == -ECONNRESET) {
 		/* The child is no more, and the job has no part in that: it keeps its place. */
 		lose_child(worker, WORKER_CRASHED);
@@ -234,7 +236,8 @@ static int order_child(struct worker *worker)
 	setsockopt(own_end, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	if (fcntl(own_end, F_SETFL, O_NONBLOCK) < 0)
 		return -errno;
-	r = worker_message_send(worker->forker_socket, "+", 1, NULL, 0, child_end);
+	r = worker_message_send(worker->forker_socket, "+", 1, NULL, 0,
+				worker_message_fds(child_end, -1));
 	if (r < 0)
 		return r;
 	r = loop_add_fd(worker->loop, own_end, EPOLLIN, on_child_event, worker,
@@ -317,12 +320,13 @@ static void lose_forker(struct worker *worker)
 static void on_forker_event(uint32_t events, void *context)
 {
 	struct worker *worker = context;
-	CLEANUP(fd_close) int fd = -1;
+	CLEANUP(worker_message_fds_close)
+	struct worker_message_fds fds = worker_message_fds(-1, -1);
 	struct worker_event event;
 	size_t size;
 	int r;
 
-	r = worker_message_receive(worker->forker_socket, &event, sizeof(event), &size, &fd);
+	r = worker_message_receive(worker->forker_socket, &event, sizeof(event), &size, &fds);
 	if (r == -EAGAIN)
 		return;
 	if (r < 0 || size != sizeof(event)) {
@@ -334,7 +338,7 @@ static void on_forker_event(uint32_t events, void *context)
 		return;
 	}
 	worker->child_pid = event.pid;
-	worker->child_pidfd = TAKE_FD(fd);
+	worker->child_pidfd = TAKE_FD(fds.at[0]);
 	if (worker->child_state == CHILD_DYING)
 		kill_child(worker);
 }
@@ -373,7 +377,7 @@ int worker_new(struct loop *loop, const struct worker_job_type *types, size_t ty
 	worker->type_count = type_count;
 	worker->forker_socket = worker->child_socket = worker->child_pidfd = -1;
 	for (size_t i = 0; i < WORKER_QUEUE_MAX; i++)
-		worker->jobs[i].input_fd = -1;
+		worker->jobs[i].inputs = worker_message_fds(-1, -1);
 	r = fork_forker(worker);
 	if (r < 0)
 		return log_errno(r, "fork the process that starts workers");
@@ -433,14 +437,26 @@ static void queue_job(struct worker *worker, struct job job)
 	*job_at(worker, position) = job;
 }
 
-int worker_submit(struct worker *worker, uint32_t type, int input_fd, const void *argument,
-		  size_t argument_size, worker_callback callback, void *context)
+static int duplicate(int fd, int *ret_fd)
+{
+	if (fd >= 0) {
+		*ret_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (*ret_fd < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+int worker_submit_pair(struct worker *worker, uint32_t type, int first_fd, int second_fd,
+		       const void *argument, size_t argument_size, worker_callback callback,
+		       void *context)
 {
 	struct job job = { .type = type,
-			   .input_fd = -1,
+			   .inputs = worker_message_fds(-1, -1),
 			   .argument_size = argument_size,
 			   .callback = callback,
 			   .context = context };
+	int r;
 
 	assert(type < worker->type_count);
 	if (worker->is_gone)
@@ -457,20 +473,25 @@ int worker_submit(struct worker *worker, uint32_t type, int input_fd, const void
 			return -ENOMEM;
 		memcpy(job.argument, argument, argument_size);
 	}
-	if (input_fd >= 0) {
-		job.input_fd = fcntl(input_fd, F_DUPFD_CLOEXEC, 0);
-		if (job.input_fd < 0) {
-			int r = -errno;
-
-			job_release(&job);
-			return r;
-		}
+	r = duplicate(first_fd, &job.inputs.at[0]);
+	if (r == 0)
+		r = duplicate(second_fd, &job.inputs.at[1]);
+	if (r < 0) {
+		job_release(&job);
+		return r;
 	}
 	queue_job(worker, job);
 	/* Sent from the timer, so that no callback comes from in here. */
 	if (worker->child_state == CHILD_READY && !worker->is_running)
 		loop_timer_set(worker->timer, SOON_NS);
 	return 0;
+}
+
+int worker_submit(struct worker *worker, uint32_t type, int input_fd, const void *argument,
+		  size_t argument_size, worker_callback callback, void *context)
+{
+	return worker_submit_pair(worker, type, input_fd, -1, argument, argument_size, callback,
+				  context);
 }
 
 size_t worker_pending(const struct worker *worker)

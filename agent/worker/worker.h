@@ -3,7 +3,7 @@
  * The child process that parses what strangers wrote: jobs go in, flat tables come out. It knows
  * no formats; it runs the functions that it was created with.
  *
- * A job is a number of a function, a file descriptor and some bytes. Its result comes back as a
+ * A job is a number of a function, one or two file descriptors and some bytes. Its result comes back as a
  * sealed memfd that is mapped read-only here, after its seals and size were checked. A job that
  * crashes, runs over its time or sends nonsense costs its own result and nothing else: the child
  * is killed, the job's callback hears why, and the next jobs go on in a new child. Jobs run one
@@ -62,6 +62,9 @@ struct worker_job_type {
 	 * sent on 0 only.
 	 */
 	int (*run)(int input_fd, struct bytes_reader argument, struct bytes_writer *ret_result);
+	/* Instead, for what is made of two files, as of a program and its debug file. */
+	int (*run_pair)(int first_fd, int second_fd, struct bytes_reader argument,
+			struct bytes_writer *ret_result);
 	bool is_urgent; /* goes before all that are not and wait */
 };
 
@@ -118,6 +121,11 @@ DEFINE_CLEANUP(struct worker *, worker_free);
  */
 int worker_submit(struct worker *worker, uint32_t type, int input_fd, const void *argument,
 		  size_t argument_size, worker_callback callback, void *context);
+
+/* The same with two files; the second may be -1. */
+int worker_submit_pair(struct worker *worker, uint32_t type, int first_fd, int second_fd,
+		       const void *argument, size_t argument_size, worker_callback callback,
+		       void *context);
 
 /* Jobs that wait or run. */
 size_t worker_pending(const struct worker *worker);

@@ -103,19 +103,24 @@ static void limit_job(unsigned int time_limit_ms)
 }
 
 static int run_job(const struct worker_job_type *types, size_t type_count,
-		   struct bytes_reader message, int input_fd, struct bytes_writer *ret_result,
-		   uint32_t *ret_job)
+		   struct bytes_reader message, const struct worker_message_fds *inputs,
+		   struct bytes_writer *ret_result, uint32_t *ret_job)
 {
 	struct worker_request request;
+	const struct worker_job_type *type;
+	struct bytes_reader argument;
 	int outcome;
 
 	if (!bytes_read_into(&message, &request, sizeof(request)) || request.type >= type_count ||
 	    request.argument_size != bytes_left(&message))
 		return -EINVAL;
 	*ret_job = request.job;
-	limit_job(types[request.type].time_limit_ms);
-	outcome = types[request.type].run(
-		input_fd, bytes_read_part(&message, request.argument_size), ret_result);
+	type = &types[request.type];
+	limit_job(type->time_limit_ms);
+	argument = bytes_read_part(&message, request.argument_size);
+	outcome = type->run_pair
+			  ? type->run_pair(inputs->at[0], inputs->at[1], argument, ret_result)
+			  : type->run(inputs->at[0], argument, ret_result);
 	/* A job may fail because its result did; then that is the reason. */
 	return ret_result->failed ? WORKER_TOO_LARGE : outcome;
 }
@@ -131,7 +136,8 @@ static int send_reply(int socket, struct worker_reply reply, const struct bytes_
 		else
 			reply.result_size = result->size;
 	}
-	return worker_message_send(socket, &reply, sizeof(reply), NULL, 0, result_fd);
+	return worker_message_send(socket, &reply, sizeof(reply), NULL, 0,
+				   worker_message_fds(result_fd, -1));
 }
 
 static int serve_job(int socket, const struct worker_job_type *types, size_t type_count,
@@ -139,18 +145,19 @@ static int serve_job(int socket, const struct worker_job_type *types, size_t typ
 {
 	CLEANUP(bytes_writer_free)
 	struct bytes_writer result = bytes_writer_with_max(WORKER_RESULT_SIZE_MAX);
-	CLEANUP(fd_close) int input_fd = -1;
+	CLEANUP(worker_message_fds_close)
+	struct worker_message_fds inputs = worker_message_fds(-1, -1);
 	struct worker_reply reply = { 0 };
 	size_t size;
 	int r;
 
 	r = worker_message_receive(socket, message,
 				   sizeof(struct worker_request) + WORKER_ARGUMENT_SIZE_MAX, &size,
-				   &input_fd);
+				   &inputs);
 	if (r < 0)
 		return r;
-	reply.outcome = run_job(types, type_count, bytes_reader_of(message, size), input_fd,
-				&result, &reply.job);
+	reply.outcome = run_job(types, type_count, bytes_reader_of(message, size), &inputs, &result,
+				&reply.job);
 	return send_reply(socket, reply, &result);
 }
 

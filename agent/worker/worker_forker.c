@@ -21,7 +21,8 @@ struct forker {
 
 static void tell(const struct forker *forker, struct worker_event event, int fd)
 {
-	if (worker_message_send(forker->socket, &event, sizeof(event), NULL, 0, fd) < 0)
+	if (worker_message_send(forker->socket, &event, sizeof(event), NULL, 0,
+				worker_message_fds(fd, -1)) < 0)
 		_exit(1); /* nobody listens any more */
 }
 
@@ -53,14 +54,15 @@ static int start_child(struct forker *forker, int child_socket)
 
 static void handle_order(struct forker *forker)
 {
-	CLEANUP(fd_close) int child_socket = -1;
+	CLEANUP(worker_message_fds_close)
+	struct worker_message_fds fds = worker_message_fds(-1, -1);
 	char order[1];
 	size_t size;
 	int r;
 
-	if (worker_message_receive(forker->socket, order, sizeof(order), &size, &child_socket) < 0)
+	if (worker_message_receive(forker->socket, order, sizeof(order), &size, &fds) < 0)
 		_exit(0);
-	r = start_child(forker, child_socket);
+	r = start_child(forker, fds.at[0]);
 	if (r < 0)
 		tell(forker, (struct worker_event){ .kind = WORKER_NOT_STARTED, .status = r }, -1);
 	else

@@ -12,29 +12,32 @@
 enum { DESCRIPTORS_RECEIVED_MAX = 253 };
 
 int worker_message_send(int socket, const void *head, size_t head_size, const void *body,
-			size_t body_size, int fd)
+			size_t body_size, struct worker_message_fds fds)
 {
 	union {
 		struct cmsghdr aligned;
-		char bytes[CMSG_SPACE(sizeof(int))];
+		char bytes[CMSG_SPACE(sizeof(fds.at))];
 	} control = { 0 };
 	struct iovec parts[] = {
 		{ .iov_base = (void *)head, .iov_len = head_size },
 		{ .iov_base = (void *)body, .iov_len = body_size },
 	};
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = ARRAY_SIZE(parts) };
+	size_t count = 0;
 	ssize_t sent;
 
-	if (fd >= 0) {
+	while (count < WORKER_MESSAGE_FDS_MAX && fds.at[count] >= 0)
+		count++;
+	if (count) {
 		struct cmsghdr *rights;
 
 		message.msg_control = control.bytes;
-		message.msg_controllen = sizeof(control.bytes);
+		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
 		rights = CMSG_FIRSTHDR(&message);
 		rights->cmsg_level = SOL_SOCKET;
 		rights->cmsg_type = SCM_RIGHTS;
-		rights->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(rights), &fd, sizeof(fd));
+		rights->cmsg_len = CMSG_LEN(count * sizeof(int));
+		memcpy(CMSG_DATA(rights), fds.at, count * sizeof(int));
 	}
 	do
 		sent = sendmsg(socket, &message, MSG_NOSIGNAL);
@@ -42,10 +45,11 @@ int worker_message_send(int socket, const void *head, size_t head_size, const vo
 	return sent < 0 ? -errno : 0;
 }
 
-/* Hands over the only descriptor of the message; closes all when there are more. */
-static int take_descriptors(struct msghdr *message, int *ret_fd)
+/* Hands over the descriptors of the message; closes all when there are too many. */
+static int take_descriptors(struct msghdr *message, struct worker_message_fds *ret_fds)
 {
-	int first = -1, count = 0;
+	struct worker_message_fds fds = worker_message_fds(-1, -1);
+	size_t count = 0;
 
 	for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part;
 	     part = CMSG_NXTHDR(message, part)) {
@@ -57,21 +61,22 @@ static int take_descriptors(struct msghdr *message, int *ret_fd)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(part) + at, sizeof(fd));
-			if (count)
-				fd_close(fd);
+			if (count < WORKER_MESSAGE_FDS_MAX)
+				fds.at[count] = fd;
 			else
-				first = fd;
+				fd_close(fd);
 		}
 	}
-	if (count > 1 || message->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
-		fd_close(first);
+	if (count > WORKER_MESSAGE_FDS_MAX || message->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
+		worker_message_fds_close(&fds);
 		return -EMSGSIZE;
 	}
-	*ret_fd = first;
+	*ret_fds = fds;
 	return 0;
 }
 
-int worker_message_receive(int socket, void *bytes, size_t size_max, size_t *ret_size, int *ret_fd)
+int worker_message_receive(int socket, void *bytes, size_t size_max, size_t *ret_size,
+			   struct worker_message_fds *ret_fds)
 {
 	union {
 		struct cmsghdr aligned;
@@ -90,12 +95,12 @@ int worker_message_receive(int socket, void *bytes, size_t size_max, size_t *ret
 	while (size < 0 && errno == EINTR);
 	if (size < 0)
 		return -errno;
-	r = take_descriptors(&message, ret_fd);
+	r = take_descriptors(&message, ret_fds);
 	if (r < 0)
 		return r;
 	if (!size) {
 		/* Nobody here sends empty packets. */
-		fd_close(TAKE_FD(*ret_fd));
+		worker_message_fds_close(ret_fds);
 		return -EPIPE;
 	}
 	*ret_size = (size_t)size;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The messages between the agent, the forker and the worker: one packet each on a SOCK_SEQPACKET
- * socket, with at most one file descriptor (SCM_RIGHTS, unix(7)).
+ * socket, with at most two file descriptors (SCM_RIGHTS, unix(7)).
  *
  *   agent -> forker   enum worker_order without a head, with the socket for a new child
  *   forker -> agent   struct worker_event; with a pidfd when it tells of a start
- *   agent -> worker   struct worker_request, argument; with the input's descriptor
+ *   agent -> worker   struct worker_request, argument; with the inputs' descriptors
  *   worker -> agent   struct worker_reply; with the result's memfd
  *
  * All processes run the same program: structs are in the machine's order. What the worker sends is
@@ -18,6 +18,15 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+#include "base/cleanup.h"
+
+enum { WORKER_MESSAGE_FDS_MAX = 2 };
+
+/* What comes along with a packet; -1 behind the last one. Made by worker_message_fds(). */
+struct worker_message_fds {
+	int at[WORKER_MESSAGE_FDS_MAX];
+};
 
 enum worker_event_kind {
 	WORKER_STARTED = 1, /* status is 0; a pidfd comes along */
@@ -39,7 +48,7 @@ struct worker_request {
 	uint32_t job;
 	uint32_t type;
 	uint32_t argument_size;
-	uint32_t has_input;
+	uint32_t reserved;
 };
 
 _Static_assert(sizeof(struct worker_request) == 16, "no padding");
@@ -52,24 +61,42 @@ struct worker_reply {
 
 _Static_assert(sizeof(struct worker_reply) == 16, "no padding");
 
+/* -1: none. */
+static inline struct worker_message_fds worker_message_fds(int first, int second)
+{
+	return (struct worker_message_fds){ { first, second } };
+}
+
+static inline void worker_message_fds_close(struct worker_message_fds *fds)
+{
+	for (size_t i = 0; i < WORKER_MESSAGE_FDS_MAX; i++)
+		fd_close(TAKE_FD(fds->at[i]));
+}
+
+static inline void cleanup_worker_message_fds_close(struct worker_message_fds *fds)
+{
+	worker_message_fds_close(fds);
+}
+
 /*
  * Sends @head and, behind it, @body.
  *
- * @fd: sent along, borrowed; -1: none.
+ * @fds: sent along, borrowed.
  *
  * Returns 0 or -errno; -EAGAIN when the socket's buffer is full and it does not block.
  */
 int worker_message_send(int socket, const void *head, size_t head_size, const void *body,
-			size_t body_size, int fd);
+			size_t body_size, struct worker_message_fds fds);
 
 /*
- * Receives one packet of at most @size_max bytes; a longer one, and one with several descriptors,
- * is refused whole.
+ * Receives one packet of at most @size_max bytes; a longer one, and one with more descriptors, is
+ * refused whole.
  *
- * @ret_fd: -1 when none came along; close-on-exec. Owned by the caller.
+ * @ret_fds: close-on-exec; owned by the caller.
  *
  * Returns 0; -EPIPE when the other side is closed; -EMSGSIZE; or -errno, -EAGAIN among them.
  */
-int worker_message_receive(int socket, void *bytes, size_t size_max, size_t *ret_size, int *ret_fd);
+int worker_message_receive(int socket, void *bytes, size_t size_max, size_t *ret_size,
+			   struct worker_message_fds *ret_fds);
 
 #endif

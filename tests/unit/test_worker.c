@@ -44,6 +44,7 @@ enum test_job {
 	JOB_ALLOCATE,
 	JOB_CLOSE,
 	JOB_URGENT,
+	JOB_PAIR,
 };
 
 static int run_echo(int input_fd, struct bytes_reader argument, struct bytes_writer *ret_result)
@@ -61,6 +62,14 @@ static int run_read(int input_fd, struct bytes_reader argument, struct bytes_wri
 		return -errno;
 	bytes_write(ret_result, bytes, (size_t)size);
 	return 0;
+}
+
+static int run_pair(int first_fd, int second_fd, struct bytes_reader argument,
+		    struct bytes_writer *ret_result)
+{
+	int r = run_read(first_fd, argument, ret_result);
+
+	return r < 0 || second_fd < 0 ? r : run_read(second_fd, argument, ret_result);
 }
 
 static int run_refuse(int input_fd, struct bytes_reader argument, struct bytes_writer *ret_result)
@@ -106,7 +115,8 @@ static int run_forge(int input_fd, struct bytes_reader argument, struct bytes_wr
 
 	if (ftruncate(fd, 4096) < 0)
 		return -errno;
-	worker_message_send(CHILD_SOCKET_FD, &reply, sizeof(reply), NULL, 0, fd);
+	worker_message_send(CHILD_SOCKET_FD, &reply, sizeof(reply), NULL, 0,
+			    worker_message_fds(fd, -1));
 	return 0;
 }
 
@@ -178,6 +188,7 @@ static const struct worker_job_type types[] = {
 	[JOB_SPIN] = { .name = "spin", .time_limit_ms = PATIENCE_MS, .run = run_spin },
 	[JOB_ALLOCATE] = { .name = "allocate", .time_limit_ms = PATIENCE_MS, .run = run_allocate },
 	[JOB_CLOSE] = { .name = "close", .time_limit_ms = PATIENCE_MS, .run = run_close },
+	[JOB_PAIR] = { .name = "pair", .time_limit_ms = PATIENCE_MS, .run_pair = run_pair },
 	[JOB_URGENT] = { .name = "urgent",
 			 .time_limit_ms = PATIENCE_MS,
 			 .run = run_echo,
@@ -316,6 +327,23 @@ static void the_input_file_is_sent_along(void)
 	CHECK_EQ(answers[0].outcome, 0);
 	CHECK_EQ(answers[0].size, 8);
 	CHECK(memcmp(answers[0].bytes, "contents", 8) == 0);
+}
+
+static void two_files_are_sent_along_in_order(void)
+{
+	CLEANUP(teardown) struct fixture fixture = { 0 };
+	CLEANUP(fd_close) int first = memfd_create("first", MFD_CLOEXEC);
+	CLEANUP(fd_close) int second = memfd_create("second", MFD_CLOEXEC);
+
+	setup(&fixture);
+	CHECK_EQ(write(first, "one", 3), 3);
+	CHECK_EQ(write(second, "two", 3), 3);
+	CHECK_EQ(worker_submit_pair(fixture.worker, JOB_PAIR, first, second, NULL, 0, keep_answer,
+				    NULL),
+		 0);
+	CHECK_OR_RETURN(wait_for_answers(&fixture, 1));
+	CHECK_EQ(answers[0].size, 6);
+	CHECK(memcmp(answers[0].bytes, "onetwo", 6) == 0);
 }
 
 static void the_largest_argument_passes_and_a_larger_one_is_refused(void)
@@ -631,7 +659,7 @@ static void freeing_in_the_middle_of_jobs_is_clean(void)
 }
 
 TESTS(TEST(a_result_comes_back), TEST(an_empty_result_is_no_mapping),
-      TEST(the_input_file_is_sent_along),
+      TEST(the_input_file_is_sent_along), TEST(two_files_are_sent_along_in_order),
       TEST(the_largest_argument_passes_and_a_larger_one_is_refused),
       TEST(a_jobs_own_outcome_is_passed_on_without_a_result),
       TEST(a_job_that_crashes_costs_only_itself), TEST(a_job_that_hangs_is_ended_at_its_time_limit),
