@@ -696,7 +696,7 @@ static int start_workers(struct pipeline *pipeline)
 	static const struct worker_job_type unwind_job = {
 		.name = "unwind table",
 		.time_limit_ms = ELF_UNWIND_TIME_LIMIT_MS,
-		.run = unwind_table_job,
+		.run_pair = unwind_table_job,
 	};
 	size_t count;
 	const struct worker_job_type *names = symbolizer_job_types(&count);

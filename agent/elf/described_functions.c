@@ -18,11 +18,11 @@ void described_functions_free(struct described_functions *functions)
 }
 
 /* Where the code of an FDE stands in the file; false when it is not whole in one code segment. */
-static bool find_code(const struct executable_file *file, const struct eh_frame_fde *fde,
+static bool find_code(const struct executable_file *code, const struct eh_frame_fde *fde,
 		      uint64_t *ret_offset)
 {
 	size_t count;
-	const Elf64_Phdr *segments = executable_file_segments(file, &count);
+	const Elf64_Phdr *segments = executable_file_segments(code, &count);
 
 	for (size_t i = 0; i < count; i++) {
 		uint64_t distance = fde->start - segments[i].p_vaddr;
@@ -52,7 +52,7 @@ static int add_function(struct described_functions *functions, struct described_
 	return 0;
 }
 
-static int list_functions(const struct executable_file *file, struct described_functions *functions)
+static int list_functions(const struct executable_file *code, struct described_functions *functions)
 {
 	struct eh_frame_cursor cursor = { .section = &functions->section };
 	struct eh_frame_fde fde;
@@ -62,7 +62,7 @@ static int list_functions(const struct executable_file *file, struct described_f
 		uint64_t offset;
 
 		if (functions->count == DESCRIBED_FUNCTIONS_MAX ||
-		    !find_code(file, &fde, &offset)) {
+		    !find_code(code, &fde, &offset)) {
 			functions->left_out_count++;
 			continue;
 		}
@@ -129,27 +129,77 @@ static int sort_functions(struct described_functions *functions)
 	return 0;
 }
 
-int described_functions_read(const struct executable_file *file, bool is_debug_frame,
-			     struct described_functions *ret_functions)
+static int read_by_section(const struct executable_file *file, const Elf64_Shdr *section,
+			   struct described_functions *functions)
 {
-	CLEANUP(described_functions_free) struct described_functions functions = { 0 };
+	functions->section.address = section->sh_addr;
+	return executable_file_read_section(file, section, DESCRIBED_FUNCTIONS_SECTION_SIZE_MAX,
+					    &functions->bytes, &functions->section.size);
+}
+
+static const Elf64_Phdr *find_segment(const struct executable_file *file, uint32_t type,
+				      uint64_t address)
+{
+	size_t count;
+	const Elf64_Phdr *segments = executable_file_segments(file, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (segments[i].p_type == type &&
+		    (type != PT_LOAD || address - segments[i].p_vaddr < segments[i].p_filesz))
+			return &segments[i];
+	return NULL;
+}
+
+/* As the running program finds it. Its end is not told: at the latest it is that of its segment. */
+static int read_by_segment(const struct executable_file *file,
+			   struct described_functions *functions)
+{
+	const Elf64_Phdr *head = find_segment(file, PT_GNU_EH_FRAME, 0), *load;
+	uint8_t header[DESCRIBED_FUNCTIONS_HEADER_SIZE] = { 0 };
+	size_t header_size = sizeof(header);
+	uint64_t address, size;
+	int r;
+
+	if (!head)
+		return EXECUTABLE_NO_SECTION;
+	if (head->p_filesz < header_size)
+		header_size = head->p_filesz;
+	r = executable_file_read_into(file, head->p_offset, header_size, header);
+	if (r)
+		return r;
+	if (!eh_frame_find(bytes_reader_of(header, header_size), head->p_vaddr, &address))
+		return EXECUTABLE_MALFORMED;
+	load = find_segment(file, PT_LOAD, address);
+	if (!load)
+		return EXECUTABLE_MALFORMED;
+	size = load->p_filesz - (address - load->p_vaddr);
+	if (size > DESCRIBED_FUNCTIONS_SECTION_SIZE_MAX)
+		size = DESCRIBED_FUNCTIONS_SECTION_SIZE_MAX;
+	functions->section.address = address;
+	functions->section.size = size;
+	functions->section.ends_at_empty_record = true;
+	return executable_file_read(file, load->p_offset + (address - load->p_vaddr), size,
+				    &functions->bytes);
+}
+
+int described_functions_read(const struct executable_file *file, const struct executable_file *code,
+			     bool is_debug_frame, struct described_functions *ret_functions)
+{
+	CLEANUP(described_functions_free)
+	struct described_functions functions = { .section.is_debug_frame = is_debug_frame };
 	/* The type of .eh_frame is SHT_PROGBITS or SHT_X86_64_UNWIND, as the linker likes. */
 	const Elf64_Shdr *section = executable_file_find_section(
 		file, is_debug_frame ? ".debug_frame" : ".eh_frame", SHT_NULL);
-	size_t size;
-	int r;
+	int r = EXECUTABLE_NO_SECTION;
 
-	if (!section)
-		return EXECUTABLE_NO_SECTION;
-	r = executable_file_read_section(file, section, DESCRIBED_FUNCTIONS_SECTION_SIZE_MAX,
-					 &functions.bytes, &size);
+	if (section)
+		r = read_by_section(file, section, &functions);
+	else if (!is_debug_frame)
+		r = read_by_segment(file, &functions);
 	if (r)
 		return r;
-	functions.section = (struct eh_frame_section){ .bytes = functions.bytes,
-						       .size = size,
-						       .address = section->sh_addr,
-						       .is_debug_frame = is_debug_frame };
-	r = list_functions(file, &functions);
+	functions.section.bytes = functions.bytes;
+	r = list_functions(code, &functions);
 	if (!r)
 		r = sort_functions(&functions);
 	if (r < 0)

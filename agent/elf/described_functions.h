@@ -20,6 +20,7 @@ struct executable_file;
 enum described_functions_limits {
 	DESCRIBED_FUNCTIONS_MAX = 4 << 20,
 	DESCRIBED_FUNCTIONS_SECTION_SIZE_MAX = 256 << 20,
+	DESCRIBED_FUNCTIONS_HEADER_SIZE = 16, /* of .eh_frame_hdr: what is read of it */
 };
 
 struct described_function {
@@ -42,10 +43,13 @@ struct described_functions {
 /*
  * Reads .eh_frame, or .debug_frame.
  *
+ * @file: has the section, or for .eh_frame the segment PT_GNU_EH_FRAME that leads to it.
+ * @code: has the code, by its segments: the same file, unless @file is its debug file.
+ *
  * Returns 0, EXECUTABLE_NO_SECTION, what executable_file_read_section() returns, or -ENOMEM.
  */
-int described_functions_read(const struct executable_file *file, bool is_debug_frame,
-			     struct described_functions *ret_functions);
+int described_functions_read(const struct executable_file *file, const struct executable_file *code,
+			     bool is_debug_frame, struct described_functions *ret_functions);
 
 void described_functions_free(struct described_functions *functions);
 

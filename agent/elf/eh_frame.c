@@ -220,6 +220,8 @@ int eh_frame_next(struct eh_frame_cursor *cursor, struct eh_frame_fde *ret_fde)
 
 		cursor->offset = record.next;
 		/* An empty record ends the section for the runtime, but linkers join sections. */
+		if (is_empty && cursor->section->ends_at_empty_record)
+			cursor->offset = cursor->section->size;
 		if (is_empty || is_cie(cursor->section, &record))
 			continue;
 		if (read_fde(cursor, &record, ret_fde))
@@ -227,4 +229,17 @@ int eh_frame_next(struct eh_frame_cursor *cursor, struct eh_frame_fde *ret_fde)
 		cursor->skipped_count++;
 	}
 	return EH_FRAME_END;
+}
+
+bool eh_frame_find(struct bytes_reader header, uint64_t address, uint64_t *ret_address)
+{
+	uint8_t version = bytes_read_u8(&header), encoding = bytes_read_u8(&header);
+	uint64_t found;
+
+	bytes_read(&header, 2); /* how its table of functions is encoded */
+	found = read_pointer(&header, encoding, address + bytes_offset(&header));
+	if (header.failed || version != 1)
+		return false;
+	*ret_address = found;
+	return true;
 }

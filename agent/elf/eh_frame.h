@@ -4,8 +4,11 @@
  * frame description entry (FDE: a range of code and the instructions for it) or the common
  * information entry (CIE) that FDEs refer to.
  *
- * Sources: DWARF 5, 6.4.1 and 7.24; Linux Standard Base 5.0 Core, 10.6 (.eh_frame); for the
- * pointer encodings 10.5.1. Pure functions over the section's bytes, which are hostile.
+ * A file without section headers still tells where .eh_frame begins, by the segment
+ * PT_GNU_EH_FRAME, but not where it ends.
+ *
+ * Sources: DWARF 5, 6.4.1 and 7.24; Linux Standard Base 5.0 Core, 10.6 (.eh_frame,
+ * .eh_frame_hdr); for the pointer encodings 10.5.1. Pure functions over the section's bytes, which are hostile.
  */
 #ifndef FLICKERSCOPE_EH_FRAME_H
 #define FLICKERSCOPE_EH_FRAME_H
@@ -25,6 +28,7 @@ struct eh_frame_section {
 	size_t size;
 	uint64_t address; /* of the first byte, as linked: pointers may count from themselves */
 	bool is_debug_frame;
+	bool ends_at_empty_record; /* its size is only a bound */
 };
 
 /* What a CIE says about its FDEs. */
@@ -66,5 +70,11 @@ int eh_frame_next(struct eh_frame_cursor *cursor, struct eh_frame_fde *ret_fde);
 /* Parses the CIE at @offset. Returns false when there is none that this understands. */
 bool eh_frame_read_cie(const struct eh_frame_section *section, size_t offset,
 		       struct eh_frame_cie *ret_cie);
+
+/*
+ * Where .eh_frame begins, by the bytes of .eh_frame_hdr, whose first one is at @address. Returns
+ * false when it does not say.
+ */
+bool eh_frame_find(struct bytes_reader header, uint64_t address, uint64_t *ret_address);
 
 #endif

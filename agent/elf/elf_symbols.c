@@ -7,9 +7,11 @@
 #include "elf/described_functions.h"
 #include "elf/plt_stubs.h"
 #include "elf/symbol_table.h"
+#include "elf/xz_payload.h"
 
-/* A table of symbols with its names, copied from the file. */
+/* A table of symbols with its names, copied from a file. */
 struct symbols {
+	const struct executable_file *file; /* whose sections the symbols refer to; borrowed */
 	uint8_t *bytes;
 	size_t size;
 	char *names; /* zero-terminated */
@@ -26,7 +28,7 @@ static void cleanup_symbols_free(struct symbols *symbols)
 static int read_symbols(const struct executable_file *file, uint32_t type,
 			struct symbols *ret_symbols)
 {
-	CLEANUP(symbols_free) struct symbols symbols = { 0 };
+	CLEANUP(symbols_free) struct symbols symbols = { .file = file };
 	size_t section_count;
 	const Elf64_Shdr *sections = executable_file_sections(file, &section_count);
 	size_t i = 0;
@@ -77,12 +79,12 @@ static enum symbol_binding binding_of(const Elf64_Sym *symbol)
 	}
 }
 
-/* Adds the symbol if it is code. Returns 0 or -ENOMEM. */
-static int add_symbol(const struct executable_file *file, const struct symbols *symbols,
+/* Adds the symbol if it is code; @code tells where that is. Returns 0 or -ENOMEM. */
+static int add_symbol(const struct executable_file *code, const struct symbols *symbols,
 		      const Elf64_Sym *symbol, struct symbol_table_builder *builder)
 {
 	size_t section_count;
-	const Elf64_Shdr *sections = executable_file_sections(file, &section_count);
+	const Elf64_Shdr *sections = executable_file_sections(symbols->file, &section_count);
 	const Elf64_Shdr *section = symbol->st_shndx < section_count ? &sections[symbol->st_shndx]
 								     : NULL;
 	unsigned int type = ELF64_ST_TYPE(symbol->st_info);
@@ -99,7 +101,7 @@ static int add_symbol(const struct executable_file *file, const struct symbols *
 	}
 	source.name = symbols->names + symbol->st_name;
 	source.name_size = name_size_of(source.name);
-	if (!source.name_size || !executable_file_offset(file, symbol->st_value, &source.start))
+	if (!source.name_size || !executable_file_offset(code, symbol->st_value, &source.start))
 		return 0;
 	source.binding = binding_of(symbol);
 	if (section && symbol->st_value - section->sh_addr <= section->sh_size)
@@ -108,7 +110,7 @@ static int add_symbol(const struct executable_file *file, const struct symbols *
 	return symbol_table_builder_add(builder, &source);
 }
 
-static int add_symbols(const struct executable_file *file, const struct symbols *symbols,
+static int add_symbols(const struct executable_file *code, const struct symbols *symbols,
 		       struct symbol_table_builder *builder)
 {
 	struct bytes_reader reader = bytes_reader_of(symbols->bytes, symbols->size);
@@ -117,7 +119,7 @@ static int add_symbols(const struct executable_file *file, const struct symbols 
 
 	while (bytes_left(&reader) >= sizeof(symbol)) {
 		bytes_read_into(&reader, &symbol, sizeof(symbol));
-		r = add_symbol(file, symbols, &symbol, builder);
+		r = add_symbol(code, symbols, &symbol, builder);
 		if (r < 0)
 			return r;
 	}
@@ -131,7 +133,7 @@ static int add_symbols(const struct executable_file *file, const struct symbols 
 static int add_described(const struct executable_file *file, struct symbol_table_builder *builder)
 {
 	CLEANUP(described_functions_free) struct described_functions functions = { 0 };
-	int r = described_functions_read(file, false, &functions);
+	int r = described_functions_read(file, file, false, &functions);
 
 	if (r)
 		return r < 0 ? r : 0;
@@ -145,23 +147,98 @@ static int add_described(const struct executable_file *file, struct symbol_table
 	return 0;
 }
 
-int elf_symbols_table(const struct executable_file *file, struct bytes_writer *ret_table)
+/* Where names come from. All of it has to live as long as the builder, which borrows the names. */
+struct sources {
+	struct symbols own;	 /* .symtab, else .dynsym */
+	struct symbols mini;	 /* .symtab of .gnu_debugdata */
+	struct symbols separate; /* .symtab of the debug file */
+	struct bytes_writer mini_bytes;
+	struct executable_file *mini_file; /* in these */
+};
+
+static void cleanup_sources_free(struct sources *sources)
 {
-	CLEANUP(symbols_free) struct symbols symbols = { 0 };
+	cleanup_symbols_free(&sources->own);
+	cleanup_symbols_free(&sources->mini);
+	cleanup_symbols_free(&sources->separate);
+	executable_file_free(sources->mini_file);
+	bytes_writer_free(&sources->mini_bytes);
+}
+
+/*
+ * The ELF file packed in .gnu_debugdata, which names the functions that .dynsym does not ("MiniDebugInfo"
+ * in GDB's manual). One that cannot be read costs these names only.
+ */
+static int read_mini(const struct executable_file *file, struct sources *sources)
+{
+	CLEANUP(memory_free) uint8_t *packed = NULL;
+	const Elf64_Shdr *section =
+		executable_file_find_section(file, ".gnu_debugdata", SHT_PROGBITS);
+	size_t packed_size;
+	int r;
+
+	if (!section)
+		return 0;
+	r = executable_file_read_section(file, section, ELF_SYMBOLS_PACKED_SIZE_MAX, &packed,
+					 &packed_size);
+	if (!r)
+		r = xz_payload_unpack(packed, packed_size, &sources->mini_bytes);
+	if (!r)
+		r = executable_file_open_bytes(sources->mini_bytes.bytes, sources->mini_bytes.size,
+					       &sources->mini_file);
+	if (!r)
+		r = read_symbols(sources->mini_file, SHT_SYMTAB, &sources->mini);
+	return r < 0 ? r : 0;
+}
+
+static int read_sources(const struct executable_file *file,
+			const struct executable_file *debug_file, struct sources *sources)
+{
+	int r = read_symbols(file, SHT_SYMTAB, &sources->own);
+
+	if (r == EXECUTABLE_NO_SECTION) {
+		r = read_symbols(file, SHT_DYNSYM, &sources->own);
+		if (r && r != EXECUTABLE_NO_SECTION)
+			return r;
+		r = read_mini(file, sources);
+	}
+	if (r)
+		return r;
+	r = debug_file ? read_symbols(debug_file, SHT_SYMTAB, &sources->separate) : 0;
+	return r < 0 ? r : 0; /* as good as without */
+}
+
+static int add_sources(const struct executable_file *file, const struct sources *sources,
+		       struct symbol_table_builder *builder)
+{
+	const struct symbols *const all[] = { &sources->own, &sources->mini, &sources->separate };
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		int r = add_symbols(file, all[i], builder);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int elf_symbols_table(const struct executable_file *file, const struct executable_file *debug_file,
+		      struct bytes_writer *ret_table)
+{
+	CLEANUP(sources_free)
+	struct sources sources = { .mini_bytes = bytes_writer_with_max(XZ_PAYLOAD_SIZE_MAX) };
 	CLEANUP(plt_stubs_free) struct plt_stubs *stubs = NULL;
 	CLEANUP(symbol_table_builder_free) struct symbol_table_builder *builder = NULL;
 	struct build_id build_id;
 	int r;
 
-	r = read_symbols(file, SHT_SYMTAB, &symbols);
-	if (r == EXECUTABLE_NO_SECTION)
-		r = read_symbols(file, SHT_DYNSYM, &symbols);
-	if (r && r != EXECUTABLE_NO_SECTION)
+	r = read_sources(file, debug_file, &sources);
+	if (r)
 		return r;
 	r = symbol_table_builder_new(&builder);
 	if (r < 0)
 		return r;
-	r = add_symbols(file, &symbols, builder);
+	r = add_sources(file, &sources, builder);
 	if (r < 0)
 		return r;
 	r = plt_stubs_add(file, builder, &stubs);
@@ -174,10 +251,14 @@ int elf_symbols_table(const struct executable_file *file, struct bytes_writer *r
 		builder, executable_file_build_id(file, &build_id) ? &build_id : NULL, ret_table);
 }
 
-int elf_symbols_job(int input_fd, struct bytes_reader argument, struct bytes_writer *ret_result)
+int elf_symbols_job(int file_fd, int debug_fd, struct bytes_reader argument,
+		    struct bytes_writer *ret_result)
 {
 	CLEANUP(executable_file_free) struct executable_file *file = NULL;
-	int r = executable_file_open(input_fd, &file);
+	CLEANUP(executable_file_free) struct executable_file *debug_file = NULL;
+	int r = executable_file_open(file_fd, &file);
 
-	return r ? r : elf_symbols_table(file, ret_result);
+	if (!r && debug_fd >= 0)
+		r = executable_file_open(debug_fd, &debug_file);
+	return r ? r : elf_symbols_table(file, debug_file, ret_result);
 }

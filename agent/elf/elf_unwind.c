@@ -109,16 +109,20 @@ static void run_functions(struct build *build)
 	}
 }
 
-int elf_unwind_table(const struct executable_file *file, struct bytes_writer *ret_table)
+int elf_unwind_table(const struct executable_file *file, const struct executable_file *debug_file,
+		     struct bytes_writer *ret_table)
 {
 	CLEANUP(build_free)
 	struct build build = { .builder = unwind_table_builder_start(ret_table) };
 	int r, debug_r;
 
-	r = described_functions_read(file, false, &build.sources[0].functions);
+	r = described_functions_read(file, file, false, &build.sources[0].functions);
 	if (r && r != EXECUTABLE_NO_SECTION)
 		return r;
-	debug_r = described_functions_read(file, true, &build.sources[1].functions);
+	debug_r = described_functions_read(file, file, true, &build.sources[1].functions);
+	if (r == EXECUTABLE_NO_SECTION && debug_r == EXECUTABLE_NO_SECTION && debug_file)
+		debug_r = described_functions_read(debug_file, file, true,
+						   &build.sources[1].functions);
 	if (debug_r < 0 || (r && debug_r))
 		return debug_r;
 	for (size_t i = 0; i < SOURCE_COUNT; i++)
@@ -132,10 +136,14 @@ int elf_unwind_table(const struct executable_file *file, struct bytes_writer *re
 	return r == -EFBIG ? EXECUTABLE_TOO_LARGE : r;
 }
 
-int unwind_table_job(int input_fd, struct bytes_reader argument, struct bytes_writer *ret_result)
+int unwind_table_job(int file_fd, int debug_fd, struct bytes_reader argument,
+		     struct bytes_writer *ret_result)
 {
 	CLEANUP(executable_file_free) struct executable_file *file = NULL;
-	int r = executable_file_open(input_fd, &file);
+	CLEANUP(executable_file_free) struct executable_file *debug_file = NULL;
+	int r = executable_file_open(file_fd, &file);
 
-	return r ? r : elf_unwind_table(file, ret_result);
+	if (!r && debug_fd >= 0)
+		r = executable_file_open(debug_fd, &debug_file);
+	return r ? r : elf_unwind_table(file, debug_file, ret_result);
 }

@@ -19,15 +19,18 @@ enum elf_unwind_limits {
 };
 
 /*
- * @input_fd: the file, borrowed.
+ * @file_fd, @debug_fd: the file and its debug file, whose .debug_frame is used when the file
+ * describes nothing itself; -1: none. Borrowed.
  * @argument: empty.
  *
  * Returns 0, one of enum executable_file_outcome (EXECUTABLE_NO_SECTION: it has neither section,
  * EXECUTABLE_TOO_LARGE: the table would be beyond its limits), or -errno.
  */
-int unwind_table_job(int input_fd, struct bytes_reader argument, struct bytes_writer *ret_result);
+int unwind_table_job(int file_fd, int debug_fd, struct bytes_reader argument,
+		     struct bytes_writer *ret_result);
 
-/* The same for a file that is open already. */
-int elf_unwind_table(const struct executable_file *file, struct bytes_writer *ret_table);
+/* The same for files that are open already. @debug_file: NULL: none. */
+int elf_unwind_table(const struct executable_file *file, const struct executable_file *debug_file,
+		     struct bytes_writer *ret_table);
 
 #endif

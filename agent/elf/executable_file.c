@@ -264,6 +264,8 @@ const char *executable_file_outcome_text(int outcome)
 		return "is an ELF file with more in it than is read";
 	case EXECUTABLE_NO_SECTION:
 		return "lacks a section";
+	case EXECUTABLE_OTHER:
+		return "is another file's debug file";
 	default:
 		return "is an ELF file that could not be read";
 	}
@@ -362,6 +364,23 @@ int executable_file_read_section(const struct executable_file *file, const Elf64
 	*ret_bytes = TAKE(bytes);
 	*ret_size = section->sh_size;
 	return 0;
+}
+
+int executable_file_read(const struct executable_file *file, uint64_t offset, size_t size,
+			 uint8_t **ret_bytes)
+{
+	return read_allocated(file, offset, size, ret_bytes);
+}
+
+int executable_file_read_into(const struct executable_file *file, uint64_t offset, size_t size,
+			      void *target)
+{
+	return read_part(file, offset, size, target);
+}
+
+uint64_t executable_file_size(const struct executable_file *file)
+{
+	return file->size;
 }
 
 static bool find_build_id(const struct executable_file *file, uint64_t offset, uint64_t size,

@@ -38,6 +38,7 @@ enum executable_file_outcome {
 	EXECUTABLE_MALFORMED,	/* cut, or headers that contradict each other */
 	EXECUTABLE_TOO_LARGE,	/* beyond one of the limits */
 	EXECUTABLE_NO_SECTION,	/* the part that was asked for is not there */
+	EXECUTABLE_OTHER,	/* of two files: they do not belong together */
 };
 
 struct executable_file;
@@ -87,6 +88,22 @@ bool executable_file_offset(const struct executable_file *file, uint64_t address
  */
 int executable_file_read_section(const struct executable_file *file, const Elf64_Shdr *section,
 				 size_t size_max, uint8_t **ret_bytes, size_t *ret_size);
+
+/*
+ * A copy of @size bytes at @offset in the file, which the caller has bounded.
+ *
+ * @ret_bytes: to be freed with free().
+ *
+ * Returns 0, EXECUTABLE_MALFORMED (beyond the file's end) or -errno.
+ */
+int executable_file_read(const struct executable_file *file, uint64_t offset, size_t size,
+			 uint8_t **ret_bytes);
+
+/* The same into memory that is there already, for passing over a file piece by piece. */
+int executable_file_read_into(const struct executable_file *file, uint64_t offset, size_t size,
+			      void *target);
+
+uint64_t executable_file_size(const struct executable_file *file);
 
 /* Of the segments' notes, else of the sections'. Returns false when there is none. */
 bool executable_file_build_id(const struct executable_file *file, struct build_id *ret_build_id);

@@ -39,7 +39,8 @@ struct symbolizer {
 const struct worker_job_type *symbolizer_job_types(size_t *ret_count)
 {
 	static const struct worker_job_type types[SYMBOL_JOB_COUNT] = {
-		[SYMBOL_JOB_ELF] = { "ELF symbols", ELF_SYMBOLS_TIME_LIMIT_MS, elf_symbols_job },
+		[SYMBOL_JOB_ELF] = { "ELF symbols", ELF_SYMBOLS_TIME_LIMIT_MS,
+				     .run_pair = elf_symbols_job },
 		[SYMBOL_JOB_KERNEL] = { "kernel symbols", KERNEL_TEXT_TIME_LIMIT_MS,
 					kernel_text_job },
 		[SYMBOL_JOB_PERF_MAP] = { "perf map", PERF_MAP_TIME_LIMIT_MS, perf_map_text_job },

@@ -90,7 +90,7 @@ static void measure_file(const char *path)
 
 		bytes_writer_free(&table);
 		table = bytes_writer_with_max(WORKER_RESULT_SIZE_MAX);
-		if (elf_symbols_job(fd, bytes_reader_of("", 0), &table) ||
+		if (elf_symbols_job(fd, -1, bytes_reader_of("", 0), &table) ||
 		    symbol_table_view_open(table.bytes, table.size, &view))
 			return;
 		if (cpu_ns() - start < best_ns)

@@ -90,7 +90,7 @@ static void measure_file(const char *path, double *total_mb, double *total_s)
 
 		bytes_writer_free(&table);
 		table = bytes_writer_with_max(TABLE_SIZE_MAX);
-		if (unwind_table_job(fd, bytes_reader_of("", 0), &table))
+		if (unwind_table_job(fd, -1, bytes_reader_of("", 0), &table))
 			return;
 		if (cpu_s() - start < best_s)
 			best_s = cpu_s() - start;

@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	struct symbol_table_view view;
 	struct symbol symbol;
 
-	if (executable_file_open_bytes(bytes, size, &file) || elf_symbols_table(file, &table))
+	if (executable_file_open_bytes(bytes, size, &file) || elf_symbols_table(file, NULL, &table))
 		return 0;
 	if (symbol_table_view_open(table.bytes, table.size, &view) < 0)
 		abort();

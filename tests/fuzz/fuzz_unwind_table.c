@@ -51,7 +51,7 @@ static void read_file(const uint8_t *bytes, size_t size)
 	CLEANUP(executable_file_free) struct executable_file *file = NULL;
 	struct unwind_table_view view;
 
-	if (executable_file_open_bytes(bytes, size, &file) || elf_unwind_table(file, &table))
+	if (executable_file_open_bytes(bytes, size, &file) || elf_unwind_table(file, NULL, &table))
 		return;
 	if (unwind_table_view_open(table.bytes, table.size, &view) < 0)
 		abort();

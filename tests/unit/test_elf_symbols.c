@@ -75,7 +75,7 @@ static int table_of_fd(int fd, struct table *table)
 
 	bytes_writer_free(&table->bytes);
 	table->bytes = bytes_writer_with_max((size_t)384 << 20);
-	r = elf_symbols_job(fd, bytes_reader_of("", 0), &table->bytes);
+	r = elf_symbols_job(fd, -1, bytes_reader_of("", 0), &table->bytes);
 	if (!r && symbol_table_view_open(table->bytes.bytes, table->bytes.size, &table->view) < 0)
 		r = -EBADMSG;
 	return r;
@@ -90,7 +90,7 @@ static int table_of_made(const struct elf_maker *maker, struct table *table)
 		return r;
 	bytes_writer_free(&table->bytes);
 	table->bytes = bytes_writer_with_max(64 << 20);
-	r = elf_symbols_table(file, &table->bytes);
+	r = elf_symbols_table(file, NULL, &table->bytes);
 	if (!r && symbol_table_view_open(table->bytes.bytes, table->bytes.size, &table->view) < 0)
 		r = -EBADMSG;
 	return r;

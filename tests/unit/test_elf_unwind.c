@@ -58,7 +58,7 @@ static int table_of(const struct elf_maker *maker, struct table *table)
 		return r;
 	bytes_writer_free(&table->bytes);
 	table->bytes = bytes_writer_with_max(64 << 20);
-	r = elf_unwind_table(file, &table->bytes);
+	r = elf_unwind_table(file, NULL, &table->bytes);
 	if (!r && unwind_table_view_open(table->bytes.bytes, table->bytes.size, &table->view) < 0)
 		abort();
 	return r;

@@ -263,7 +263,7 @@ static void add_file(uint64_t start, uint64_t end, uint64_t offset, const char *
 		return;
 	*file = (struct mapped_file){ .start = start, .end = end, .offset = offset };
 	file->bytes = bytes_writer_with_max(64 << 20);
-	if (unwind_table_job(fd, bytes_reader_of(NULL, 0), &file->bytes) == 0 &&
+	if (unwind_table_job(fd, -1, bytes_reader_of(NULL, 0), &file->bytes) == 0 &&
 	    unwind_table_view_open(file->bytes.bytes, file->bytes.size, &file->view) == 0)
 		file_count++;
 	else

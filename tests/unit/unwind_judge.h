@@ -375,7 +375,7 @@ static inline bool unwind_judge_file(const char *path, struct unwind_judgement *
 	size_t names;
 	Elf *elf;
 
-	if (fd < 0 || unwind_table_job(fd, bytes_reader_of("", 0), &table) ||
+	if (fd < 0 || unwind_table_job(fd, -1, bytes_reader_of("", 0), &table) ||
 	    unwind_table_view_open(table.bytes, table.size, &view))
 		return false;
 	elf_version(EV_CURRENT);
