@@ -34,7 +34,7 @@ say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)';)
 
 PACKAGES := libbpf libelf libdw libwebsockets zlib liblzma
 ifeq ($(filter help clean run test install-deps,$(MAKECMDGOALS)),)
-PACKAGE_CFLAGS := $(shell pkg-config --cflags libbpf libelf libdw zlib 2>/dev/null)
+PACKAGE_CFLAGS := $(shell pkg-config --cflags libbpf libelf libdw zlib libcurl 2>/dev/null)
 endif
 LIBS := -lwebsockets -lbpf -ldw -lelf -lz -llzma -liberty -lpthread
 

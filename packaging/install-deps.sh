@@ -13,6 +13,7 @@ build_packages=(
 	clang bpftool libbpf-dev         # the BPF programs, their skeleton and their loader
 	libelf-dev libdw-dev             # ELF files and DWARF
 	libwebsockets-dev zlib1g-dev liblzma-dev libiberty-dev
+	libcurl4-gnutls-dev              # headers alone: loaded only for --debuginfod
 	linux-libc-dev
 )
 test_packages=(
@@ -51,6 +52,7 @@ has() {
 	clang-format) command -v clang-format ;;
 	linux-perf) command -v perf ;;
 	g++) command -v g++ ;;
+	libcurl4-gnutls-dev) pkg-config --exists libcurl ;; # any of its kinds
 	bpftool) command -v bpftool || [ -x /usr/sbin/bpftool ] ;;
 	*) dpkg-query -W -f '${Status}\n' "$1" 2>/dev/null | grep -q 'install ok installed' ;;
 	esac >/dev/null 2>&1
@@ -61,7 +63,7 @@ if ! command -v apt-get >/dev/null 2>&1; then
 	for command in gcc make pkg-config clang bpftool; do
 		command -v "$command" >/dev/null 2>&1 || missing+=("$command")
 	done
-	for library in libbpf libelf libdw libwebsockets zlib liblzma; do
+	for library in libbpf libelf libdw libwebsockets zlib liblzma libcurl; do
 		pkg-config --exists "$library" 2>/dev/null || missing+=("$library (development files)")
 	done
 	[ ${#missing[@]} -eq 0 ] && exit 0

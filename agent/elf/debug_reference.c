@@ -60,15 +60,18 @@ static bool describes_code(const struct executable_file *file)
 	return covered >= code_size(file) / 2;
 }
 
-static uint32_t parts_of(const struct executable_file *file)
+/* Which of @wanted parts a file has. */
+static uint32_t parts_of(const struct executable_file *file, uint32_t wanted)
 {
 	uint32_t parts = 0;
 
-	if (has_type(file, SHT_SYMTAB) || has_section(file, ".gnu_debugdata"))
+	if ((wanted & DEBUG_PART_SYMBOLS) &&
+	    (has_type(file, SHT_SYMTAB) || has_section(file, ".gnu_debugdata")))
 		parts |= DEBUG_PART_SYMBOLS;
-	if (has_section(file, ".debug_frame") || describes_code(file))
+	if ((wanted & DEBUG_PART_FRAMES) &&
+	    (has_section(file, ".debug_frame") || describes_code(file)))
 		parts |= DEBUG_PART_FRAMES;
-	if (has_section(file, ".debug_info"))
+	if ((wanted & DEBUG_PART_LINES) && has_section(file, ".debug_info"))
 		parts |= DEBUG_PART_LINES;
 	return parts;
 }
@@ -107,12 +110,13 @@ int debug_reference_job(int input_fd, struct bytes_reader argument, struct bytes
 {
 	CLEANUP(executable_file_free) struct executable_file *file = NULL;
 	struct debug_reference reference = { 0 };
+	uint32_t wanted = bytes_read_u32(&argument);
 	int r = executable_file_open(input_fd, &file);
 
 	if (r)
 		return r;
 	read_reference(file, &reference);
-	reference.parts = parts_of(file);
+	reference.parts = parts_of(file, wanted);
 	bytes_write(ret_result, &reference, sizeof(reference));
 	return 0;
 }
@@ -157,7 +161,7 @@ static int check_debug_file(const struct executable_file *file,
 		if (crc != reference.link_crc)
 			return EXECUTABLE_OTHER;
 	}
-	return parts_of(debug_file) & wanted ? 0 : EXECUTABLE_NO_SECTION;
+	return parts_of(debug_file, wanted) ? 0 : EXECUTABLE_NO_SECTION;
 }
 
 int debug_file_check_job(int file_fd, int debug_fd, struct bytes_reader argument,

@@ -23,13 +23,13 @@ enum debug_reference_limits {
 /* What may be wanted of a debug file, because the file itself lacks it. */
 enum debug_part {
 	DEBUG_PART_SYMBOLS = 1, /* functions that .dynsym does not name */
-	DEBUG_PART_FRAMES = 2,	/* call frame information for most of the code */
+	DEBUG_PART_FRAMES = 2, /* call frame information for most of the code */
 	DEBUG_PART_LINES = 4,	/* .debug_info */
 };
 
 struct debug_reference {
 	struct build_id build_id;
-	uint32_t parts; /* enum debug_part: what the file has itself */
+	uint32_t parts; /* enum debug_part: which of those asked for the file has itself */
 	uint32_t link_crc;
 	char link[DEBUG_LINK_NAME_SIZE_MAX + 1]; /* a name without a slash; "": none */
 };
@@ -37,7 +37,7 @@ struct debug_reference {
 /*
  * What a file says: ret_result is a struct debug_reference.
  *
- * @argument: empty.
+ * @argument: u32, the parts (enum debug_part) that it is asked for.
  *
  * Returns 0, one of enum executable_file_outcome, or -errno.
  */

@@ -286,18 +286,14 @@ static int open_below(int root_fd, const char *path, uint64_t resolve)
 	return fd < 0 ? -errno : (int)fd;
 }
 
-static int open_in_root(struct process_files *files, int process_fd, int root_fd, const char *path,
-			uint64_t resolve, const struct process_file_rules *rules, int *ret_fd)
+/* @mounts: those that the process sees. */
+static int open_by_mounts(struct process_files *files, const struct bytes_writer *mounts,
+			  int process_fd, int root_fd, const char *path, uint64_t resolve,
+			  const struct process_file_rules *rules, int *ret_fd)
 {
-	CLEANUP(bytes_writer_free)
-	struct bytes_writer buffer = bytes_writer_with_max(PROCESS_MOUNTINFO_SIZE_MAX);
-	const struct bytes_writer *mounts;
-	int path_fd, r;
+	int path_fd;
 
 	/* Before the walk: even looking a name up asks the daemon of a FUSE folder. */
-	r = read_mounts(files, process_fd, &buffer, &mounts);
-	if (r < 0)
-		return r;
 	if (mount_info_path_is_fuse((const char *)mounts->bytes, mounts->size, path)) {
 		files->counters.refused++;
 		return PROCESS_FILE_ON_FUSE;
@@ -306,6 +302,19 @@ static int open_in_root(struct process_files *files, int process_fd, int root_fd
 	if (path_fd < 0)
 		return path_fd;
 	return check_and_open(files, process_fd, path_fd, rules, ret_fd);
+}
+
+static int open_in_root(struct process_files *files, int process_fd, int root_fd, const char *path,
+			uint64_t resolve, const struct process_file_rules *rules, int *ret_fd)
+{
+	CLEANUP(bytes_writer_free)
+	struct bytes_writer buffer = bytes_writer_with_max(PROCESS_MOUNTINFO_SIZE_MAX);
+	const struct bytes_writer *mounts;
+	int r = read_mounts(files, process_fd, &buffer, &mounts);
+
+	return r < 0 ? r
+		     : open_by_mounts(files, mounts, process_fd, root_fd, path, resolve, rules,
+				      ret_fd);
 }
 
 int process_files_open_in_root(struct process_files *files, int process_fd, const char *path,
@@ -317,6 +326,51 @@ int process_files_open_in_root(struct process_files *files, int process_fd, cons
 	if (root_fd < 0)
 		return -errno;
 	return open_in_root(files, process_fd, root_fd, path, RESOLVE_IN_ROOT, rules, ret_fd);
+}
+
+static bool is_same_place(int left_fd, const char *left, int right_fd, const char *right)
+{
+	struct statx first, second;
+
+	return statx(left_fd, left, AT_STATX_DONT_SYNC, STATX_INO | STATX_MNT_ID, &first) == 0 &&
+	       statx(right_fd, right, AT_STATX_DONT_SYNC, STATX_INO | STATX_MNT_ID, &second) == 0 &&
+	       first.stx_ino == second.stx_ino && first.stx_mnt_id == second.stx_mnt_id &&
+	       first.stx_dev_major == second.stx_dev_major &&
+	       first.stx_dev_minor == second.stx_dev_minor;
+}
+
+bool process_files_shares_root(int process_fd)
+{
+	return is_same_place(process_fd, "root", AT_FDCWD, "/") &&
+	       is_same_place(process_fd, "ns/mnt", AT_FDCWD, "/proc/self/ns/mnt");
+}
+
+int process_files_open_first(struct process_files *files, int process_fd, const char *paths,
+			     unsigned int first, const struct process_file_rules *rules,
+			     unsigned int *ret_index, int *ret_fd)
+{
+	CLEANUP(bytes_writer_free)
+	struct bytes_writer buffer = bytes_writer_with_max(PROCESS_MOUNTINFO_SIZE_MAX);
+	CLEANUP(fd_close)
+	int root_fd = process_fd < 0 ? open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)
+				     : openat(process_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const struct bytes_writer *mounts;
+	unsigned int index = 0;
+	int r;
+
+	if (root_fd < 0)
+		return -errno;
+	r = read_mounts(files, process_fd, &buffer, &mounts);
+	if (r < 0)
+		return r;
+	for (; *paths; paths += strlen(paths) + 1, index++) {
+		if (index < first || open_by_mounts(files, mounts, process_fd, root_fd, paths,
+						    RESOLVE_IN_ROOT, rules, ret_fd) != 0)
+			continue;
+		*ret_index = index;
+		return 0;
+	}
+	return -ENOENT;
 }
 
 int process_files_open_path(struct process_files *files, const char *path,

@@ -95,6 +95,23 @@ int process_files_open_mapped(struct process_files *files, int process_fd, uint6
 int process_files_open_in_root(struct process_files *files, int process_fd, const char *path,
 			       const struct process_file_rules *rules, int *ret_fd);
 
+/* Whether a process sees the same files under the same paths as we do: no container, no chroot. */
+bool process_files_shares_root(int process_fd);
+
+/*
+ * The first of several absolute paths at which there is a file that the rules allow.
+ *
+ * @process_fd: as this process sees them; -1: as we do. Symbolic links are followed, and stay inside.
+ * @paths: zero-terminated ones, one after another; an empty one ends the list.
+ * @first: how many of them to pass over: for going on after one that was not the right file.
+ * @ret_index: which one was opened.
+ *
+ * Returns 0, or -ENOENT when there is none.
+ */
+int process_files_open_first(struct process_files *files, int process_fd, const char *paths,
+			     unsigned int first, const struct process_file_rules *rules,
+			     unsigned int *ret_index, int *ret_fd);
+
 /* The file at an absolute path as we see it, which no symbolic link may be part of. */
 int process_files_open_path(struct process_files *files, const char *path,
 			    const struct process_file_rules *rules, int *ret_fd);

@@ -12,6 +12,7 @@
 #include "privileged/process_files.h"
 #include "process/executable_table.h"
 #include "process/mapping_table.h"
+#include "symbolize/debug_files.h"
 #include "symbolize/provisional_names.h"
 #include "symbolize/symbol_bytes.h"
 #include "symbolize/symbol_jobs.h"
@@ -48,7 +49,10 @@ struct row {
 	uint64_t module_key;
 	struct shared_table *shared; /* a reference, when it is ready */
 	struct provisional_names provisional;
-	struct file_version version; /* when it was opened for the worker */
+	uint64_t debug_search;		  /* number of the one that goes on; 0: none does */
+	uint64_t better_search;		  /* whose files the worker has; 0: none */
+	struct provisional_names unnamed; /* went out without a name, while a search goes on */
+	struct file_version version;	  /* when it was opened for the worker */
 	uint64_t opened_ns;
 	uint64_t checked_ns;
 	uint64_t retry_ns; /* not before */
@@ -57,21 +61,20 @@ struct row {
 	uint32_t pid;	     /* that was sampled in it last, while it has no table */
 	uint32_t tries;	     /* to open it since then */
 	uint32_t crashes;
-	bool draining; /* the provisional ones get their names */
+	bool draining; /* the provisional and unnamed ones get their names */
 	bool not_elf;
 	bool complained;
 };
 
 struct file_symbols {
-	struct worker *worker;
-	struct executable_table *executables;
-	size_t bytes_max;
+	struct file_symbols_options options;
 	struct row rows[EXECUTABLES_MAX + 1]; /* by slot of the executable */
 	uint32_t highest_row;
 	uint32_t building_count; /* jobs in the worker's hands */
 	bool retry_wanted;	 /* some row could not be built at once */
 	uint32_t drain_row;	 /* where the search for late names goes on */
 	uint64_t use_count;
+	uint64_t search_count;
 	uint64_t generation;
 	uint64_t now_ns;
 	uint64_t complaints_from_ns; /* the second in which complaints are counted */
@@ -79,16 +82,13 @@ struct file_symbols {
 	struct file_symbols_counters counters;
 };
 
-int file_symbols_new(struct worker *worker, struct executable_table *executables, size_t bytes_max,
-		     struct file_symbols **ret_symbols)
+int file_symbols_new(const struct file_symbols_options *options, struct file_symbols **ret_symbols)
 {
 	struct file_symbols *symbols = calloc(1, sizeof(*symbols));
 
 	if (!symbols)
 		return -ENOMEM;
-	symbols->worker = worker;
-	symbols->executables = executables;
-	symbols->bytes_max = bytes_max;
+	symbols->options = *options;
 	symbols->drain_row = 1;
 	*ret_symbols = symbols;
 	return 0;
@@ -107,10 +107,23 @@ static void release_table(struct row *row)
 	free(shared);
 }
 
-static void empty_row(struct row *row)
+static void drop_provisional(struct row *row)
 {
 	row->owner->counters.provisional_lost += row->provisional.count;
 	provisional_names_free(&row->provisional);
+}
+
+/* Whatever still comes of a search is not waited for any more. */
+static void end_search(struct row *row)
+{
+	row->debug_search = 0;
+	provisional_names_free(&row->unnamed);
+}
+
+static void empty_row(struct row *row)
+{
+	drop_provisional(row);
+	end_search(row);
 	release_table(row);
 }
 
@@ -156,6 +169,7 @@ static struct row *row_of(struct file_symbols *symbols, const struct executable 
 			.owner = symbols,
 			.executable_id = executable->id,
 			.building_id = row->building_id,
+			.better_search = row->better_search,
 			.module_key = key_of_identity(executable),
 		};
 
@@ -202,8 +216,8 @@ static void fail(struct row *row, const struct executable *executable, const cha
 {
 	row->state = ROW_FAILED;
 	row->owner->counters.failed++;
-	row->owner->counters.provisional_lost += row->provisional.count;
-	provisional_names_free(&row->provisional); /* they stay what they are */
+	drop_provisional(row); /* they stay what they are */
+	end_search(row);
 	complain(row, executable->path, reason);
 }
 
@@ -213,16 +227,14 @@ static void evict(struct row *row)
 {
 	row->state = ROW_NEW;
 	row->draining = false;
-	row->owner->counters.provisional_lost += row->provisional.count;
-	provisional_names_free(&row->provisional);
-	release_table(row);
+	empty_row(row);
 	row->retry_ns = row->owner->now_ns + FILE_SYMBOLS_EVICTED_PAUSE_MS * NS_PER_MS;
 	row->owner->counters.evicted++;
 }
 
 static void keep_bytes(struct file_symbols *symbols, const struct row *spared)
 {
-	while (symbols->counters.bytes > symbols->bytes_max) {
+	while (symbols->counters.bytes > symbols->options.bytes_max) {
 		struct row *oldest = NULL;
 
 		for (uint32_t i = 1; i <= symbols->highest_row; i++) {
@@ -243,15 +255,19 @@ static const struct build_id *build_id_of(const struct symbol_bytes *table)
 	return &table->view.header->build_id;
 }
 
-/* A table of the same contents that is there already, or NULL. */
+/*
+ * A table of the same contents that is there already, or NULL. The build id alone will not do: a
+ * file may claim any, and would give its names to another's functions.
+ */
 static struct shared_table *find_equal(const struct file_symbols *symbols,
 				       const struct symbol_bytes *table)
 {
 	for (uint32_t i = 1; i <= symbols->highest_row; i++) {
 		struct shared_table *shared = symbols->rows[i].shared;
 
-		if (shared && build_id_equal(build_id_of(&shared->table), build_id_of(table)) &&
-		    shared->table.view.header->row_count == table->view.header->row_count)
+		if (shared && shared->table.bytes.size == table->bytes.size &&
+		    build_id_equal(build_id_of(&shared->table), build_id_of(table)) &&
+		    memcmp(shared->table.bytes.bytes, table->bytes.bytes, table->bytes.size) == 0)
 			return shared;
 	}
 	return NULL;
@@ -307,7 +323,7 @@ static void take_table(struct row *row, const struct executable *executable,
 		row->retry_ns = symbols->now_ns + FILE_SYMBOLS_RETRY_MS * NS_PER_MS;
 		return;
 	}
-	if (table->bytes.size > symbols->bytes_max) {
+	if (table->bytes.size > symbols->options.bytes_max) {
 		symbol_bytes_free(table);
 		fail(row, executable, "has more symbols than there is memory for");
 		return;
@@ -324,16 +340,90 @@ static void take_table(struct row *row, const struct executable *executable,
 	keep_bytes(symbols, row);
 }
 
-/* --- building -------------------------------------------------------------------------------- */
-
 /* The executable of a row, if it still is that of the row. */
 static struct executable *executable_of(const struct row *row)
 {
 	uint32_t slot = (uint32_t)(row - row->owner->rows);
-	struct executable *executable = executable_table_at(row->owner->executables, slot);
+	struct executable *executable = executable_table_at(row->owner->options.executables, slot);
 
 	return executable && executable->id == row->executable_id ? executable : NULL;
 }
+
+/* --- better tables, with a debug file -------------------------------------------------------- */
+
+/* Takes the better table, or drops it. */
+static void take_better_table(struct row *row, const struct executable *executable,
+			      struct symbol_bytes *table)
+{
+	struct file_symbols *symbols = row->owner;
+	const struct build_id build_id = *build_id_of(table);
+
+	if (!is_meant(executable, &build_id) || table->bytes.size > symbols->options.bytes_max) {
+		symbol_bytes_free(table);
+		return;
+	}
+	release_table(row);
+	if (share_table(row, table) < 0) {
+		row->state = ROW_NEW;
+		return;
+	}
+	symbols->counters.better++;
+	symbols->generation++;
+	keep_bytes(symbols, row);
+}
+
+static void on_better_table(int outcome, struct worker_result result, void *context)
+{
+	struct row *row = context;
+	const struct executable *executable = executable_of(row);
+	bool is_current = row->better_search == row->debug_search && row->debug_search &&
+			  executable && row->state == ROW_READY;
+	struct symbol_bytes table;
+
+	row->better_search = 0;
+	if (!is_current) {
+		worker_result_free(&result); /* for a file that made room meanwhile */
+		return;
+	}
+	row->debug_search = 0;
+	if (outcome == 0)
+		outcome = symbol_bytes_open(result, &table);
+	if (outcome == 0) {
+		take_better_table(row, executable, &table);
+		row->draining = row->state == ROW_READY;
+	}
+	if (!row->draining)
+		provisional_names_free(&row->unnamed); /* they stay what they are */
+}
+
+static void on_debug_file(uint64_t search, int file_fd, int debug_fd, void *context)
+{
+	struct row *row = context;
+
+	if (row->debug_search != search)
+		return;
+	if (debug_fd >= 0 && !row->better_search &&
+	    worker_submit_pair(row->owner->options.worker, SYMBOL_JOB_ELF, file_fd, debug_fd, NULL,
+			       0, on_better_table, row) == 0)
+		row->better_search = search;
+	else
+		end_search(row);
+}
+
+/* For a file that is open. When no more searches are possible it goes without. */
+static void search_debug_file(struct row *row, const struct executable *executable, int fd)
+{
+	struct file_symbols *symbols = row->owner;
+	uint64_t search = ++symbols->search_count;
+
+	end_search(row);
+	if (executable->kind == EXECUTABLE_FILE && !executable->is_memory &&
+	    debug_files_find(symbols->options.debug_files, executable, row->pid, fd,
+			     DEBUG_PART_SYMBOLS, search, on_debug_file, row) == 0)
+		row->debug_search = search;
+}
+
+/* --- building -------------------------------------------------------------------------------- */
 
 static void on_table(int outcome, struct worker_result result, void *context)
 {
@@ -381,17 +471,20 @@ static void read_version(int fd, struct file_version *ret_version)
 static void submit(struct row *row, struct executable *executable)
 {
 	struct file_symbols *symbols = row->owner;
-	int fd = executable_table_fd(symbols->executables, executable);
+	int fd = executable_table_fd(symbols->options.executables, executable);
 	int r = WORKER_QUEUE_FULL;
 
 	if (symbols->building_count < FILE_SYMBOLS_BUILDING_MAX)
-		r = worker_submit(symbols->worker, SYMBOL_JOB_ELF, fd, NULL, 0, on_table, row);
+		r = worker_submit(symbols->options.worker, SYMBOL_JOB_ELF, fd, NULL, 0, on_table,
+				  row);
 	if (r == WORKER_QUEUE_FULL) {
 		symbols->retry_wanted = true; /* the file stays open until then */
 		return;
 	}
 	read_version(fd, &row->version);
-	executable_table_close_fd(symbols->executables, executable);
+	if (r == 0)
+		search_debug_file(row, executable, fd);
+	executable_table_close_fd(symbols->options.executables, executable);
 	if (r != 0) {
 		fail(row, executable, reason_of(r));
 		return;
@@ -413,8 +506,8 @@ static void build(struct row *row, struct executable *executable)
 		return;
 	}
 	row->retry_ns = symbols->now_ns + FILE_SYMBOLS_RETRY_MS * NS_PER_MS;
-	r = executable_table_open(symbols->executables, executable, row->pid, row->start, row->end,
-				  symbols->now_ns);
+	r = executable_table_open(symbols->options.executables, executable, row->pid, row->start,
+				  row->end, symbols->now_ns);
 	if (r == 0) {
 		submit(row, executable);
 		return;
@@ -470,17 +563,19 @@ static void check_version(struct row *row, uint32_t pid, const struct mapping *m
 	    symbols->now_ns < row->checked_ns + FILE_SYMBOLS_CHECK_MS * NS_PER_MS)
 		return;
 	row->checked_ns = symbols->now_ns;
-	if (executable_table_open(symbols->executables, mapping->executable, pid, mapping->start,
-				  mapping->end, symbols->now_ns) != 0)
+	if (executable_table_open(symbols->options.executables, mapping->executable, pid,
+				  mapping->start, mapping->end, symbols->now_ns) != 0)
 		return;
-	read_version(executable_table_fd(symbols->executables, mapping->executable), &version);
+	read_version(executable_table_fd(symbols->options.executables, mapping->executable),
+		     &version);
 	if (version.size == row->version.size && version.modified_s == row->version.modified_s &&
 	    version.modified_ns == row->version.modified_ns) {
-		executable_table_close_fd(symbols->executables, mapping->executable);
+		executable_table_close_fd(symbols->options.executables, mapping->executable);
 		return;
 	}
 	release_table(row);
 	provisional_names_free(&row->provisional);
+	end_search(row);
 	row->module_key = key_of_identity(mapping->executable);
 	row->state = ROW_NEW;
 	row->draining = false;
@@ -491,6 +586,26 @@ static void check_version(struct row *row, uint32_t pid, const struct mapping *m
 }
 
 /* --- questions ------------------------------------------------------------------------------- */
+
+/* While a better table may come. */
+static void remember_unnamed(struct row *row, uint64_t offset)
+{
+	if (row->debug_search && !provisional_names_find(&row->unnamed, offset))
+		provisional_names_add(&row->unnamed, offset,
+				      file_place_key(row->module_key, offset));
+}
+
+static enum file_symbols_answer find_named(struct row *row, uint64_t offset,
+					   struct symbol *ret_symbol)
+{
+	if (!symbol_table_find(&row->shared->table.view, offset, ret_symbol)) {
+		remember_unnamed(row, offset);
+		return FILE_SYMBOLS_UNNAMED;
+	}
+	if (!ret_symbol->name_size)
+		remember_unnamed(row, ret_symbol->start);
+	return FILE_SYMBOLS_NAMED;
+}
 
 static enum file_symbols_answer find_provisional(struct row *row, uint64_t offset, uint64_t key)
 {
@@ -515,12 +630,10 @@ enum file_symbols_answer file_symbols_find(struct file_symbols *symbols, uint32_
 		build_for(row, pid, mapping);
 	*ret_place = (struct file_place){ .module_key = row->module_key, .offset = offset };
 	if (row->state == ROW_READY)
-		return symbol_table_find(&row->shared->table.view, offset, ret_symbol)
-			       ? FILE_SYMBOLS_NAMED
-			       : FILE_SYMBOLS_UNNAMED;
+		return find_named(row, offset, ret_symbol);
 	if (row->state == ROW_FAILED)
 		return row->not_elf ? FILE_SYMBOLS_NOT_ELF : FILE_SYMBOLS_UNNAMED;
-	return find_provisional(row, offset, stable_key(&offset, sizeof(offset), row->module_key));
+	return find_provisional(row, offset, file_place_key(row->module_key, offset));
 }
 
 void file_symbols_tick(struct file_symbols *symbols, uint64_t now_ns)
@@ -529,13 +642,19 @@ void file_symbols_tick(struct file_symbols *symbols, uint64_t now_ns)
 	build_again(symbols);
 }
 
+static bool take_due(struct row *row, struct provisional_name *ret_name)
+{
+	return provisional_names_take(&row->provisional, ret_name) ||
+	       (!row->debug_search && provisional_names_take(&row->unnamed, ret_name));
+}
+
 static bool next_of_row(struct row *row, struct symbol *ret_symbol, uint64_t *ret_key,
 			uint64_t *ret_module_key)
 {
 	struct provisional_name name;
 
-	while (provisional_names_take(&row->provisional, &name)) {
-		if (!symbol_table_find(&row->shared->table.view, name.place, ret_symbol))
+	while (take_due(row, &name)) {
+		if (find_named(row, name.place, ret_symbol) != FILE_SYMBOLS_NAMED)
 			continue; /* stays module+0xoffset */
 		*ret_key = name.key;
 		*ret_module_key = row->module_key;

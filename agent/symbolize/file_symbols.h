@@ -3,7 +3,8 @@
  * Symbol tables of the files that are sampled, by executable.
  *
  * A table is asked of the worker at the file's first sample; until it comes its offsets are handed out
- * under provisional keys. Files with one build id share a table. Tables are bounded by bytes: the
+ * under provisional keys. When the file lacks symbols and has a separate debug file, a better table
+ * follows, and the functions that went out without a name get theirs. Tables of the same contents are kept once. Tables are bounded by bytes: the
  * one used longest ago makes room, and is not built again for FILE_SYMBOLS_EVICTED_PAUSE_MS. A file
  * that could not be read stays without names, unless it changes. Owned by the loop thread.
  */
@@ -15,7 +16,9 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "base/hash_index.h"
 
+struct debug_files;
 struct executable_table;
 struct file_symbols;
 struct mapping;
@@ -45,18 +48,32 @@ struct file_place {
 	uint64_t offset; /* in the file */
 };
 
+/* The key of a function by its start, and a provisional one: that is an offset too. */
+static inline uint64_t file_place_key(uint64_t module_key, uint64_t offset)
+{
+	return stable_key(&offset, sizeof(offset), module_key);
+}
+
 struct file_symbols_counters {
 	uint64_t tables; /* now */
 	uint64_t bytes;	 /* now */
 	uint64_t built;
+	uint64_t better; /* of these, with a separate debug file */
 	uint64_t evicted;
 	uint64_t failed;
 	uint64_t open_failed;
 	uint64_t provisional_lost;
 };
 
-int file_symbols_new(struct worker *worker, struct executable_table *executables, size_t bytes_max,
-		     struct file_symbols **ret_symbols);
+/* All borrowed. */
+struct file_symbols_options {
+	struct worker *worker;
+	struct executable_table *executables;
+	struct debug_files *debug_files;
+	size_t bytes_max;
+};
+
+int file_symbols_new(const struct file_symbols_options *options, struct file_symbols **ret_symbols);
 void file_symbols_free(struct file_symbols *symbols); /* NULL is fine */
 DEFINE_CLEANUP(struct file_symbols *, file_symbols_free);
 

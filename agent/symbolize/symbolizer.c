@@ -6,10 +6,13 @@
 #include <string.h>
 
 #include "base/hash_index.h"
+#include "elf/debug_reference.h"
 #include "elf/demangle.h"
 #include "elf/elf_symbols.h"
 #include "elf/symbol_table.h"
 #include "process/process_table.h"
+#include "symbolize/debug_files.h"
+#include "symbolize/debuginfod.h"
 #include "symbolize/demangler.h"
 #include "symbolize/file_symbols.h"
 #include "symbolize/jit_symbols.h"
@@ -29,6 +32,8 @@ static const char no_mapping_name[] = "[no mapping]";
 static const char vsyscall_name[] = "[vsyscall]";
 
 struct symbolizer {
+	struct debuginfod *debuginfod; /* borrowed; NULL: not asked for */
+	struct debug_files *debug_files;
 	struct file_symbols *files;
 	struct jit_symbols *jit;
 	struct kernel_symbols *kernel;
@@ -45,6 +50,10 @@ const struct worker_job_type *symbolizer_job_types(size_t *ret_count)
 					kernel_text_job },
 		[SYMBOL_JOB_PERF_MAP] = { "perf map", PERF_MAP_TIME_LIMIT_MS, perf_map_text_job },
 		[SYMBOL_JOB_DEMANGLE] = { "demangle", DEMANGLE_TIME_LIMIT_MS, demangle_job },
+		[SYMBOL_JOB_DEBUG_REFERENCE] = { "debug reference", DEBUG_REFERENCE_TIME_LIMIT_MS,
+						 debug_reference_job },
+		[SYMBOL_JOB_CHECK_DEBUG_FILE] = { "debug file check", DEBUG_REFERENCE_TIME_LIMIT_MS,
+						  .run_pair = debug_file_check_job },
 	};
 
 	*ret_count = SYMBOL_JOB_COUNT;
@@ -64,8 +73,18 @@ int symbolizer_new(const struct symbolizer_options *options, struct symbolizer *
 			       &symbolizer->kernel);
 	if (r < 0)
 		return r;
-	r = file_symbols_new(options->worker, process_table_executables(options->processes),
-			     bytes_max - bytes_max / JIT_SHARE, &symbolizer->files);
+	symbolizer->debuginfod = options->debuginfod;
+	r = debug_files_new(options->worker, options->files, options->debuginfod,
+			    &symbolizer->debug_files);
+	if (r < 0)
+		return r;
+	r = file_symbols_new(
+		&(struct file_symbols_options){
+			.worker = options->worker,
+			.executables = process_table_executables(options->processes),
+			.debug_files = symbolizer->debug_files,
+			.bytes_max = bytes_max - bytes_max / JIT_SHARE },
+		&symbolizer->files);
 	if (r < 0)
 		return r;
 	r = jit_symbols_new(options->worker, options->files, bytes_max / JIT_SHARE,
@@ -86,6 +105,7 @@ void symbolizer_free(struct symbolizer *symbolizer)
 	demangler_free(symbolizer->demangler);
 	jit_symbols_free(symbolizer->jit);
 	file_symbols_free(symbolizer->files);
+	debug_files_free(symbolizer->debug_files);
 	kernel_symbols_free(symbolizer->kernel);
 	free(symbolizer);
 }
@@ -109,12 +129,6 @@ static void describe_module_only(const char *name, enum wire_module_kind module_
 		.kind = kind,
 		.module_kind = module_kind,
 	};
-}
-
-/* The same key as a provisional one for this offset: the start of a function is an offset too. */
-static uint64_t key_of_start(uint64_t module_key, uint64_t start)
-{
-	return stable_key(&start, sizeof(start), module_key);
 }
 
 static void describe_file(struct symbolizer *symbolizer, struct process *process,
@@ -145,7 +159,7 @@ static void describe_file(struct symbolizer *symbolizer, struct process *process
 		ret_frame->name = symbol.name_size ? symbol.name : NULL;
 		ret_frame->name_size = symbol.name_size;
 	}
-	ret_frame->function_key = key_of_start(place.module_key, ret_frame->start);
+	ret_frame->function_key = file_place_key(place.module_key, ret_frame->start);
 	ret_frame->provisional = answer == FILE_SYMBOLS_PROVISIONAL;
 	if (answer == FILE_SYMBOLS_NAMED &&
 	    demangler_name(symbolizer->demangler, ret_frame->function_key, &ret_frame->name,
@@ -209,6 +223,9 @@ unsigned int symbolizer_kernel(struct symbolizer *symbolizer, uint64_t address, 
 
 void symbolizer_tick(struct symbolizer *symbolizer, uint64_t now_ns)
 {
+	if (symbolizer->debuginfod)
+		debuginfod_tick(symbolizer->debuginfod, now_ns);
+	debug_files_tick(symbolizer->debug_files);
 	file_symbols_tick(symbolizer->files, now_ns);
 	jit_symbols_tick(symbolizer->jit, now_ns);
 	kernel_symbols_tick(symbolizer->kernel, now_ns);
@@ -223,7 +240,7 @@ static bool next_of_files(struct symbolizer *symbolizer, struct late_name *ret_l
 
 	if (!file_symbols_next(symbolizer->files, &symbol, &late.key, &module_key))
 		return false;
-	late.canonical_key = key_of_start(module_key, symbol.start);
+	late.canonical_key = file_place_key(module_key, symbol.start);
 	late.name = symbol.name_size ? symbol.name : NULL;
 	late.name_size = symbol.name_size;
 	demangler_name(symbolizer->demangler, late.canonical_key, &late.name, &late.name_size);
@@ -242,6 +259,11 @@ bool symbolizer_next_late_name(struct symbolizer *symbolizer, struct late_name *
 	return true;
 }
 
+struct debug_files *symbolizer_debug_files(struct symbolizer *symbolizer)
+{
+	return symbolizer->debug_files;
+}
+
 uint64_t symbolizer_generation(const struct symbolizer *symbolizer)
 {
 	return file_symbols_generation(symbolizer->files) +
@@ -257,6 +279,7 @@ const struct symbolizer_counters *symbolizer_counters(struct symbolizer *symboli
 	const struct demangler_counters *demangler = demangler_counters(symbolizer->demangler);
 	struct symbolizer_counters *counters = &symbolizer->counters;
 
+	counters->debug_files = debug_files_counters(symbolizer->debug_files)->found;
 	counters->tables = files->tables;
 	counters->tables_bytes = files->bytes + kernel->bytes + jit->bytes;
 	counters->tables_built = files->built;

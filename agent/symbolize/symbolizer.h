@@ -22,6 +22,8 @@
 #include "symbolize/late_name.h"
 #include "wire.h"
 
+struct debug_files;
+struct debuginfod;
 struct process;
 struct process_table;
 struct process_files;
@@ -56,6 +58,7 @@ struct symbolizer_options {
 	struct process_table *processes; /* borrowed */
 	struct process_files *files;	 /* borrowed */
 	size_t tables_bytes_max;	 /* 0: SYMBOLIZER_TABLES_BYTES_DEFAULT */
+	struct debuginfod *debuginfod;	 /* borrowed; NULL: nothing is asked of the network */
 	bool kernel_names;		 /* read /proc/kallsyms */
 };
 
@@ -63,6 +66,7 @@ struct symbolizer_counters {
 	uint64_t tables;       /* now, of files */
 	uint64_t tables_bytes; /* now, all kinds */
 	uint64_t tables_built;
+	uint64_t debug_files;	   /* separate ones that were found */
 	uint64_t tables_evicted;   /* to stay within tables_bytes_max */
 	uint64_t parse_failed;	   /* files, maps or /proc texts that could not be read */
 	uint64_t open_failed;	   /* files gone before they could be opened */
@@ -109,6 +113,9 @@ void symbolizer_tick(struct symbolizer *symbolizer, uint64_t now_ns);
 
 /* The next late name, until false. */
 bool symbolizer_next_late_name(struct symbolizer *symbolizer, struct late_name *ret_late_name);
+
+/* The search for debug files, for others who need them; borrowed for the symbolizer's life. */
+struct debug_files *symbolizer_debug_files(struct symbolizer *symbolizer);
 
 /*
  * Changes whenever an address described before may be described better now (a table came): what is

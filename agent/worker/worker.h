@@ -65,7 +65,9 @@ struct worker_job_type {
 	/* Instead, for what is made of two files, as of a program and its debug file. */
 	int (*run_pair)(int first_fd, int second_fd, struct bytes_reader argument,
 			struct bytes_writer *ret_result);
-	bool is_urgent; /* goes before all that are not and wait */
+	bool is_urgent;		/* goes before all that are not and wait */
+	bool has_threads;	/* a child that knows such a job may start threads, and ... */
+	uint64_t file_size_max; /* ... write so many bytes to a file it is given; 0: as a result */
 };
 
 /* A table from the child: mapped read-only, and nobody can change it any more. */

@@ -37,19 +37,39 @@ static int limit(int resource, rlim_t soft, rlim_t hard)
 	return setrlimit(resource, &(struct rlimit){ soft, hard }) < 0 ? -errno : 0;
 }
 
-static int limit_resources(void)
+/* The most that any of the jobs may need. */
+static rlim_t file_size_max(const struct worker_job_type *types, size_t type_count)
 {
-	static const struct {
+	rlim_t size = WORKER_RESULT_SIZE_MAX;
+
+	for (size_t i = 0; i < type_count; i++)
+		if (types[i].file_size_max > size)
+			size = types[i].file_size_max;
+	return size;
+}
+
+static bool has_threads(const struct worker_job_type *types, size_t type_count)
+{
+	for (size_t i = 0; i < type_count; i++)
+		if (types[i].has_threads)
+			return true;
+	return false;
+}
+
+static int limit_resources(const struct worker_job_type *types, size_t type_count)
+{
+	const struct {
 		int resource;
 		rlim_t value;
 	} limits[] = {
 		{ RLIMIT_STACK, WORKER_STACK_SIZE_MAX },
 		{ RLIMIT_NOFILE, WORKER_DESCRIPTORS_MAX },
-		{ RLIMIT_FSIZE, WORKER_RESULT_SIZE_MAX },
+		{ RLIMIT_FSIZE, file_size_max(types, type_count) },
 		{ RLIMIT_CORE, 0 },
 		{ RLIMIT_MEMLOCK, 0 },
 		{ RLIMIT_MSGQUEUE, 0 },
-		{ RLIMIT_NPROC, 0 },
+		/* It counts all processes of the user, so there is no number between. */
+		{ RLIMIT_NPROC, has_threads(types, type_count) ? RLIM_INFINITY : 0 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
@@ -168,7 +188,8 @@ noreturn void worker_child_run(int socket, pid_t forker_pid, const struct worker
 
 	socket = worker_process_isolate("flickerscope-wk", socket);
 	be_first_to_go();
-	if (!message || socket < 0 || drop_privileges() < 0 || limit_resources() < 0)
+	if (!message || socket < 0 || drop_privileges() < 0 ||
+	    limit_resources(types, type_count) < 0)
 		_exit(1);
 	/* After the change of the user id, which takes this back. */
 	if (worker_process_die_with(forker_pid) < 0)
