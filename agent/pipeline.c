@@ -26,6 +26,7 @@
 #include "serve/server.h"
 #include "stream/capture_writer.h"
 #include "stream/record_encoder.h"
+#include "symbolize/debuginfod.h"
 #include "symbolize/symbolizer.h"
 #include "worker/worker.h"
 
@@ -39,7 +40,9 @@ struct pipeline {
 	struct sampler_session *session;
 	struct worker *worker; /* for names */
 	struct worker
-		*unwind_worker; /* a stack that was cut cannot be mended: never behind names */
+		*unwind_worker;	     /* a stack that was cut cannot be mended: never behind names */
+	struct worker *fetch_worker; /* for debuginfod, which is slow; NULL: not asked for */
+	struct debuginfod *debuginfod;
 	struct process_files *process_files;
 	struct process_table *processes;
 	struct unwinder *unwinder; /* gives the kernel what the next samples' stacks need */
@@ -673,6 +676,19 @@ static int make_names(struct pipeline *pipeline, const struct pipeline_options *
 	r = process_table_new(pipeline->process_files, &pipeline->processes);
 	if (r < 0)
 		return r;
+	if (pipeline->fetch_worker) {
+		struct debuginfod_options debuginfod = {
+			.worker = pipeline->fetch_worker,
+			.urls = options->debuginfod_urls,
+			.url_count = options->debuginfod_url_count,
+			.folder = options->debuginfod_cache,
+		};
+
+		r = debuginfod_new(&debuginfod, &pipeline->debuginfod);
+		if (r < 0)
+			return r;
+	}
+	symbolizer.debuginfod = pipeline->debuginfod;
 	symbolizer.worker = pipeline->worker;
 	symbolizer.processes = pipeline->processes;
 	symbolizer.files = pipeline->process_files;
@@ -691,7 +707,7 @@ static int make_unwinder(struct pipeline *pipeline, const struct pipeline_option
 	return r < 0 ? r : unwinder_new(&unwinder, &pipeline->unwinder);
 }
 
-static int start_workers(struct pipeline *pipeline)
+static int start_workers(struct pipeline *pipeline, const struct pipeline_options *options)
 {
 	static const struct worker_job_type unwind_job = {
 		.name = "unwind table",
@@ -704,7 +720,10 @@ static int start_workers(struct pipeline *pipeline)
 
 	if (r < 0)
 		return r;
-	return worker_new(pipeline->loop, &unwind_job, 1, &pipeline->unwind_worker);
+	r = worker_new(pipeline->loop, &unwind_job, 1, &pipeline->unwind_worker);
+	if (r < 0 || !options->debuginfod_url_count)
+		return r;
+	return worker_new(pipeline->loop, debuginfod_job_type(), 1, &pipeline->fetch_worker);
 }
 
 static int make_profile(struct pipeline *pipeline, const struct pipeline_options *options)
@@ -771,7 +790,7 @@ int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_p
 	if (r < 0)
 		return log_errno(r, "read the host's name");
 	/* Forks: before anything large is in memory. */
-	r = start_workers(pipeline);
+	r = start_workers(pipeline, options);
 	if (r < 0)
 		return log_errno(r, "start the worker processes");
 	/* Logs what is missing and what to do about it. */
@@ -803,6 +822,7 @@ void pipeline_free(struct pipeline *pipeline)
 	loop_remove(pipeline->second_timer);
 	worker_free(pipeline->worker);
 	worker_free(pipeline->unwind_worker);
+	worker_free(pipeline->fetch_worker);
 	unwinder_free(pipeline->unwinder);
 	sampler_session_free(pipeline->session);
 	record_encoder_free(pipeline->encoder);
@@ -811,6 +831,7 @@ void pipeline_free(struct pipeline *pipeline)
 	profile_free(pipeline->profile);
 	sample_window_free(pipeline->window);
 	symbolizer_free(pipeline->symbolizer);
+	debuginfod_free(pipeline->debuginfod);
 	process_table_free(pipeline->processes);
 	process_files_free(pipeline->process_files);
 	free(pipeline->filter);

@@ -43,6 +43,9 @@ struct pipeline_options {
 	uint64_t window_us;    /* how long the window reaches back; 0: the open segment */
 	uint64_t segment_us;   /* how long a segment may become; 0: a tenth of the window */
 	uint64_t memory_bytes; /* for rings, tables and the window together */
+	const char *const *debuginfod_urls; /* of servers that have debug files; borrowed */
+	size_t debuginfod_url_count;	    /* 0: nothing is asked of the network */
+	const char *debuginfod_cache;	    /* the folder for what they send */
 };
 
 /*

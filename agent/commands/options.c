@@ -12,6 +12,8 @@
 
 enum long_option {
 	OPTION_LISTEN = 256,
+	OPTION_DEBUGINFOD,
+	OPTION_DEBUGINFOD_CACHE,
 	OPTION_TOKEN_FILE,
 	OPTION_HOST,
 	OPTION_WINDOW,
@@ -38,6 +40,11 @@ static const struct option_row rows[] = {
 	{ "pid", 'p', "PID", OPTIONS_SAMPLING,
 	  "only this process, its threads and children; may be given again" },
 	{ "cpus", 'C', "CPUS", OPTIONS_SAMPLING, "only these CPUs, as in 0-3,5" },
+	{ "debuginfod", OPTION_DEBUGINFOD, "URL", OPTIONS_SAMPLING,
+	  "ask this server for debug files that are missing, by build id (none is asked); may be "
+	  "given again" },
+	{ "debuginfod-cache", OPTION_DEBUGINFOD_CACHE, "DIR", OPTIONS_SAMPLING,
+	  "where they are kept (/var/cache/flickerscope)" },
 	{ "listen", OPTION_LISTEN, "ADDR:PORT", OPTIONS_SERVING,
 	  "where the page is served (127.0.0.1:7780); port 0 picks a free one" },
 	{ "token-file", OPTION_TOKEN_FILE, "FILE", OPTIONS_SERVING,
@@ -217,6 +224,33 @@ static bool parse_cpus(const char *text, struct options *options)
 	return true;
 }
 
+/* What is downloaded ends in a request line: no blanks, nothing that cannot be seen. */
+static bool is_url(const char *text)
+{
+	if (strncmp(text, "http://", 7) != 0 && strncmp(text, "https://", 8) != 0)
+		return false;
+	for (const char *at = text; *at; at++)
+		if (*at <= ' ' || *at > '~')
+			return false;
+	return strlen(text) <= OPTIONS_URL_SIZE_MAX;
+}
+
+static int take_debuginfod(struct options *options, int code, const char *value)
+{
+	if (code == OPTION_DEBUGINFOD_CACHE) {
+		if (!value[0])
+			return wrong(code, "''", "the folder needs a name");
+		options->debuginfod_cache = value;
+		return 0;
+	}
+	if (!is_url(value))
+		return wrong(code, value, "a server is given as in https://debuginfod.debian.net");
+	if (options->debuginfod_url_count == OPTIONS_DEBUGINFOD_URLS_MAX)
+		return wrong(code, value, "too many servers: 8 are the most");
+	options->debuginfod_urls[options->debuginfod_url_count++] = value;
+	return 0;
+}
+
 static int take_sampling(struct options *options, int code, const char *value)
 {
 	uint64_t number;
@@ -251,6 +285,9 @@ static int take(struct options *options, int code, const char *value)
 	case 'p':
 	case 'C':
 		return take_sampling(options, code, value);
+	case OPTION_DEBUGINFOD:
+	case OPTION_DEBUGINFOD_CACHE:
+		return take_debuginfod(options, code, value);
 	case OPTION_LISTEN:
 		options->listen = value;
 		return 0;
@@ -339,6 +376,7 @@ int options_parse(const struct options_usage *usage, int argc, char **argv,
 	char short_options[2 * ARRAY_SIZE(rows) + 4];
 	struct options options = {
 		.frequency_hz = 99,
+		.debuginfod_cache = "/var/cache/flickerscope",
 		.listen = "127.0.0.1:7780",
 		.token_file = "/run/flickerscope/token",
 		.window_s = 600,

@@ -15,6 +15,8 @@
 enum options_limits {
 	OPTIONS_PIDS_MAX = 1024,
 	OPTIONS_HOSTS_MAX = 16,
+	OPTIONS_DEBUGINFOD_URLS_MAX = 8,
+	OPTIONS_URL_SIZE_MAX = 1024,
 	OPTIONS_WINDOW_MAX_S = 7 * 24 * 3600,
 	OPTIONS_MEMORY_LEAST = 32 << 20, /* bytes: rings, tables and a few segments */
 };
@@ -26,7 +28,7 @@ enum options_outcome {
 
 /* Which options a command takes; the rest are refused. */
 enum options_group {
-	OPTIONS_SAMPLING = 1,  /* -F -p -C */
+	OPTIONS_SAMPLING = 1,  /* -F -p -C --debuginfod --debuginfod-cache */
 	OPTIONS_SERVING = 2,   /* --listen --token-file --host */
 	OPTIONS_WINDOW = 4,    /* --window --memory */
 	OPTIONS_OUTPUT = 8,    /* -o --force */
@@ -42,6 +44,9 @@ struct options {
 	uint32_t pid_count; /* 0: all processes */
 	bool cpu_chosen[SAMPLE_CPUS_MAX];
 	bool cpus_chosen; /* false: all CPUs */
+	const char *debuginfod_urls[OPTIONS_DEBUGINFOD_URLS_MAX];
+	uint32_t debuginfod_url_count; /* 0: nothing is downloaded */
+	const char *debuginfod_cache;
 	const char *listen;
 	const char *token_file;
 	const char *hosts[OPTIONS_HOSTS_MAX]; /* other names by which the page may be reached */

@@ -113,6 +113,9 @@ int sampling_start(const struct options *options, struct loop *loop, const char 
 		 * whatever a short window would want. It then reaches back up to one segment more. */
 		.segment_us = options->output ? WIRE_SEGMENT_SPAN_MAX_US : 0,
 		.memory_bytes = options->memory_bytes,
+		.debuginfod_urls = options->debuginfod_urls,
+		.debuginfod_url_count = options->debuginfod_url_count,
+		.debuginfod_cache = options->debuginfod_cache,
 	};
 	int r;
 

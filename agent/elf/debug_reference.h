@@ -23,7 +23,7 @@ enum debug_reference_limits {
 /* What may be wanted of a debug file, because the file itself lacks it. */
 enum debug_part {
 	DEBUG_PART_SYMBOLS = 1, /* functions that .dynsym does not name */
-	DEBUG_PART_FRAMES = 2, /* call frame information for most of the code */
+	DEBUG_PART_FRAMES = 2,	/* call frame information for most of the code */
 	DEBUG_PART_LINES = 4,	/* .debug_info */
 };
 

@@ -55,6 +55,7 @@ static void without_options_the_defaults_hold(void)
 	CHECK_EQ(options.window_s, 600);
 	CHECK_EQ(options.memory_bytes, 256 << 20);
 	CHECK(!options.output);
+	CHECK_EQ(options.debuginfod_url_count, 0); /* whatever the environment says */
 }
 
 static void every_option_is_taken(void)
@@ -63,7 +64,9 @@ static void every_option_is_taken(void)
 
 	CHECK_OR_RETURN(parse(&live,
 			      "-F 999 -p 12 --pid 13 -C 0-2,5 --listen [::1]:0 --token-file /t "
-			      "--host a --host b --window 90s --memory 1G -o x --force",
+			      "--host a --host b --window 90s --memory 1G -o x --force "
+			      "--debuginfod http://127.0.0.1:1 --debuginfod https://a "
+			      "--debuginfod-cache /c",
 			      &options) == 0);
 	CHECK_EQ(options.frequency_hz, 999);
 	CHECK_EQ(options.pid_count, 2);
@@ -77,17 +80,47 @@ static void every_option_is_taken(void)
 	CHECK_EQ(options.memory_bytes, 1 << 30);
 	CHECK_STR_EQ(options.output, "x");
 	CHECK(options.force);
+	CHECK_EQ(options.debuginfod_url_count, 2);
+	CHECK_STR_EQ(options.debuginfod_urls[1], "https://a");
+	CHECK_STR_EQ(options.debuginfod_cache, "/c");
 }
 
 static void wrong_values_are_refused(void)
 {
 	static const char *const lines[] = {
-		"-F 0",	       "-F 10001",     "-F -1",		"-F 99x",	"-F 0x63",
-		"-F",	       "-p 0",	       "-p x",		"-p -5",	"-p 4194305",
-		"-C 3-1",      "-C 1,",	       "-C a",		"-C 1024",	"-C 1-",
-		"-C 1;2",      "--window 0",   "--window -3s",	"--window 8d",	"--window 10x",
-		"--memory 1M", "--memory 0x1", "--memory x",	"--nonsense",	"-d 3",
-		"--json",      "argument",     "--window 0x10", "--memory inf", "--window nan",
+		"-F 0",
+		"-F 10001",
+		"-F -1",
+		"-F 99x",
+		"-F 0x63",
+		"-F",
+		"-p 0",
+		"-p x",
+		"-p -5",
+		"-p 4194305",
+		"-C 3-1",
+		"-C 1,",
+		"-C a",
+		"-C 1024",
+		"-C 1-",
+		"-C 1;2",
+		"--window 0",
+		"--window -3s",
+		"--window 8d",
+		"--window 10x",
+		"--memory 1M",
+		"--memory 0x1",
+		"--memory x",
+		"--nonsense",
+		"-d 3",
+		"--json",
+		"argument",
+		"--window 0x10",
+		"--memory inf",
+		"--window nan",
+		"--debuginfod ftp://a",
+		"--debuginfod a",
+		"--debuginfod http://\x01",
 	};
 	struct options options;
 
