@@ -13,8 +13,8 @@
 #include "base/hash_index.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "collect/unwind_tables.h"
 #include "collect/unwinder.h"
-#include "elf/elf_unwind.h"
 #include "privileged/process_files.h"
 #include "process/process_table.h"
 #include "profile/chunk.h"
@@ -709,18 +709,14 @@ static int make_unwinder(struct pipeline *pipeline, const struct pipeline_option
 
 static int start_workers(struct pipeline *pipeline, const struct pipeline_options *options)
 {
-	static const struct worker_job_type unwind_job = {
-		.name = "unwind table",
-		.time_limit_ms = ELF_UNWIND_TIME_LIMIT_MS,
-		.run_pair = unwind_table_job,
-	};
-	size_t count;
-	const struct worker_job_type *names = symbolizer_job_types(&count);
-	int r = worker_new(pipeline->loop, names, count, &pipeline->worker);
+	size_t name_count, table_count;
+	const struct worker_job_type *names = symbolizer_job_types(&name_count);
+	const struct worker_job_type *tables = unwind_tables_job_types(&table_count);
+	int r = worker_new(pipeline->loop, names, name_count, &pipeline->worker);
 
 	if (r < 0)
 		return r;
-	r = worker_new(pipeline->loop, &unwind_job, 1, &pipeline->unwind_worker);
+	r = worker_new(pipeline->loop, tables, table_count, &pipeline->unwind_worker);
 	if (r < 0 || !options->debuginfod_url_count)
 		return r;
 	return worker_new(pipeline->loop, debuginfod_job_type(), 1, &pipeline->fetch_worker);

@@ -31,8 +31,80 @@ struct signal_struct {
 	struct kernel_atomic live; /* threads that have not begun to exit */
 };
 
+struct super_block {
+	__u32 s_dev;
+};
+
+struct inode {
+	struct super_block *i_sb;
+	unsigned long i_ino;
+	__u32 i_generation; /* tells an inode number that is used again, where the file system can */
+	__s64 i_mtime_sec;  /* from 6.11 on */
+	__u32 i_mtime_nsec;
+};
+
+struct timespec64 {
+	__s64 tv_sec;
+	long tv_nsec;
+};
+
+struct inode___6_7 { /* to 6.10 */
+	struct timespec64 __i_mtime;
+};
+
+struct inode___old {
+	struct timespec64 i_mtime;
+};
+
+struct file {
+	struct inode *f_inode;
+};
+
+struct vm_area_struct {
+	unsigned long vm_start;
+	unsigned long vm_end;
+	struct mm_struct *vm_mm;
+	unsigned long vm_flags;
+	unsigned long vm_pgoff; /* in pages */
+	struct file *vm_file;	/* NULL: anonymous memory, or the kernel's own */
+};
+
+/* The tree of a process's mappings from 6.1 on: lib/maple_tree.c. */
+struct maple_tree {
+	void *ma_root;
+};
+
+struct maple_range_64 {
+	unsigned long pivot[15];
+	void *slot[16];
+};
+
+struct maple_arange_64 {
+	unsigned long pivot[9];
+	void *slot[10];
+};
+
+typedef struct {
+	void *vdso;
+} mm_context_t;
+
 struct mm_struct {
 	unsigned long start_code; /* 0 from exec's new address space until its program begins */
+	struct maple_tree mm_mt;
+	mm_context_t context;
+};
+
+/* Counts the changes of the mappings: from 6.4 on, and from 6.13 on. */
+struct mm_struct___number {
+	int mm_lock_seq;
+};
+
+struct seqcount {
+	__u32 sequence;
+};
+
+struct mm_struct___seqcount {
+	struct seqcount mm_lock_seq;
 };
 
 /* struct pt_regs, whose name <linux/bpf_perf_event.h> has taken. */

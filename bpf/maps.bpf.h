@@ -61,6 +61,9 @@ struct user_walk {
 	__u32 was_guessed;	       /* the present frame was found without a table ... */
 	__u32 any_guessed;	       /* ... or one before */
 	__u32 guess_reason;	       /* why the last of them: enum stack_status */
+	__u32 changes;		       /* see vma_changes() */
+	struct unwind_mapping found;   /* by unwind_find_vma() */
+	__u32 misses_table;	       /* a file that is mapped has no table, or not yet */
 	__u32 reserved;
 };
 
@@ -181,6 +184,29 @@ struct {
 	__type(key, __u32);
 	__type(value, struct unwind_process);
 } unwind_processes SEC(".maps") __weak;
+
+/*
+ * The tables of files, by what the kernel knows a file by: whoever maps one is walked by its table
+ * at once, before the agent has heard of the process.
+ *   writer: unwind_teach_file(), which the agent runs for each table
+ *   reader: unwind_find_vma()
+ *   size:   0.7 MiB
+ *   full:   the file looked for longest ago is forgotten: its mappings are known when the agent has
+ *           uploaded the process's
+ */
+struct file_key {
+	__u64 inode;
+	__u64 changed; /* when its contents did: a file may be written anew */
+	__u32 device;
+	__u32 generation; /* of the inode */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, UNWIND_FILES_MAX);
+	__type(key, struct file_key);
+	__type(value, struct unwind_file_table);
+} unwind_files SEC(".maps") __weak;
 
 /*
  * Counters, read by the agent through a shared mapping: no system call, and no lookup here.

@@ -97,14 +97,16 @@ static inline bool process_is_new(struct sample_scratch *scratch_area, struct ta
 }
 
 /*
- * Whether the walk has left the mappings that the agent knows: there are new ones. They are asked
- * for once until others are there.
+ * Whether the walk has met a file without a table that the agent has not heard of: it is asked for
+ * once until other mappings are uploaded.
  */
 static inline bool mapping_is_new(struct sample_scratch *scratch_area)
 {
 	__u32 generation = scratch_area->walk.process.generation;
+	bool misses_table = scratch_area->walk.misses_table;
 
-	if (scratch_area->event.user_status != STACK_NO_MAPPING ||
+	scratch_area->walk.misses_table = 0;
+	if ((scratch_area->event.user_status != STACK_NO_MAPPING && !misses_table) ||
 	    scratch_area->missed_generation == generation)
 		return false;
 	scratch_area->missed_generation = generation;

@@ -10,6 +10,7 @@
 
 #include "kernel_types.bpf.h"
 #include "maps.bpf.h"
+#include "vma.bpf.h"
 
 enum {
 	USER_32_CS = 0x23, /* __USER32_CS: code of 32 bits, arch/x86/include/asm/segment.h */
@@ -82,27 +83,112 @@ __noinline __u64 unwind_find_row(__u32 page_index, __u32 pc_low)
 	return found ? found->word : 0;
 }
 
+/* The table of the file that @vma maps, as a mapping; without one when it has none. */
+static __always_inline bool unwind_describe_vma(struct task_struct *task,
+						struct vm_area_struct *vma,
+						struct unwind_mapping *ret_mapping)
+{
+	const struct unwind_file_table *table;
+	const struct unwind_page_rows *header;
+	struct file_key key;
+	__u32 header_index;
+
+	ret_mapping->bias = 0;
+	ret_mapping->first_page = 0;
+	ret_mapping->page_count = 0;
+	if (!vma_file_key(task, vma, &key))
+		return true;
+	table = bpf_map_lookup_elem(&unwind_files, &key);
+	if (!table)
+		return false;
+	header_index = table->first_page - 1;
+	header = bpf_map_lookup_elem(&unwind_pages, &header_index);
+	if (!header || header->count != table->serial)
+		return false; /* it has been taken back */
+	ret_mapping->bias = (BPF_CORE_READ(vma, vm_pgoff) << VMA_PAGE_SHIFT) - ret_mapping->begin -
+			    ((__u64)table->file_page << UNWIND_PAGE_BITS);
+	ret_mapping->first_page = table->first_page;
+	ret_mapping->page_count = table->page_count;
+	return true;
+}
+
+enum unwind_vma {
+	UNWIND_VMA_NONE,    /* nothing executable is mapped there */
+	UNWIND_VMA_UNTOLD,  /* a file, and nobody told its table */
+	UNWIND_VMA_FOUND,   /* in walk.found; anonymous memory has no table */
+	UNWIND_VMA_UNKNOWN, /* this kernel's mappings cannot be read */
+};
+
+/* What the kernel says is mapped at @pc, into walk.found: enum unwind_vma. */
+__noinline __u32 unwind_find_vma(__u64 pc)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct sample_scratch *scratch_area;
+	struct unwind_mapping *found;
+	struct vm_area_struct *vma;
+	__u32 zero = 0;
+
+	if (!vma_is_supported())
+		return UNWIND_VMA_UNKNOWN;
+	scratch_area = bpf_map_lookup_elem(&scratch, &zero);
+	if (!scratch_area)
+		return UNWIND_VMA_UNKNOWN;
+	found = &scratch_area->walk.found;
+	vma = vma_walk(task, pc);
+	if (!vma || BPF_CORE_READ(vma, vm_mm) != BPF_CORE_READ(task, mm))
+		return UNWIND_VMA_NONE;
+	found->begin = BPF_CORE_READ(vma, vm_start);
+	found->end = BPF_CORE_READ(vma, vm_end);
+	if (pc < found->begin || pc >= found->end || !(BPF_CORE_READ(vma, vm_flags) & VMA_EXEC))
+		return UNWIND_VMA_NONE;
+	return unwind_describe_vma(task, vma, found) ? UNWIND_VMA_FOUND : UNWIND_VMA_UNTOLD;
+}
+
+/*
+ * Asks the kernel, since @known, which the agent has told, is NULL or may not hold any more.
+ * Returns whether walk->mapping holds @pc now.
+ */
+static __always_inline bool unwind_ask_kernel(struct user_walk *walk, __u64 pc,
+					      struct unwind_mapping *known)
+{
+	__u32 outcome = unwind_find_vma(pc);
+
+	if (outcome == UNWIND_VMA_UNKNOWN)
+		return known;
+	if (outcome == UNWIND_VMA_NONE) {
+		walk->mapping.end = 0;
+		return false;
+	}
+	if (outcome == UNWIND_VMA_UNTOLD && known && walk->mapping.page_count)
+		return true; /* others have made the kernel forget the file */
+	walk->misses_table |= outcome == UNWIND_VMA_UNTOLD && !known;
+	if (known && walk->mapping.first_page == walk->found.first_page &&
+	    walk->mapping.bias == walk->found.bias)
+		known->verified = walk->changes;
+	walk->mapping = walk->found;
+	return true;
+}
+
 /* Makes walk->mapping the one that holds @pc. */
 static __always_inline bool unwind_find_own_mapping(struct user_walk *walk, __u64 pc)
 {
-	const struct unwind_mapping *mapping;
+	struct unwind_mapping *known;
 	__u32 index;
 
 	if (pc >= walk->mapping.begin && pc < walk->mapping.end)
 		return true;
 	index = unwind_find_mapping(walk->process.first, walk->process.count, pc);
-	if (index == UNWIND_NOT_FOUND)
-		return false;
-	mapping = bpf_map_lookup_elem(&unwind_mappings, &index);
-	if (!mapping)
-		return false;
-	walk->mapping = *mapping;
-	/* The range may be another process's by now. */
-	if (walk->mapping.generation == walk->process.generation && pc >= walk->mapping.begin &&
-	    pc < walk->mapping.end)
-		return true;
-	walk->mapping.end = 0;
-	return false;
+	known = bpf_map_lookup_elem(&unwind_mappings, &index); /* NULL for UNWIND_NOT_FOUND too */
+	if (known) {
+		walk->mapping = *known;
+		/* The range may be another process's by now. */
+		if (walk->mapping.generation != walk->process.generation ||
+		    pc < walk->mapping.begin || pc >= walk->mapping.end)
+			known = 0;
+		else if (walk->mapping.verified == walk->changes)
+			return true;
+	}
+	return unwind_ask_kernel(walk, pc, known);
 }
 
 /* STACK_NONE and the row for @pc, or why there is none. */
@@ -181,7 +267,7 @@ static long unwind_frame_callback(__u32 index, void *context)
  * Whether the agent has given tables for this very process. An element may be given to another
  * process while it is copied: then its pid was another one before or after.
  */
-static __always_inline bool unwind_find_process(struct sample_scratch *scratch_area)
+static __always_inline bool unwind_find_uploaded(struct sample_scratch *scratch_area)
 {
 	struct unwind_process *copy = &scratch_area->walk.process;
 	__u32 pid = scratch_area->event.pid;
@@ -197,6 +283,16 @@ static __always_inline bool unwind_find_process(struct sample_scratch *scratch_a
 	copy->pid = process->pid;
 	return copy->pid == pid && copy->start_ns == scratch_area->event.process_start_ns &&
 	       copy->generation;
+}
+
+/* Whether the process can be walked by tables: it was uploaded, or the kernel can be asked. */
+static __always_inline bool unwind_find_process(struct sample_scratch *scratch_area)
+{
+	if (unwind_find_uploaded(scratch_area))
+		return true;
+	scratch_area->walk.process.count = 0;
+	scratch_area->walk.process.generation = 0;
+	return vma_is_supported();
 }
 
 /*
@@ -235,6 +331,7 @@ static __always_inline struct stack_walk unwind_user_stack(struct task_struct *t
 	if (!unwind_user_registers(task, &walk->registers))
 		return outcome;
 	walk->mapping.end = 0;
+	walk->changes = vma_changes(task);
 	walk->next = first_word;
 	walk->status = STACK_NONE;
 	walk->was_guessed = 0;

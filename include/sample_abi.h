@@ -182,9 +182,14 @@ enum unwind_map_limits {
 	UNWIND_MAPPINGS_MAX = 65536,
 	UNWIND_PROCESSES_MAX = 16384,
 	UNWIND_PROCESS_MAPPINGS_MAX = 8192, /* bisected: bounds the walk's loops */
+	UNWIND_FILES_MAX = 8192,	    /* known by themselves, whoever maps them */
+	UNWIND_SERIAL_LEAST = 1 << 17,	    /* of a table: above any count of rows */
 };
 
-/* Where the rows of one page of a file are. */
+/*
+ * Where the rows of one page of a file are. Before the first page of each table stands one more of
+ * these, which holds no rows: its count is the table's serial number, 0 once the table is gone.
+ */
 struct unwind_page_rows {
 	__u16 slab;
 	__u16 first;
@@ -201,10 +206,20 @@ struct unwind_mapping {
 	__u32 first_page;
 	__u32 page_count; /* 0: there is no table, or not yet */
 	__u32 generation; /* of the range it belongs to; 0: none */
-	__u32 reserved;
+	__u32 verified;	  /* kernel side's own: when it was last found to be true; 0 when new */
 };
 
 _Static_assert(sizeof(struct unwind_mapping) == 40, "the same on both sides");
+
+/* The table of a file, whoever maps it. */
+struct unwind_file_table {
+	__u32 serial; /* see struct unwind_page_rows: while it stands there, all of this holds */
+	__u32 first_page;
+	__u32 page_count;
+	__u32 file_page; /* of the file: which the first one is */
+};
+
+_Static_assert(sizeof(struct unwind_file_table) == 16, "no padding");
 
 /*
  * Which mappings are a process's. The kernel writes a new process over an old one without waiting

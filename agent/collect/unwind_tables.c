@@ -2,17 +2,40 @@
 #include "collect/unwind_tables.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "collect/unwind_upload.h"
+#include "elf/elf_unwind.h"
 #include "elf/unwind_table.h"
 #include "process/executable_table.h"
 #include "process/mapping_table.h"
 #include "worker/worker.h"
 
 #define NS_PER_MS UINT64_C(1000000)
+
+enum job {
+	JOB_SMALL,
+	JOB_LARGE,
+};
+
+static const struct worker_job_type job_types[] = {
+	[JOB_SMALL] = {
+		.name = "unwind table",
+		.time_limit_ms = ELF_UNWIND_TIME_LIMIT_MS,
+		.run_pair = unwind_table_job,
+		.is_urgent = true,
+	},
+	[JOB_LARGE] = {
+		.name = "unwind table of a large file",
+		.time_limit_ms = ELF_UNWIND_TIME_LIMIT_MS,
+		.run_pair = unwind_table_job,
+	},
+};
 
 enum row_state {
 	ROW_NEW,      /* no table yet */
@@ -32,12 +55,14 @@ struct unwind_table_use {
 
 struct row {
 	struct unwind_tables *owner;
-	uint64_t executable_id; /* whose row this is now; 0: nobody's */
-	uint64_t building_id;	/* which executable the worker has; 0: none */
+	uint64_t executable_id;	 /* whose row this is now; 0: nobody's */
+	uint64_t building_id;	 /* which executable the worker has; 0: none */
+	int building_fd;	 /* ... and its file, while it has it; owned */
+	struct timespec changed; /* ... and when it had been written, before */
 	enum row_state state;
 	struct unwind_table_use *table; /* when it is ready */
 	uint64_t retry_ns;		/* not before */
-	uint32_t tries;			/* to open the file */
+	uint32_t tries;			/* to open and read the file */
 	uint32_t crashes;
 	bool waits; /* somebody wants it, and should ask again at retry_ns */
 };
@@ -53,6 +78,12 @@ struct unwind_tables {
 	uint64_t now_ns;
 	struct unwind_tables_counters counters;
 };
+
+const struct worker_job_type *unwind_tables_job_types(size_t *ret_count)
+{
+	*ret_count = ARRAY_SIZE(job_types);
+	return job_types;
+}
 
 int unwind_tables_new(const struct unwind_tables_options *options,
 		      struct unwind_tables **ret_tables)
@@ -93,9 +124,12 @@ void unwind_tables_free(struct unwind_tables *tables)
 {
 	if (!tables)
 		return;
-	for (uint32_t i = 1; i <= tables->highest_row; i++)
+	for (uint32_t i = 1; i <= tables->highest_row; i++) {
 		if (tables->rows[i].owner)
 			empty_row(&tables->rows[i]);
+		if (tables->rows[i].building_id)
+			fd_close(tables->rows[i].building_fd);
+	}
 	free(tables);
 }
 
@@ -108,6 +142,8 @@ static struct row *row_of(struct unwind_tables *tables, const struct executable 
 			.owner = tables,
 			.executable_id = executable->id,
 			.building_id = row->building_id,
+			.building_fd = row->building_fd,
+			.changed = row->changed,
 		};
 
 		if (row->owner)
@@ -166,6 +202,14 @@ static void fail(struct row *row)
 	row->owner->generation++; /* nobody needs to wait any more */
 }
 
+static void try_again(struct row *row)
+{
+	if (++row->tries >= UNWIND_TABLES_TRIES_MAX)
+		fail(row);
+	else
+		retry_later(row, UNWIND_TABLES_RETRY_MS);
+}
+
 /* A table of the same contents that is there already, or NULL. */
 static struct unwind_table_use *find_equal(const struct unwind_tables *tables,
 					   const struct build_id *build_id)
@@ -194,6 +238,7 @@ static bool make_room(struct unwind_tables *tables, uint64_t bytes)
 	return true;
 }
 
+/* A table of its own for the row, or the one of the same contents that is there. */
 static int put_table(struct row *row, const struct unwind_table_view *view)
 {
 	struct unwind_tables *tables = row->owner;
@@ -225,7 +270,7 @@ static bool is_meant(const struct executable *executable, const struct build_id 
 		memcmp(identity->build_id, build_id->bytes, build_id->size) == 0);
 }
 
-static void take_table(struct row *row, const struct executable *executable,
+static void take_table(struct row *row, struct executable *executable,
 		       const struct unwind_table_view *view)
 {
 	struct unwind_tables *tables = row->owner;
@@ -235,8 +280,8 @@ static void take_table(struct row *row, const struct executable *executable,
 
 	if (!is_meant(executable, build_id)) {
 		tables->counters.open_failed++;
-		retry_later(row, UNWIND_TABLES_RETRY_MS); /* another process may lead to it */
-		row->tries++;
+		executable_table_close_fd(tables->options.executables, executable);
+		try_again(row); /* another process may lead to it */
 		return;
 	}
 	if (equal) {
@@ -256,24 +301,37 @@ static void take_table(struct row *row, const struct executable *executable,
 	}
 	row->state = ROW_READY;
 	tables->generation++;
+	unwind_upload_teach_file(tables->options.upload,
+				 executable->kind == EXECUTABLE_FILE ? row->building_fd : -1,
+				 &row->table->place);
 }
 
 /* --- building -------------------------------------------------------------------------------- */
 
 /* The executable of a row, if it still is that of the row. */
-static const struct executable *executable_of(const struct row *row)
+static struct executable *executable_of(const struct row *row)
 {
 	uint32_t slot = (uint32_t)(row - row->owner->rows);
-	const struct executable *executable =
+	struct executable *executable =
 		executable_table_at(row->owner->options.executables, slot);
 
 	return executable && executable->id == row->executable_id ? executable : NULL;
 }
 
+/* Whether the file was written while the worker read it: what came out may be of neither state. */
+static bool was_written(const struct row *row)
+{
+	const struct timespec *before = &row->changed;
+	struct stat status;
+
+	return fstat(row->building_fd, &status) < 0 || status.st_mtim.tv_sec != before->tv_sec ||
+	       status.st_mtim.tv_nsec != before->tv_nsec;
+}
+
 static void on_table(int outcome, struct worker_result result, void *context)
 {
 	struct row *row = context;
-	const struct executable *executable = executable_of(row);
+	struct executable *executable = executable_of(row);
 	bool is_current = row->building_id == row->executable_id && executable;
 	struct unwind_table_view view;
 
@@ -282,25 +340,33 @@ static void on_table(int outcome, struct worker_result result, void *context)
 	if (is_current && row->state == ROW_BUILDING) {
 		if (outcome == 0)
 			outcome = unwind_table_view_open(result.bytes, result.size, &view);
-		if (outcome == 0)
+		if (was_written(row))
+			try_again(row);
+		else if (outcome == 0)
 			take_table(row, executable, &view);
 		else if (outcome == WORKER_CRASHED && ++row->crashes < UNWIND_TABLES_CRASHES_MAX)
 			retry_later(row, UNWIND_TABLES_RETRY_MS); /* somebody else's doing, maybe */
 		else
 			fail(row);
 	}
+	fd_close(row->building_fd);
 	worker_result_free(&result);
 }
 
 static void submit(struct row *row, struct executable *executable)
 {
 	struct unwind_tables *tables = row->owner;
-	int fd = executable_table_fd(tables->options.executables, executable);
-	int r = WORKER_QUEUE_FULL;
+	CLEANUP(fd_close)
+	int fd = fcntl(executable_table_fd(tables->options.executables, executable),
+		       F_DUPFD_CLOEXEC, 0);
+	struct stat status;
+	int r = fd < 0 || fstat(fd, &status) < 0 ? -errno : WORKER_QUEUE_FULL;
 
-	if (tables->building_count < UNWIND_TABLES_BUILDING_MAX)
-		r = worker_submit(tables->options.worker, tables->options.job_type, fd, NULL, 0,
-				  on_table, row);
+	if (r > 0 && tables->building_count < UNWIND_TABLES_BUILDING_MAX)
+		r = worker_submit(tables->options.worker,
+				  status.st_size <= UNWIND_TABLES_SMALL_FILE_MAX ? JOB_SMALL
+										 : JOB_LARGE,
+				  fd, NULL, 0, on_table, row);
 	/* The file stays open: its symbols will be asked for next. */
 	if (r == WORKER_QUEUE_FULL) {
 		retry_later(row, 0);
@@ -309,6 +375,8 @@ static void submit(struct row *row, struct executable *executable)
 	} else {
 		row->state = ROW_BUILDING;
 		row->building_id = row->executable_id;
+		row->changed = status.st_mtim;
+		row->building_fd = TAKE_FD(fd);
 		tables->building_count++;
 	}
 }
@@ -330,10 +398,10 @@ static void build(struct row *row, uint32_t pid, const struct mapping *mapping)
 		return;
 	}
 	tables->counters.open_failed += r != -EAGAIN;
-	if (r == -ENXIO || ++row->tries >= UNWIND_TABLES_TRIES_MAX)
+	if (r == -ENXIO)
 		fail(row);
 	else
-		retry_later(row, UNWIND_TABLES_RETRY_MS);
+		try_again(row);
 }
 
 /* --- questions ------------------------------------------------------------------------------- */

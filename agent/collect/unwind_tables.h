@@ -21,11 +21,13 @@ struct unwind_tables;
 struct unwind_upload;
 struct unwind_upload_table;
 struct worker;
+struct worker_job_type;
 
 enum unwind_tables_limits {
-	UNWIND_TABLES_BUILDING_MAX = 64,     /* jobs at a time: each holds a descriptor */
-	UNWIND_TABLES_TRIES_MAX = 10,	     /* to open a file */
-	UNWIND_TABLES_RETRY_MS = 100,	     /* after the file could not be opened */
+	UNWIND_TABLES_SMALL_FILE_MAX = 16 << 20, /* bytes: some milliseconds of work */
+	UNWIND_TABLES_BUILDING_MAX = 64,	 /* jobs at a time: each holds a descriptor */
+	UNWIND_TABLES_TRIES_MAX = 10,		 /* to open a file */
+	UNWIND_TABLES_RETRY_MS = 100,		 /* after the file could not be opened */
 	UNWIND_TABLES_REST_MS = 1500,	     /* after others made room: see UNWIND_UPLOAD_REST_MS */
 	UNWIND_TABLES_FULL_PAUSE_MS = 10000, /* after there was no room */
 	UNWIND_TABLES_CRASHES_MAX = 2,	     /* tries that may end with the worker's death */
@@ -50,13 +52,15 @@ struct unwind_tables_counters {
 	uint64_t refused; /* for want of room */
 };
 
+/* What the worker has to be able to do: small files go before large ones that wait. */
+const struct worker_job_type *unwind_tables_job_types(size_t *ret_count);
+
 /*
- * @worker, @executables, @upload: borrowed.
- * @job_type: of unwind_table_job() among the worker's.
+ * @worker: with unwind_tables_job_types().
+ * All are borrowed.
  */
 struct unwind_tables_options {
 	struct worker *worker;
-	uint32_t job_type;
 	struct executable_table *executables;
 	struct unwind_upload *upload;
 };

@@ -23,6 +23,7 @@ struct unwind_upload {
 	struct range_pool *mappings;
 	uint32_t slabs_max;
 	uint32_t last_generation;
+	uint32_t last_serial;
 	uint64_t turned_ns;
 	struct unwind_upload_counters counters;
 };
@@ -148,6 +149,23 @@ static int fill_pages(struct unwind_upload *upload, const struct unwind_table_vi
 	return 0;
 }
 
+/* Counts up from @least, and from there again. */
+static uint32_t next_number(uint32_t *last, uint32_t least)
+{
+	if (++*last < least)
+		*last = least;
+	return *last;
+}
+
+/* From now on the table holds for the files that it was taught for; with 0, no more. */
+static void set_serial(struct unwind_upload *upload, const struct unwind_upload_table *table,
+		       uint32_t serial)
+{
+	struct unwind_page_rows *pages = unwind_maps_pages(upload->maps);
+
+	__atomic_store_n(&pages[table->first_page - 1].count, serial, __ATOMIC_RELEASE);
+}
+
 int unwind_upload_add_table(struct unwind_upload *upload, const struct unwind_table_view *view,
 			    struct unwind_upload_table *ret_table)
 {
@@ -157,14 +175,24 @@ int unwind_upload_add_table(struct unwind_upload *upload, const struct unwind_ta
 		.bytes = view->header->row_count * sizeof(struct unwind_row) +
 			 view->header->page_count * sizeof(struct unwind_page_rows),
 	};
+	struct unwind_page_rows *pages = unwind_maps_pages(upload->maps);
+	uint32_t header;
 	int r = 0;
 
-	if (table.page_count)
-		r = range_pool_take(upload->pages, table.page_count, &table.first_page);
-	if (r == 0 && table.page_count) {
-		r = fill_pages(upload, view, unwind_maps_pages(upload->maps) + table.first_page);
-		if (r != 0)
-			range_pool_give(upload->pages, table.first_page, table.page_count);
+	if (table.page_count >= UNWIND_PAGES_MAX) {
+		r = UNWIND_UPLOAD_FULL;
+	} else if (table.page_count) {
+		r = range_pool_take(upload->pages, 1 + table.page_count, &header);
+		if (r == 0) {
+			table.first_page = header + 1;
+			r = fill_pages(upload, view, pages + table.first_page);
+			if (r != 0)
+				range_pool_give(upload->pages, header, 1 + table.page_count);
+		}
+		if (r == 0) {
+			table.serial = next_number(&upload->last_serial, UNWIND_SERIAL_LEAST);
+			set_serial(upload, &table, table.serial);
+		}
 	}
 	if (r != 0) {
 		upload->counters.tables_full++;
@@ -179,8 +207,24 @@ void unwind_upload_remove_table(struct unwind_upload *upload,
 {
 	if (!table->page_count)
 		return;
+	set_serial(upload, table, 0);
 	give_rows(upload, unwind_maps_pages(upload->maps) + table->first_page, table->page_count);
-	range_pool_give(upload->pages, table->first_page, table->page_count);
+	range_pool_give(upload->pages, table->first_page - 1, 1 + table->page_count);
+}
+
+void unwind_upload_teach_file(struct unwind_upload *upload, int fd,
+			      const struct unwind_upload_table *table)
+{
+	const struct unwind_file_table file_table = {
+		.serial = table->serial,
+		.first_page = table->first_page,
+		.page_count = table->page_count,
+		.file_page = (uint32_t)table->file_page,
+	};
+
+	/* Without pages it is as good as none. */
+	if (table->page_count && unwind_maps_teach_file(upload->maps, fd, &file_table))
+		upload->counters.files_taught++;
 }
 
 /* --- processes ------------------------------------------------------------------------------- */
@@ -203,13 +247,6 @@ static struct unwind_mapping mapping_row(const struct unwind_upload_mapping *map
 	return row;
 }
 
-static uint32_t next_generation(struct unwind_upload *upload)
-{
-	if (!++upload->last_generation)
-		upload->last_generation = 1;
-	return upload->last_generation;
-}
-
 /* From here on no walk that begins takes anything from it, children's included. */
 static void give_range(struct unwind_upload *upload, struct unwind_upload_range *range)
 {
@@ -230,7 +267,7 @@ static int write_range(struct unwind_upload *upload, const struct unwind_upload_
 
 	if (count && range_pool_take(upload->mappings, count, &range.first) != 0)
 		return UNWIND_UPLOAD_FULL;
-	range.generation = next_generation(upload);
+	range.generation = next_number(&upload->last_generation, 1);
 	rows = unwind_maps_mappings(upload->maps) + range.first;
 	for (uint32_t i = 0; i < count; i++)
 		rows[i] = mapping_row(&mappings[i], range.generation);

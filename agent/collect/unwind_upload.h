@@ -34,6 +34,7 @@ enum unwind_upload_outcome {
 /* Where a file's table lies; pages of 0 stand for an empty table. */
 struct unwind_upload_table {
 	uint64_t file_page; /* of the file: which the first one is */
+	uint32_t serial;    /* never used twice */
 	uint32_t first_page;
 	uint32_t page_count;
 	uint64_t bytes; /* of rows and pages */
@@ -60,6 +61,7 @@ struct unwind_upload_counters {
 	uint64_t tables_full;	 /* tables that found no room */
 	uint64_t mappings_full;	 /* processes whose mappings found no room */
 	uint64_t processes_full; /* ... or they themselves */
+	uint64_t files_taught;	 /* ... that the walks know by themselves */
 	uint64_t mappings_truncated; /* mappings beyond UNWIND_PROCESS_MAPPINGS_MAX */
 };
 
@@ -77,6 +79,13 @@ int unwind_upload_add_table(struct unwind_upload *upload, const struct unwind_ta
 			    struct unwind_upload_table *ret_table);
 void unwind_upload_remove_table(struct unwind_upload *upload,
 				const struct unwind_upload_table *table);
+
+/*
+ * Whoever maps the file has his stacks walked by this table from now on, until it is removed. @fd:
+ * -1 stands for the vDSO.
+ */
+void unwind_upload_teach_file(struct unwind_upload *upload, int fd,
+			      const struct unwind_upload_table *table);
 
 /*
  * Gives a process these mappings instead of those before.

@@ -46,7 +46,6 @@ int unwinder_new(const struct unwinder_options *options, struct unwinder **ret_u
 	CLEANUP(unwinder_free) struct unwinder *unwinder = calloc(1, sizeof(*unwinder));
 	struct unwind_tables_options tables = {
 		.worker = options->worker,
-		.job_type = options->job_type,
 		.executables = process_table_executables(options->processes),
 	};
 	int r;

@@ -28,8 +28,7 @@ enum unwinder_limits {
 };
 
 struct unwinder_options {
-	struct worker *worker; /* borrowed, as all here but the maps */
-	uint32_t job_type;     /* of unwind_table_job() among the worker's */
+	struct worker *worker; /* with unwind_tables_job_types(); borrowed, as all but the maps */
 	struct process_table *processes;
 	struct unwind_maps *maps; /* taken, also on failure */
 	uint64_t tables_bytes_max;

@@ -120,6 +120,7 @@ static void configure(struct sampler_bpf *skeleton, const struct sampler_program
 	bpf_program__set_autoload(skeleton->progs.process_forked,
 				  options->unwind || (options->pid_filter && options->children));
 	bpf_program__set_autoload(skeleton->progs.process_executed, options->unwind);
+	bpf_program__set_autoload(skeleton->progs.unwind_teach_file, options->unwind);
 	bpf_program__set_autoload(skeleton->progs.process_exited,
 				  options->unwind || options->pid_filter);
 }
@@ -197,6 +198,7 @@ struct sampler_program_maps sampler_program_maps(const struct sampler_program *p
 		.pages_fd = bpf_map__fd(program->skeleton->maps.unwind_pages),
 		.mappings_fd = bpf_map__fd(program->skeleton->maps.unwind_mappings),
 		.processes_fd = bpf_map__fd(program->skeleton->maps.unwind_processes),
+		.teach_file_fd = bpf_program__fd(program->skeleton->progs.unwind_teach_file),
 	};
 }
 

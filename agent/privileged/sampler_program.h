@@ -51,6 +51,7 @@ struct sampler_program_maps {
 	int pages_fd;
 	int mappings_fd;
 	int processes_fd;
+	int teach_file_fd; /* a program: see unwind_maps_teach_file() */
 };
 
 struct sampler_program_maps sampler_program_maps(const struct sampler_program *program);

@@ -4,7 +4,9 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "privileged/sampler_program.h"
 
@@ -152,6 +154,37 @@ int unwind_maps_set_process(struct unwind_maps *maps, const struct unwind_proces
 	if (bpf_map_update_elem(maps->fds.processes_fd, &process->pid, process, BPF_ANY) < 0)
 		return -errno;
 	return 0;
+}
+
+static bool teach_address(const struct unwind_maps *maps, uint64_t address,
+			  const struct unwind_file_table *table)
+{
+	const uint64_t arguments[] = { address, table->serial, table->first_page, table->page_count,
+				       table->file_page };
+	struct bpf_test_run_opts run = {
+		.sz = sizeof(run),
+		.ctx_in = arguments,
+		.ctx_size_in = sizeof(arguments),
+	};
+
+	return bpf_prog_test_run_opts(maps->fds.teach_file_fd, &run) == 0 && run.retval;
+}
+
+bool unwind_maps_teach_file(const struct unwind_maps *maps, int fd,
+			    const struct unwind_file_table *table)
+{
+	size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
+	void *memory;
+	bool taught;
+
+	if (fd < 0)
+		return teach_address(maps, getauxval(AT_SYSINFO_EHDR), table);
+	memory = mmap(NULL, page_size, PROT_NONE, MAP_PRIVATE, fd, 0);
+	if (memory == MAP_FAILED)
+		return false;
+	taught = teach_address(maps, (uint64_t)(uintptr_t)memory, table);
+	munmap(memory, page_size);
+	return taught;
 }
 
 void unwind_maps_remove_process(struct unwind_maps *maps, uint32_t pid, uint32_t generation)

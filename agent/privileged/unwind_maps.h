@@ -7,6 +7,7 @@
 #ifndef FLICKERSCOPE_UNWIND_MAPS_H
 #define FLICKERSCOPE_UNWIND_MAPS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/cleanup.h"
@@ -37,6 +38,17 @@ void unwind_maps_remove_slab(struct unwind_maps *maps, uint32_t index);
 
 /* Returns 0, -E2BIG when there are too many processes, or another -errno. */
 int unwind_maps_set_process(struct unwind_maps *maps, const struct unwind_process *process);
+
+/*
+ * Tells the walks the table of a file, for whoever maps it. It is mapped for a moment, without
+ * rights: nothing of it is read.
+ *
+ * @fd: -1 stands for the vDSO.
+ *
+ * Returns whether the kernel took it: those before 6.1 do not.
+ */
+bool unwind_maps_teach_file(const struct unwind_maps *maps, int fd,
+			    const struct unwind_file_table *table);
 
 /* Removes the process unless it has got another generation since. */
 void unwind_maps_remove_process(struct unwind_maps *maps, uint32_t pid, uint32_t generation);
