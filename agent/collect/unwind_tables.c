@@ -312,8 +312,7 @@ static void take_table(struct row *row, struct executable *executable,
 static struct executable *executable_of(const struct row *row)
 {
 	uint32_t slot = (uint32_t)(row - row->owner->rows);
-	struct executable *executable =
-		executable_table_at(row->owner->options.executables, slot);
+	struct executable *executable = executable_table_at(row->owner->options.executables, slot);
 
 	return executable && executable->id == row->executable_id ? executable : NULL;
 }
