@@ -4,88 +4,11 @@
  * recorded, and each sample is compared with the chain, frame by frame.
  */
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { root, sleep, temporaryFolder } from './agent.mjs';
-import { STACK_COMPLETE, record } from './recording.mjs';
-
-const sources = join(root, 'tests', 'e2e', 'chains');
-const FREQUENCY = 499;
-const BURN_MS = 1500;
-const SAMPLES_LEAST = 10; // of BURN_MS x FREQUENCY = 750 on an idle machine
-
-const NO_FRAME_POINTERS = ['-fomit-frame-pointer', '-fno-optimize-sibling-calls'];
-
-function build(compiler, output, source, flags = []) {
-	const { status, stderr } = spawnSync(compiler, [...NO_FRAME_POINTERS, '-o', output, join(sources, source), ...flags],
-		{ encoding: 'utf8' });
-	assert.equal(status, 0, stderr);
-	return output;
-}
-
-/** Starts a program that ends by itself, and ends it with the test should it not. */
-function start(t, program, args) {
-	const child = spawn(program, args, { stdio: 'ignore' });
-	const ended = new Promise((resolve) => child.on('close', resolve));
-	t.after(async () => {
-		child.kill('SIGKILL');
-		await ended;
-	});
-	return child;
-}
-
-/** Records while programs run one after another. */
-async function recordWhile(t, runs) {
-	const burns = runs.reduce((sum, { burns = 1 }) => sum + burns, 0);
-	const recording = record(t, (burns * (BURN_MS + 400)) / 1000 + 1.5, ['-F', FREQUENCY]);
-	await sleep(700); // until it samples
-	for (const run of runs) {
-		const child = start(t, run.program, run.args);
-		run.pid = child.pid;
-		run.started?.();
-		await new Promise((resolve) => child.on('close', resolve));
-		assert.equal(child.exitCode, 0, run.program);
-	}
-	return recording;
-}
-
-/**
- * Compares each of a process's samples with the chain, without what called its first function. From the first whole
- * one that ends in the leaf on, when the tables of all files of the chain have come (the dynamic linker's own come
- * earlier), all have to be whole: how soon that is depends on who else wants the CPUs.
- *
- * @param {(name: string) => string | null} rename what a frame counts as; null: nothing
- */
-function checkChain(t, label, samples, expected, { leaf = 'burn_leaf', rename = (name) => name } = {}) {
-	let known_us = Infinity;
-	let checked = 0, complete = 0;
-	for (const sample of samples) {
-		const names = sample.frames.map(({ name }) => rename(name)).filter((name) => name !== null);
-		if (!names.includes(leaf)) continue;
-		if (known_us === Infinity && sample.status === STACK_COMPLETE) known_us = sample.time_us;
-		if (sample.time_us < known_us) continue;
-		checked++;
-		if (sample.status !== STACK_COMPLETE) continue;
-		complete++;
-		const user = names.slice(names.indexOf(leaf)).reverse();
-		const chain = user.slice(user.indexOf(expected[0]));
-		assert.deepEqual(chain, expected, `${label}: ${sample.frames.map(({ name }) => name).join(' < ')}`);
-	}
-	const late_ms = samples.length ? (known_us - samples[0].time_us) / 1000 : Infinity;
-	t.diagnostic(`${label}: ${complete} of ${checked} samples have the whole chain of ${expected.length}, from ${late_ms.toFixed(0)} ms on`);
-	assert.ok(checked >= SAMPLES_LEAST, `${label}: ${checked} samples`);
-	assert.ok(complete >= 0.99 * checked, `${label}: ${complete} of ${checked} are complete`);
-}
-
-const ofProcess = (samples, pid) => samples.filter(({ thread }) => thread.pid === pid);
-const has = (program) => spawnSync('which', [program]).status === 0;
-
-function deepChain(depth) {
-	const names = ['step_fixed', 'step_alloca', 'step_many'];
-	return ['main', ...Array.from({ length: depth }, (_, i) => names[(depth - i) % 3]), 'burn_leaf'];
-}
+import { temporaryFolder } from './agent.mjs';
+import { BURN_MS, build, checkChain, deepChain, has, ofProcess, recordWhile } from './chains.mjs';
 
 for (const compiler of ['gcc', 'clang']) {
 	test(`recursion to 100 frames of odd sizes, by ${compiler}, at -O0 to -O3`,
