@@ -60,7 +60,7 @@ GEN := build/gen
 AGENT_SOURCES := $(filter-out agent/main.c,$(wildcard agent/*.c agent/*/*.c))
 PLAIN_UNIT_TESTS := test_worker
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
-FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_PROGRAMS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_*.c))
 LOADS := $(patsubst tests/e2e/%.c,%,$(wildcard tests/e2e/load_*.c))
 FIXTURES := $(foreach v,release san,$(patsubst tests/e2e/%.c,build/$(v)/bin/%,$(wildcard tests/e2e/*_fixture.c)))
@@ -201,7 +201,7 @@ test-programs: build/flickerscope unit-programs fuzz-programs $(LOADS:%=build/re
 
 .PHONY: unit-programs fuzz-programs
 unit-programs: $(UNIT_TESTS:%=build/san/bin/%) $(PLAIN_UNIT_TESTS:%=build/release/bin/%)
-fuzz-programs: $(FUZZERS:%=build/fuzz/bin/%)
+fuzz-programs: $(FUZZ_PROGRAMS:%=build/fuzz/bin/%)
 
 tests/node_modules/.installed: tests/package.json tests/package-lock.json
 	$(call say,NPM,tests)
@@ -229,9 +229,10 @@ bench: build/flickerscope $(BENCHES:%=build/release/bin/%) $(LOADS:%=build/relea
 bench-viewer: tests/node_modules/.installed build/flickerscope $(LOADS:%=build/release/bin/%) ## Measure the page in a real browser
 	@tests/bench/viewer
 
-FUZZ_MINUTES ?= 10
-fuzz: fuzz-programs ## Run each fuzzer for 10 million executions, or 10 minutes without a new edge
-	@tests/fuzz/run long $(FUZZ_MINUTES)
+# make fuzz FUZZERS="eh_frame xz": these alone.
+FUZZERS ?= $(FUZZ_PROGRAMS:fuzz_%=%)
+fuzz: $(FUZZERS:%=build/fuzz/bin/fuzz_%) ## Run each fuzzer for 10 million executions, or 10 minutes without a new edge
+	@tests/fuzz/run long $(FUZZERS)
 
 fuzz-short: fuzz-programs ## Run each fuzzer for a few seconds
 	@tests/fuzz/run short

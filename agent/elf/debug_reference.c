@@ -106,17 +106,24 @@ static void read_reference(const struct executable_file *file, struct debug_refe
 	read_link(file, reference);
 }
 
+struct debug_reference debug_reference_of(const struct executable_file *file, uint32_t wanted)
+{
+	struct debug_reference reference = { .parts = parts_of(file, wanted) };
+
+	read_reference(file, &reference);
+	return reference;
+}
+
 int debug_reference_job(int input_fd, struct bytes_reader argument, struct bytes_writer *ret_result)
 {
 	CLEANUP(executable_file_free) struct executable_file *file = NULL;
-	struct debug_reference reference = { 0 };
 	uint32_t wanted = bytes_read_u32(&argument);
+	struct debug_reference reference;
 	int r = executable_file_open(input_fd, &file);
 
 	if (r)
 		return r;
-	read_reference(file, &reference);
-	reference.parts = parts_of(file, wanted);
+	reference = debug_reference_of(file, wanted);
 	bytes_write(ret_result, &reference, sizeof(reference));
 	return 0;
 }
@@ -142,8 +149,8 @@ static int crc_of(const struct executable_file *file, uint32_t *ret_crc)
 	return 0;
 }
 
-static int check_debug_file(const struct executable_file *file,
-			    const struct executable_file *debug_file, uint32_t wanted)
+int debug_file_check(const struct executable_file *file, const struct executable_file *debug_file,
+		     uint32_t wanted)
 {
 	struct debug_reference reference = { 0 };
 	struct build_id build_id;
@@ -174,7 +181,7 @@ int debug_file_check_job(int file_fd, int debug_fd, struct bytes_reader argument
 
 	if (!r)
 		r = executable_file_open(debug_fd, &debug_file);
-	return r ? r : check_debug_file(file, debug_file, wanted);
+	return r ? r : debug_file_check(file, debug_file, wanted);
 }
 
 int debug_reference_read(const void *bytes, size_t size, struct debug_reference *ret_reference)

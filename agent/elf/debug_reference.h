@@ -15,6 +15,8 @@
 #include "base/bytes.h"
 #include "elf/build_id.h"
 
+struct executable_file;
+
 enum debug_reference_limits {
 	DEBUG_LINK_NAME_SIZE_MAX = 255,
 	DEBUG_REFERENCE_TIME_LIMIT_MS = 10000, /* for struct worker_job_type */
@@ -54,6 +56,11 @@ int debug_reference_job(int input_fd, struct bytes_reader argument,
  */
 int debug_file_check_job(int file_fd, int debug_fd, struct bytes_reader argument,
 			 struct bytes_writer *ret_result);
+
+/* The same for files that are open already. */
+struct debug_reference debug_reference_of(const struct executable_file *file, uint32_t wanted);
+int debug_file_check(const struct executable_file *file, const struct executable_file *debug_file,
+		     uint32_t wanted);
 
 /* Checks a result of debug_reference_job(), which comes from the worker. Returns 0 or -EBADMSG. */
 int debug_reference_read(const void *bytes, size_t size, struct debug_reference *ret_reference);

@@ -7,7 +7,7 @@
 #include "base/cleanup.h"
 #include "elf/executable_file.h"
 
-enum { PIECE_SIZE = 256 << 10 };
+enum { PIECE_SIZE = 64 << 10 };
 
 static void cleanup_stream_end(lzma_stream *stream)
 {
