@@ -6,12 +6,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/count_text.h"
 #include "base/escape.h"
 
 enum {
 	US_PER_S = 1000000,
 	LABEL_WIDTH = 13,
-	NUMBER_SIZE_MAX = 32,
 };
 
 /* --- for people -------------------------------------------------------------------------------- */
@@ -32,27 +32,11 @@ static void print_label(FILE *file, const char *label)
 	fprintf(file, "  %-*s", LABEL_WIDTH, label);
 }
 
-/* 1234567 as 1,234,567. */
-static const char *with_commas(uint64_t value, char *buffer)
-{
-	char digits[NUMBER_SIZE_MAX];
-	int count = snprintf(digits, sizeof(digits), "%" PRIu64, value);
-	char *at = buffer;
-
-	for (int i = 0; i < count; i++) {
-		if (i && (count - i) % 3 == 0)
-			*at++ = ',';
-		*at++ = digits[i];
-	}
-	*at = '\0';
-	return buffer;
-}
-
 static void print_count(FILE *file, uint64_t value)
 {
-	char buffer[NUMBER_SIZE_MAX];
+	char buffer[COUNT_TEXT_SIZE];
 
-	fputs(with_commas(value, buffer), file);
+	fputs(count_text(value, buffer), file);
 }
 
 /* A count with its noun: "1 segment", "2 segments". */
