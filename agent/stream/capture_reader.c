@@ -246,6 +246,14 @@ int capture_reader_open(const char *path, struct capture_reader **ret_reader)
 	return capture_reader_open_fd(fd, path, false, ret_reader);
 }
 
+bool capture_reader_set_quiet(struct capture_reader *reader, bool quiet)
+{
+	bool was = reader->quiet;
+
+	reader->quiet = quiet;
+	return was;
+}
+
 const struct wire_file_header *capture_reader_header(const struct capture_reader *reader)
 {
 	return &reader->header;

@@ -55,6 +55,9 @@ int capture_reader_open_fd(int fd, const char *name, bool quiet,
 void capture_reader_free(struct capture_reader *reader);	/* NULL is fine */
 DEFINE_CLEANUP(struct capture_reader *, capture_reader_free);
 
+/* Whether damage is said; for a second look at the same segments. Returns how it was. */
+bool capture_reader_set_quiet(struct capture_reader *reader, bool quiet);
+
 const struct wire_file_header *capture_reader_header(const struct capture_reader *reader);
 
 /* Whether the file was closed in order: it ends with an index that holds. */

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What ran in a stretch of time, as a tree of calls: processes, and who called whom.
+ *
+ * Counting is one pass over the samples and one over the calls, children after parents; walking
+ * visits what ran, in the order in which it is drawn. Memory: 16 bytes a call. Owned by one thread.
+ */
+#ifndef FLICKERSCOPE_CALL_TREE_H
+#define FLICKERSCOPE_CALL_TREE_H
+
+#include <stdint.h>
+
+#include "base/cleanup.h"
+
+struct merged_profile;
+
+struct call_tree {
+	const struct merged_profile *profile; /* borrowed */
+	uint32_t *self;			      /* owned, by call; samples in the call itself */
+	uint32_t *total;		      /* and in what it called; of 0: all */
+	uint32_t *first_child;		      /* of 0: the first process */
+	uint32_t *next_sibling;
+};
+
+/* Counts everything in the profile. Returns 0 or -ENOMEM. */
+int call_tree_new(const struct merged_profile *profile, struct call_tree **ret_tree);
+void call_tree_free(struct call_tree *tree); /* NULL is fine */
+DEFINE_CLEANUP(struct call_tree *, call_tree_free);
+
+/* Counts anew what is from @from_us on and before @to_us of the timeline. */
+void call_tree_count(struct call_tree *tree, int64_t from_us, int64_t to_us);
+
+struct call_visitor {
+	/* Before and after what a call called; never with 0. @depth: 0 for a process. */
+	void (*enter)(void *context, uint32_t call, uint32_t depth);
+	void (*leave)(void *context, uint32_t call, uint32_t depth);
+};
+
+/* Visits the calls that have samples in them or below. */
+void call_tree_walk(const struct call_tree *tree, const struct call_visitor *visitor,
+		    void *context);
+
+#endif
