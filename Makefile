@@ -105,6 +105,11 @@ $(GEN)/viewer_files.c: packaging/embed-viewer.sh $(VIEWER_FILES)
 	$(Q)mkdir -p $(@D)
 	$(Q)packaging/embed-viewer.sh $(VIEWER_FILES) > $@
 
+$(GEN)/export_page.c: packaging/embed-export.sh packaging/export-boot.js $(VIEWER_FILES)
+	$(call say,EMBED,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)packaging/embed-export.sh packaging/export-boot.js $(VIEWER_FILES) > $@
+
 # --- objects, the library, programs: once for each variant -----------------------------------
 
 define variant
@@ -113,12 +118,12 @@ build/$(1)/obj/%.o: %.c | $(GEN)/sampler.skel.h
 	$(Q)mkdir -p $$(@D)
 	$(Q)$$($(1)_CC) $$(COMMON) $$($(1)_CFLAGS) -I$(GEN) -Itests/unit -MMD -MP -c $$< -o $$@
 
-build/$(1)/obj/viewer_files.o: $(GEN)/viewer_files.c
+build/$(1)/obj/%.o: $(GEN)/%.c
 	$$(call say,CC,$$< ($(1)))
 	$(Q)mkdir -p $$(@D)
 	$(Q)$$($(1)_CC) $$(COMMON) $$($(1)_CFLAGS) -c $$< -o $$@
 
-build/$(1)/libagent.a: $(patsubst %.c,build/$(1)/obj/%.o,$(AGENT_SOURCES)) build/$(1)/obj/viewer_files.o
+build/$(1)/libagent.a: $(patsubst %.c,build/$(1)/obj/%.o,$(AGENT_SOURCES)) build/$(1)/obj/viewer_files.o build/$(1)/obj/export_page.o
 	$$(call say,AR,$$@)
 	$(Q)rm -f $$@ && ar rcs $$@ $$^
 endef

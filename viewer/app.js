@@ -5,6 +5,7 @@
  */
 
 import { Connection } from "connection";
+import { embedded_capture } from "embedded";
 import { ProfileSource } from "profile_source";
 import { cell_card, cell_words, frame_card, small_card } from "views/cards";
 import { frame_shades_make, heat_tables_make, tokens_read } from "views/colors";
@@ -41,8 +42,11 @@ const rate_reached_min = 0.9;
 const rate_low_seconds = 3;
 
 class Page {
-	/** @param {string | null} token */
-	constructor(token) {
+	/**
+	 * @param {File | null} capture that the page holds itself
+	 * @param {string | null} token
+	 */
+	constructor(capture, token) {
 		/** @type {ProfileSource} */
 		this.source = new ProfileSource();
 		this.map = new HeatMap(this.heat_source());
@@ -103,7 +107,10 @@ class Page {
 		});
 		this.color();
 		this.resize();
-		this.connection.open(token);
+		if (capture)
+			this.connection.open_file(capture);
+		else
+			this.connection.open(token);
 		this.second_passed();
 	}
 
@@ -554,7 +561,8 @@ class Page {
 	}
 }
 
-const page = new Page(token_take());
+const capture = embedded_capture();
+const page = new Page(capture, capture ? null : token_take());
 
 /* For tests and for the console: to look at, not to change. */
 Object.defineProperty(window, "flickerscope", { value: Object.freeze({

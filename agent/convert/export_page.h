@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The page of the HTML export as it is in the program: packaging/embed-export.sh writes it to
+ * build/gen/export_page.c. @NONCE@, @NAME@ and @CAPTURE@ stand where those belong.
+ */
+#ifndef FLICKERSCOPE_EXPORT_PAGE_H
+#define FLICKERSCOPE_EXPORT_PAGE_H
+
+extern const char export_page[];
+
+#endif
