@@ -12,6 +12,8 @@ static const struct command commands[] = {
 	{ "record", "sample into a capture file", command_record },
 	{ "dump", "write what a running agent holds to a capture file", command_dump },
 	{ "view", "serve the page for a capture file", command_view },
+	{ "report", "tell who took the time, as tables", command_report },
+	{ "convert", "write a profile in another format, or a part of it", command_convert },
 	{ "info", "tell what is in a capture file", command_info },
 };
 

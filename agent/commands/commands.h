@@ -23,5 +23,7 @@ int command_record(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_view(int argc, char **argv);
 int command_info(int argc, char **argv);
+int command_report(int argc, char **argv);
+int command_convert(int argc, char **argv);
 
 #endif

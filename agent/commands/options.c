@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "convert/formats.h"
 
 enum long_option {
 	OPTION_LISTEN = 256,
@@ -23,6 +24,11 @@ enum long_option {
 	OPTION_LAST,
 	OPTION_PORT,
 	OPTION_DUMP_DIR,
+	OPTION_FROM,
+	OPTION_TO,
+	OPTION_TO_FORMAT,
+	OPTION_BY,
+	OPTION_LIMIT,
 };
 
 /* One row for each option: how getopt knows it, who takes it, and its line of help. */
@@ -64,6 +70,18 @@ static const struct option_row rows[] = {
 	  "the agent whose page has this port, where several run" },
 	{ "dump-dir", OPTION_DUMP_DIR, "DIR", OPTIONS_DUMPED,
 	  "SIGUSR1 writes the window to a new file in this folder" },
+	{ "output", 'o', "FILE", OPTIONS_CONVERT, "where to write to; - is standard output" },
+	{ "to", OPTION_TO_FORMAT, "FORMAT", OPTIONS_CONVERT,
+	  "flicker, perf-script, folded, pprof, speedscope, d3 or html" },
+	{ "force", OPTION_FORCE, NULL, OPTIONS_CONVERT, "replace the file when it exists" },
+	{ "from", OPTION_FROM, "T", OPTIONS_RANGE | OPTIONS_CONVERT,
+	  "only what is from this time on, as in 12.5, 12:04:31.250" },
+	{ "to", OPTION_TO, "T", OPTIONS_RANGE, "only what is before this time" },
+	{ "to", OPTION_TO_FORMAT, "T", OPTIONS_CONVERT, "only what is before this time" },
+	{ "by", OPTION_BY, "WHAT", OPTIONS_REPORT,
+	  "function, module, process or thread (function)" },
+	{ "limit", OPTION_LIMIT, "N", OPTIONS_REPORT,
+	  "at most so many rows (40; of JSON all); 0: all" },
 	{ "verbose", 'v', NULL, 0, "say more on standard error" },
 	{ "help", 'h', NULL, 0, "print this" },
 };
@@ -276,6 +294,51 @@ static int take_sampling(struct options *options, int code, const char *value)
 	}
 }
 
+static int take_time(struct time_point *point, int code, const char *value)
+{
+	if (time_point_parse(value, point))
+		return wrong(
+			code, value,
+			code == OPTION_TO_FORMAT
+				? "neither a format (flicker, perf-script, folded, pprof, "
+				  "speedscope, d3, html) nor a time, as in 12.5, 12:04:31.250"
+				: "a time is seconds from the start or a time of the wall clock, "
+				  "as in 12.5, 12:04:31.250, 2026-11-22T12:04:31.250");
+	return 0;
+}
+
+/* What to read of a profile and how to show it. */
+static int take_reading(struct options *options, int code, const char *value)
+{
+	uint64_t number;
+
+	switch (code) {
+	case OPTION_FROM:
+		return take_time(&options->range.from, code, value);
+	case OPTION_TO_FORMAT:
+		if (format_by_name(value)) {
+			options->format = format_by_name(value);
+			return 0;
+		}
+		return take_time(&options->range.to, code, value);
+	case OPTION_TO:
+		return take_time(&options->range.to, code, value);
+	case OPTION_BY:
+		for (unsigned int by = 0; by < REPORT_BY_COUNT; by++) {
+			if (strcmp(value, report_by_names[by]) != 0)
+				continue;
+			options->report_by = by;
+			return 0;
+		}
+		return wrong(code, value, "it is one of function, module, process, thread");
+	default:
+		if (!parse_number(value, 0, UINT32_MAX - 1, &number))
+			return wrong(code, value, "a number of rows, or 0 for all");
+		options->rows_max = (uint32_t)number;
+		return 0;
+	}
+}
+
 static int take(struct options *options, int code, const char *value)
 {
 	uint64_t number;
@@ -337,6 +400,12 @@ static int take(struct options *options, int code, const char *value)
 	case OPTION_DUMP_DIR:
 		options->dump_dir = value;
 		return 0;
+	case OPTION_FROM:
+	case OPTION_TO:
+	case OPTION_TO_FORMAT:
+	case OPTION_BY:
+	case OPTION_LIMIT:
+		return take_reading(options, code, value);
 	default:
 		options->verbose = true;
 		log_set_level(LOG_LEVEL_DEBUG);
@@ -381,6 +450,7 @@ int options_parse(const struct options_usage *usage, int argc, char **argv,
 		.token_file = "/run/flickerscope/token",
 		.window_s = 600,
 		.memory_bytes = 256 << 20,
+		.rows_max = OPTIONS_ROWS_UNSET,
 	};
 	int code, r;
 

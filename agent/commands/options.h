@@ -10,7 +10,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "convert/report.h"
+#include "convert/time_point.h"
 #include "sample_abi.h"
+
+struct format;
 
 enum options_limits {
 	OPTIONS_PIDS_MAX = 1024,
@@ -18,8 +22,11 @@ enum options_limits {
 	OPTIONS_DEBUGINFOD_URLS_MAX = 8,
 	OPTIONS_URL_SIZE_MAX = 1024,
 	OPTIONS_WINDOW_MAX_S = 7 * 24 * 3600,
+	OPTIONS_ROWS_DEFAULT = 40,	 /* of a report for people */
 	OPTIONS_MEMORY_LEAST = 32 << 20, /* bytes: rings, tables and a few segments */
 };
+
+#define OPTIONS_ROWS_UNSET UINT32_MAX
 
 enum options_outcome {
 	OPTIONS_HELP = 1, /* help was printed: exit 0 */
@@ -34,8 +41,11 @@ enum options_group {
 	OPTIONS_OUTPUT = 8,    /* -o --force */
 	OPTIONS_DURATION = 16, /* -d */
 	OPTIONS_JSON = 32,
-	OPTIONS_DUMP = 64,    /* --last --port */
-	OPTIONS_DUMPED = 128, /* --dump-dir */
+	OPTIONS_DUMP = 64,	/* --last --port */
+	OPTIONS_DUMPED = 128,	/* --dump-dir */
+	OPTIONS_RANGE = 256,	/* --from --to */
+	OPTIONS_REPORT = 512,	/* --by --limit */
+	OPTIONS_CONVERT = 1024, /* -o --force --to, which is a format or a time; --from */
 };
 
 struct options {
@@ -60,6 +70,10 @@ struct options {
 	uint64_t last_ms;     /* 0: all of the window */
 	uint16_t port;	      /* of the agent that is asked; 0: the only one */
 	const char *dump_dir; /* NULL: none */
+	struct time_range range;
+	const struct format *format; /* NULL: by the ending of the output's name */
+	enum report_by report_by;
+	uint32_t rows_max; /* 0: all; OPTIONS_ROWS_UNSET: what fits the kind of output */
 	bool verbose;
 	char **arguments; /* what is left behind the options; borrowed from main's argv */
 	int argument_count;

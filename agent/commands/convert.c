@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `flickerscope convert IN -o OUT`: any profile in another format, or a part of it. */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/output_file.h"
+#include "commands/commands.h"
+#include "commands/loading.h"
+#include "commands/options.h"
+#include "convert/formats.h"
+#include "convert/merged_profile.h"
+#include "convert/output.h"
+
+static const struct options_usage usage = {
+	.name = "convert",
+	.arguments = "FILE",
+	.summary = "Writes a profile in another format, or a part of it.",
+	.details = "FILE is a profile in any format that 'view' opens, - standard input. Without "
+		   "--to\n"
+		   "the ending of the output's name decides:\n\n"
+		   "  flicker      .flk .flicker          a capture of flickerscope\n"
+		   "  perf-script  .perf .stacks          text, as FlameScope opens it\n"
+		   "  folded       .folded .collapsed     text, as flamegraph.pl takes it\n"
+		   "  pprof        .pb.gz .pprof          as go tool pprof opens it\n"
+		   "  speedscope   .speedscope.json       as speedscope.app opens it\n"
+		   "  d3           .json                  as d3-flame-graph draws it\n"
+		   "  html         .html                  one page, to open without a network\n\n"
+		   "--to may be given twice: the name of a format is the format, all else a time. "
+		   "T is\n"
+		   "as in 'flickerscope report --help'.",
+	.groups = OPTIONS_CONVERT,
+	.arguments_least = 1,
+	.arguments_most = 1,
+};
+
+static const struct format *choose_format(const struct options *options)
+{
+	const struct format *format = options->format;
+
+	if (format)
+		return format;
+	if (strcmp(options->output, "-") == 0) {
+		log_error("standard output has no name that tells the format: say it with --to");
+		return NULL;
+	}
+	format = format_by_path(options->output);
+	if (!format)
+		log_error("%s: its ending is that of no format; say --to flicker, perf-script, "
+			  "folded, pprof, speedscope, d3 or html",
+			  options->output);
+	return format;
+}
+
+/* What the page and speedscope call it: the name of the file it was read from. */
+static const char *title_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return strcmp(path, "-") == 0 ? "standard input" : slash && slash[1] ? slash + 1 : path;
+}
+
+static int write_profile(struct merged_profile *profile, const struct format *format,
+			 const struct options *options)
+{
+	CLEANUP(output_file_free) struct output_file *file = NULL;
+	CLEANUP(output_free) struct output *output = NULL;
+	int r = output_file_open(options->output, options->force, &file);
+
+	if (r < 0)
+		return r;
+	r = output_new(output_file_fd(file), &output);
+	if (!r)
+		r = format->write(profile, title_of(options->arguments[0]), output);
+	if (!r)
+		r = output_finish(output);
+	if (r < 0)
+		return log_errno(r, "write %s", options->output);
+	return output_file_commit(file);
+}
+
+static int convert(const struct options *options, const struct format *format)
+{
+	CLEANUP(merged_profile_free) struct merged_profile *profile = NULL;
+	int r = load_profile(options->arguments[0], options, &profile);
+
+	if (r < 0)
+		return r;
+	if (!profile->sample_count)
+		log_warning("%s: there is no sample %s", options->arguments[0],
+			    time_range_is_whole(&options->range)
+				    ? "in it"
+				    : "from --from on and before --to");
+	return write_profile(profile, format, options);
+}
+
+int command_convert(int argc, char **argv)
+{
+	const struct format *format;
+	struct options options;
+	int r = options_parse(&usage, argc, argv, &options);
+
+	if (r)
+		return r == OPTIONS_HELP ? EXIT_CODE_OK : EXIT_CODE_USAGE;
+	if (!options.output) {
+		log_error(
+			"convert needs a place to write to: -o FILE, or -o - for standard output");
+		return EXIT_CODE_USAGE;
+	}
+	format = choose_format(&options);
+	if (!format)
+		return EXIT_CODE_USAGE;
+	if (!format->is_text && strcmp(options.output, "-") == 0 && isatty(STDOUT_FILENO)) {
+		log_error("%s is not for a terminal: redirect it, or give -o FILE", format->name);
+		return EXIT_CODE_USAGE;
+	}
+	return convert(&options, format) < 0 ? EXIT_CODE_FAILED : EXIT_CODE_OK;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "commands/loading.h"
+
+#include <errno.h>
+
+#include "base/log.h"
+#include "commands/options.h"
+#include "commands/progress.h"
+#include "convert/input.h"
+#include "convert/merged_profile.h"
+#include "stream/capture_reader.h"
+
+static void show_progress(void *context, uint32_t done, uint32_t all)
+{
+	progress_update(context, done, all);
+}
+
+int load_profile(const char *path, const struct options *options,
+		 struct merged_profile **ret_profile)
+{
+	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
+	struct progress progress = progress_begin("Reading");
+	struct merged_profile_options loading = {
+		.name = path,
+		.range = options->range,
+		.progress = show_progress,
+		.context = &progress,
+	};
+	int r = input_open(path, NULL, &reader);
+
+	if (r == -ENOMEM)
+		return log_errno(r, "read %s", path);
+	if (r < 0)
+		return r;
+	r = merged_profile_load(reader, &loading, ret_profile);
+	progress_end(&progress);
+	return r;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "commands/progress.h"
+
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	QUIET_MS = 1000, /* what is done by then needs no words */
+	INTERVAL_MS = 250,
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+struct progress progress_begin(const char *what)
+{
+	return (struct progress){
+		.what = what,
+		.begin_ms = now_ms(),
+		.is_terminal = isatty(STDERR_FILENO),
+	};
+}
+
+void progress_update(struct progress *progress, uint64_t done, uint64_t all)
+{
+	uint64_t ms;
+
+	if (!progress->is_terminal)
+		return;
+	ms = now_ms();
+	if (ms - progress->begin_ms < QUIET_MS || ms - progress->shown_ms < INTERVAL_MS)
+		return;
+	progress->shown_ms = ms;
+	progress->is_shown = true;
+	fprintf(stderr, "\r%s: %.0f%% ", progress->what,
+		all ? 100.0 * (double)done / (double)all : 0);
+}
+
+void progress_end(struct progress *progress)
+{
+	if (progress->is_shown)
+		fputs("\r\033[K", stderr);
+	progress->is_shown = false;
+}
