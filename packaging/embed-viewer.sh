@@ -5,7 +5,7 @@
 #
 #	packaging/embed-viewer.sh viewer/index.html viewer/app.js viewer/views/heat_map.js ...
 #
-# Needs bash, coreutils, sed and gzip. The same files give the same bytes. In index.html the text
+# Needs bash, coreutils, sed and gzip. The same files give the same bytes. In each page the text
 # @IMPORT_MAP@ becomes the map of bare names to modules ("views/heat_map" -> views/heat_map.js),
 # and the hash of what then stands in the script element goes to the Content-Security-Policy.
 set -euo pipefail
@@ -73,7 +73,7 @@ for file in "${files[@]}"; do
 	name=$(name_of "$file")
 	type=$(type_of "$name")
 	plain=$work/plain
-	if [[ $name == index.html ]]; then
+	if [[ $name == *.html ]]; then
 		grep -q '<script type="importmap">@IMPORT_MAP@</script>' "$file" ||
 			fail "$file has no <script type=\"importmap\">@IMPORT_MAP@</script>"
 		sed "s|@IMPORT_MAP@|$map|" "$file" >"$plain"

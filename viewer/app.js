@@ -7,6 +7,7 @@
 import { Connection } from "connection";
 import { embedded_capture } from "embedded";
 import { ProfileSource } from "profile_source";
+import { TransferError } from "transfer";
 import { cell_card, cell_words, frame_card, small_card } from "views/cards";
 import { frame_shades_make, heat_tables_make, tokens_read } from "views/colors";
 import { drop_listen } from "views/drop_target";
@@ -23,6 +24,7 @@ import { axis_height, marks_height, row_counts, row_units, second_us, unit_heigh
 	from "views/map_geometry";
 import { MapInput } from "views/map_input";
 import { name_escape } from "views/names";
+import { save, stamp_text } from "views/saving";
 import { SelectionBar } from "views/selection_bar";
 import { StatusBar, rate_text } from "views/status_bar";
 import { theme_shown, theme_toggle, theme_watch } from "views/theme";
@@ -71,6 +73,7 @@ class Page {
 		this.selection_bar = new SelectionBar({
 			change: (start_us, end_us) => this.select_wall(start_us, end_us),
 			clear: () => this.select(null),
+			save: (button) => this.save(button, this.selection),
 			start_us: () => this.source.zero_wall_us(),
 		});
 		/** @type {Range | null} */
@@ -97,6 +100,8 @@ class Page {
 			if (!document.hidden)
 				this.second_passed();
 		});
+		this.save_button = by_id("save", HTMLButtonElement);
+		this.save_button.addEventListener("click", () => this.save(this.save_button, null));
 		by_id("how-link", HTMLButtonElement).addEventListener("click",
 			() => keys_sheet_open(theme_shown()));
 		this.connection = new Connection({
@@ -317,6 +322,7 @@ class Page {
 			end_us: source.to_wall_us(range.end_us),
 			chosen: this.selection !== null,
 			following: this.map.following && source.live(),
+			can_save: source.live() && this.connection.can_save(),
 			/* While dragging the words follow the graph. */
 			summary: this.previewing && this.graph_stale ? null
 				: source.summary(range),
@@ -357,6 +363,29 @@ class Page {
 
 	state_show() {
 		this.status.state_show(this.state_now(), this.map.following);
+		this.save_button.hidden = !this.connection.can_save();
+	}
+
+	/**
+	 * Gives a capture to the browser's downloads.
+	 * @param {HTMLButtonElement} button
+	 * @param {Range | null} range null: all that is kept
+	 */
+	async save(button, range) {
+		const { source, connection } = this;
+		const start_us = range ? range.start_us : source.oldest_us();
+		const name = connection.remote?.name ?? `flickerscope-${source.facts().host || "capture"}-${
+			stamp_text(source.to_wall_us(start_us))}.flk`;
+		const stretch = range && { from_us: source.base_us + range.start_us,
+			to_us: source.base_us + range.end_us };
+		try {
+			await save(button, name, (progress) => connection.capture(stretch, progress));
+		} catch (error) {
+			if (!(error instanceof TransferError))
+				throw error;
+			connection.say(`Nothing was saved. ${error.message}.`.replace(/\.\.$/, "."));
+			this.second_passed();
+		}
 	}
 
 	/** @returns {State} */

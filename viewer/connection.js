@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where the page's profile comes from: the agent that served the page, or a capture that was dropped
- * onto it. Says in words what is the matter when nothing comes.
+ * Where the page's profile comes from: the agent that served the page, a profile that `view` serves and
+ * the address names, or a capture that was dropped onto it. Says in words what is the matter when nothing comes.
  */
 
 import { LiveFeed, file_header_read } from "feed";
 import { FileFeed } from "file_feed";
 import { Profile } from "model/profile";
 import { ProfileSource } from "profile_source";
+import { RemoteFile, TransferError, download_window } from "transfer";
 import { clock_text } from "views/format";
 import { name_escape } from "views/names";
 import { TokenForm, token_forget } from "views/token_form";
@@ -15,6 +16,10 @@ import * as wire from "wire";
 import { WireError } from "wire_bytes";
 
 /** @typedef {import("views/status_bar").State} State */
+/** @typedef {import("transfer").FileLike} FileLike */
+
+/** The profile that the page's address names; null: the page is of a live agent. */
+const profile_id = new URLSearchParams(location.search).get("profile");
 
 /** How long it is said that a file was refused: what is shown goes on without it. */
 const problem_shown_ms = 20000;
@@ -36,6 +41,8 @@ export class Connection {
 		this.file_feed = null;
 		/** @type {ProfileSource | null} */
 		this.source = null;
+		/** The profile of the address, once it is open. @type {RemoteFile | null} */
+		this.remote = null;
 		/** What is wrong with the capture that was opened, or with the one that was not. */
 		this.file_problem = "";
 		this.token_asked = false;
@@ -49,16 +56,44 @@ export class Connection {
 		}
 		this.token_asked = false;
 		this.form.hide();
+		if (profile_id !== null) {
+			this.open_remote(profile_id, token);
+			return;
+		}
 		const source = this.source_make(() => !this.is_capture());
 		this.feed = new LiveFeed({ url: location.href, token, sink: source.profile,
 			changed: () => this.state_changed() });
 	}
 
 	/**
+	 * Opens a profile that `view` serves.
+	 * @param {string} id
+	 * @param {string} token
+	 */
+	async open_remote(id, token) {
+		try {
+			const file = await RemoteFile.open(id, token);
+			await this.open_file(file);
+			this.remote = file;
+		} catch (error) {
+			if (!(error instanceof TransferError))
+				throw error;
+			if (error.status === 401) {
+				token_forget();
+				this.token_ask("refused");
+				return;
+			}
+			this.file_problem = error.message;
+		}
+		this.events.state();
+	}
+
+	/**
 	 * Opens a capture in place of what is shown; what is no capture changes nothing.
-	 * @param {File} file
+	 * @param {FileLike & { name: string }} file
 	 */
 	async open_file(file) {
+		this.remote = null;
 		try {
 			const head = await file.slice(0, wire.wire_file_header.SIZE).arrayBuffer();
 			file_header_read(new Uint8Array(head));
@@ -67,16 +102,12 @@ export class Connection {
 			if (!(error instanceof WireError || error instanceof DOMException))
 				throw error;
 			const problem = error instanceof WireError ? error.problem : error.message;
-			const text = this.file_problem = `${name_escape(file.name)}: ${problem}.`;
-			setTimeout(() => {
-				if (this.file_problem === text)
-					this.file_problem = "";
-			}, problem_shown_ms);
+			this.say(`${name_escape(file.name)}: ${problem}.`);
 		}
 		this.events.state();
 	}
 
-	/** @param {File} file */
+	/** @param {FileLike & { name: string }} file */
 	async file_read(file) {
 		const profile = new Profile();
 		const feed = new FileFeed({ file, sink: profile });
@@ -141,6 +172,34 @@ export class Connection {
 
 	retry() {
 		this.feed?.retry();
+	}
+
+	/** Whether somebody holds what is shown, other than this page. */
+	can_save() {
+		return this.remote !== null || this.feed?.state.kind === "live";
+	}
+
+	/**
+	 * What is shown as a capture: all of it, or of an agent's the segments that a stretch touches.
+	 * @param {{ from_us: number, to_us: number } | null} stretch timeline
+	 * @param {(bytes: number) => void} progress
+	 * @throws {TransferError}
+	 */
+	async capture(stretch, progress) {
+		if (this.remote)
+			return this.remote.save(progress);
+		if (!this.feed)
+			throw new TransferError("There is nothing to save");
+		return download_window(this.feed.token, stretch, progress);
+	}
+
+	/** Says something in the place of the sentence on how to read the map, for a while. @param {string} text */
+	say(text) {
+		this.file_problem = text;
+		setTimeout(() => {
+			if (this.file_problem === text)
+				this.file_problem = "";
+		}, problem_shown_ms);
 	}
 
 	/** @returns {State} */

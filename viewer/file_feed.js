@@ -29,7 +29,7 @@ const header_size_max = 4096;
 export class FileFeed {
 	/**
 	 * @param {object} options
-	 * @param {Blob} options.file
+	 * @param {import("transfer").FileLike} options.file
 	 * @param {FeedSink} options.sink
 	 */
 	constructor({ file, sink }) {

@@ -293,6 +293,21 @@ uint32_t sample_window_read(const struct sample_window *window, uint32_t number,
 	return held->chunk->size - (offset - held->offset);
 }
 
+uint32_t sample_window_chunk_count(const struct sample_window *window, uint32_t number)
+{
+	const struct held_segment *segment = find(window, number);
+
+	return segment ? segment->chunk_count : 0;
+}
+
+struct chunk *sample_window_chunk(const struct sample_window *window, uint32_t number,
+				  uint32_t sequence)
+{
+	const struct held_segment *segment = find(window, number);
+
+	return segment && sequence < segment->chunk_count ? segment->chunks[sequence].chunk : NULL;
+}
+
 void sample_window_each_chunk(const struct sample_window *window, uint64_t from_us,
 			      void (*each)(struct chunk *chunk, void *context), void *context)
 {

@@ -89,6 +89,13 @@ uint32_t sample_window_after(const struct sample_window *window, uint32_t number
 uint32_t sample_window_read(const struct sample_window *window, uint32_t number, uint32_t offset,
 			    const uint8_t **ret_bytes);
 
+/* How many chunks of a segment are held so far. O(log segments). */
+uint32_t sample_window_chunk_count(const struct sample_window *window, uint32_t number);
+
+/* One of them, from 0; NULL when it is not held. Borrowed: chunk_ref() to keep it. O(log segments). */
+struct chunk *sample_window_chunk(const struct sample_window *window, uint32_t number,
+				  uint32_t sequence);
+
 /*
  * Calls for each chunk of the segments that end after @from_us, oldest first: for a dump, which
  * takes references.

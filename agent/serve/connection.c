@@ -10,6 +10,9 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "serve/body.h"
+#include "serve/download.h"
+#include "serve/profile_store.h"
 #include "serve/request.h"
 #include "serve/viewer_files.h"
 
@@ -22,8 +25,16 @@ struct connection {
 	uint64_t deadline_ms;  /* of a guest's next step, or of a client's RESUME */
 	bool answered;	       /* one request at least */
 	bool silent;	       /* it ended without a word: browsers open what they may never use */
-	const struct viewer_body *body; /* under way; NULL: none */
-	size_t body_sent;
+	struct body *body;     /* under way, owned; NULL: none */
+	bool chunked;	       /* its size is not known */
+	bool reads;	       /* one of the readers, as long as the body is under way */
+};
+
+enum {
+	/* "8000\r\n" in front of a piece whose size is not known before, "\r\n" behind it. */
+	PIECE_HEAD_SIZE = 6,
+	PIECE_TAIL_SIZE = 2,
+	LIST_SIZE_MAX = 4 << 20,
 };
 
 static uint64_t now_ms(void)
@@ -37,6 +48,7 @@ static uint64_t now_ms(void)
 void connection_table_init(struct connection_table *table)
 {
 	TAILQ_INIT(&table->guests);
+	TAILQ_INIT(&table->readers);
 	TAILQ_INIT(&table->clients);
 }
 
@@ -63,11 +75,15 @@ static void connection_free(struct connection *connection)
 		table->client_count--;
 		table->counters.clients_skipped += client_skipped(connection->client);
 		client_free(connection->client);
+	} else if (connection->reads) {
+		TAILQ_REMOVE(&table->readers, connection, link);
+		table->reader_count--;
 	} else {
 		TAILQ_REMOVE(&table->guests, connection, link);
 		table->guest_count--;
 		table->counters.clients_refused += !connection->answered && !connection->silent;
 	}
+	body_free(connection->body);
 	free(connection);
 }
 
@@ -122,6 +138,11 @@ bool connection_table_expire(struct connection_table *table)
 			hang_up(connection);
 		}
 	}
+	for (connection = TAILQ_FIRST(&table->readers); connection; connection = next) {
+		next = TAILQ_NEXT(connection, link);
+		if (now >= connection->deadline_ms)
+			hang_up(connection);
+	}
 	for (connection = TAILQ_FIRST(&table->clients); connection; connection = next) {
 		next = TAILQ_NEXT(connection, link);
 		if (client_resumed(connection->client))
@@ -130,7 +151,7 @@ bool connection_table_expire(struct connection_table *table)
 		if (now >= connection->deadline_ms)
 			hang_up(connection);
 	}
-	return running || table->guest_count;
+	return running || table->guest_count || table->reader_count;
 }
 
 void connection_table_wake(struct connection_table *table)
@@ -199,7 +220,11 @@ static struct answer decide(struct connection *connection, struct access_text up
 		.token = table->token,
 		.hosts = table->hosts,
 		.host_count = table->host_count,
+		.live = table->window != NULL,
+		.profiles = table->profiles != NULL,
+		.start = table->start,
 		.clients_full = table->client_count >= SERVER_CLIENTS_MAX,
+		.readers_full = table->reader_count >= SERVER_READERS_MAX,
 	};
 	struct request request = { .method = method_of(connection->wsi), .upgrade = upgrade };
 	struct access_text length = header(&space, WSI_TOKEN_HTTP_CONTENT_LENGTH);
@@ -208,42 +233,161 @@ static struct answer decide(struct connection *connection, struct access_text up
 			   header(&space, WSI_TOKEN_HTTP_TRANSFER_ENCODING).text;
 	request.path = header(&space, request.method == REQUEST_HEAD ? WSI_TOKEN_HEAD_URI
 								     : WSI_TOKEN_GET_URI);
+	request.query = header(&space, WSI_TOKEN_HTTP_URI_ARGS);
 	request.host = header(&space, WSI_TOKEN_HOST);
 	request.origin = header(&space, WSI_TOKEN_ORIGIN);
 	request.authorization = header(&space, WSI_TOKEN_HTTP_AUTHORIZATION);
 	request.accept_encoding = header(&space, WSI_TOKEN_HTTP_ACCEPT_ENCODING);
 	request.if_none_match = header(&space, WSI_TOKEN_HTTP_IF_NONE_MATCH);
+	request.range = header(&space, WSI_TOKEN_HTTP_RANGE);
 	request.protocols = header(&space, WSI_TOKEN_PROTOCOL);
 	request.version = header(&space, WSI_TOKEN_VERSION);
 	request.key = header(&space, WSI_TOKEN_KEY);
 	return request_answer(&request, &rules);
 }
 
+static void give_time(struct connection *connection)
+{
+	connection->deadline_ms = now_ms() + (connection->reads ? SERVER_READER_TIME_MAX_MS
+								: SERVER_GUEST_TIME_MAX_MS);
+}
+
+static void become_reader(struct connection *connection)
+{
+	struct connection_table *table = connection->table;
+
+	TAILQ_REMOVE(&table->guests, connection, link);
+	table->guest_count--;
+	TAILQ_INSERT_TAIL(&table->readers, connection, link);
+	table->reader_count++;
+	connection->reads = true;
+}
+
 /* Ends a request; the next one on the same connection has its own time. */
 static int finish(struct connection *connection)
 {
-	connection->body = NULL;
-	connection->deadline_ms = now_ms() + SERVER_GUEST_TIME_MAX_MS;
+	struct connection_table *table = connection->table;
+
+	body_free(TAKE(connection->body));
+	if (connection->reads) {
+		TAILQ_REMOVE(&table->readers, connection, link);
+		table->reader_count--;
+		TAILQ_INSERT_TAIL(&table->guests, connection, link);
+		table->guest_count++;
+		connection->reads = false;
+	}
+	give_time(connection);
 	return lws_http_transaction_completed(connection->wsi) ? -1 : 0;
 }
 
-static int send_answer(struct connection *connection, const struct answer *answer)
+static int open_download(const struct connection_table *table, const struct answer *answer,
+			 struct answer_data *data, struct body **ret_body)
+{
+	struct download *download;
+	int r = download_new(table->window, table->greeting.instance_id, answer->from_us,
+			     answer->to_us, &download);
+
+	data->type = "application/octet-stream";
+	return r < 0 ? r : body_of_download(download, ret_body);
+}
+
+static int open_list(const struct connection_table *table, struct answer_data *data,
+		     struct body **ret_body)
+{
+	struct bytes_writer json = bytes_writer_with_max(LIST_SIZE_MAX);
+	int r = profile_store_list(table->profiles, &json);
+
+	data->type = "application/json";
+	if (r < 0) {
+		bytes_writer_free(&json);
+		return r;
+	}
+	return body_of_text(json, ret_body);
+}
+
+/* @ret_name: lives as long as the head is written. */
+static int open_profile(const struct connection_table *table, struct answer *answer,
+			struct answer_data *data, struct stored_profile *ret_profile,
+			struct body **ret_body)
+{
+	uint64_t first = 0, size;
+	int r = profile_store_open(table->profiles, answer->profile.text, answer->profile.size,
+				   ret_profile);
+
+	if (r < 0)
+		return r;
+	size = ret_profile->size;
+	if (answer->range.given && answer->range.first >= size) {
+		close(ret_profile->fd);
+		return -ERANGE;
+	}
+	if (answer->range.given) {
+		first = answer->range.first;
+		if (answer->range.last < size - 1)
+			size = answer->range.last + 1;
+		size -= first;
+	}
+	data->type = "application/octet-stream";
+	data->name = ret_profile->name;
+	data->file_first = first;
+	data->file_size = ret_profile->size;
+	return body_of_file(ret_profile->fd, first, size, ret_body);
+}
+
+/* Opens what @answer promises; when it is not there, the answer says so instead. */
+static void open_body(struct connection *connection, struct answer *answer,
+		      struct answer_data *data, struct stored_profile *ret_profile)
+{
+	struct connection_table *table = connection->table;
+	int r = 0;
+
+	if (answer->content == ANSWER_PAGE && answer->status == REQUEST_OK)
+		r = body_of_bytes(answer->body->bytes, answer->body->size, &connection->body);
+	else if (answer->content == ANSWER_DOWNLOAD)
+		r = open_download(table, answer, data, &connection->body);
+	else if (answer->content == ANSWER_LIST)
+		r = open_list(table, data, &connection->body);
+	else if (answer->content == ANSWER_PROFILE)
+		r = open_profile(table, answer, data, ret_profile, &connection->body);
+	if (r == -ERANGE)
+		*answer = answer_refuse(answer, REQUEST_RANGE_UNSATISFIABLE,
+					"The file ends before this range.");
+	else if (r == -ENOENT)
+		*answer = answer_refuse(answer, REQUEST_NOT_FOUND, "There is no such profile.");
+	else if (r == -ENOMEM)
+		*answer =
+			answer_refuse(answer, REQUEST_UNAVAILABLE, "There is no memory for this.");
+	else if (r < 0)
+		*answer =
+			answer_refuse(answer, REQUEST_UNPROCESSABLE,
+				      "This is no profile that can be read; what is wrong with it "
+				      "stands where flickerscope was started.");
+	if (r == 0 && connection->body)
+		data->size = body_size(connection->body);
+}
+
+static int send_answer(struct connection *connection, struct answer *answer)
 {
 	char *head = (char *)connection->table->scratch + LWS_PRE;
-	size_t size = answer_head(answer, head);
+	struct stored_profile profile;
+	struct answer_data data = { 0 };
+	size_t size;
 
+	open_body(connection, answer, &data, &profile);
+	size = answer_head(answer, &data, head);
 	connection->answered = true;
-	connection->deadline_ms = now_ms() + SERVER_GUEST_TIME_MAX_MS;
+	give_time(connection);
 	if (lws_write(connection->wsi, (uint8_t *)head, size, LWS_WRITE_HTTP_HEADERS) < 0)
 		return -1;
 	if (answer->refused) {
 		connection->table->counters.clients_refused++;
 		return -1;
 	}
-	if (!answer->file || answer->head_only || answer->status != REQUEST_OK)
+	if (!connection->body || answer->head_only)
 		return finish(connection);
-	connection->body = answer->body;
-	connection->body_sent = 0;
+	connection->chunked = data.size == BODY_SIZE_UNKNOWN;
+	if (answer->content != ANSWER_PAGE)
+		become_reader(connection);
 	lws_callback_on_writable(connection->wsi);
 	return 0;
 }
@@ -263,28 +407,41 @@ static int on_upgrade(struct connection *connection, const char *upgrade)
 	return answer.status == REQUEST_UPGRADE ? 0 : send_answer(connection, &answer);
 }
 
-static int on_body_writeable(struct connection *connection)
+static int write_piece(struct connection *connection, uint8_t *bytes, size_t size)
 {
-	const struct viewer_body *body = connection->body;
-	uint8_t *bytes = connection->table->scratch + LWS_PRE;
-	size_t size;
-
-	if (!body)
-		return 0;
-	size = body->size - connection->body_sent;
-	if (size > WIRE_MESSAGE_SIZE_MAX)
-		size = WIRE_MESSAGE_SIZE_MAX;
-	memcpy(bytes, body->bytes + connection->body_sent, size);
-	connection->body_sent += size;
-	connection->deadline_ms = now_ms() + SERVER_GUEST_TIME_MAX_MS;
-	if (lws_write(connection->wsi, bytes, size,
-		      connection->body_sent == body->size ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) <
-	    0)
+	if (lws_write(connection->wsi, bytes, size, LWS_WRITE_HTTP) < 0)
 		return -1;
-	if (connection->body_sent == body->size)
-		return finish(connection);
 	lws_callback_on_writable(connection->wsi);
 	return 0;
+}
+
+static int on_body_writeable(struct connection *connection)
+{
+	uint8_t *const begin = connection->table->scratch + LWS_PRE;
+	uint8_t *const bytes = begin + (connection->chunked ? PIECE_HEAD_SIZE : 0);
+	char head[PIECE_HEAD_SIZE + 1];
+	size_t size;
+
+	if (!connection->body)
+		return 0;
+	if (body_next(connection->body, bytes,
+		      WIRE_MESSAGE_SIZE_MAX - PIECE_HEAD_SIZE - PIECE_TAIL_SIZE, &size) < 0)
+		return -1; /* cut, and seen as that: it is shorter than its head said */
+	if (!size && !connection->chunked)
+		return finish(connection);
+	give_time(connection);
+	if (!connection->chunked)
+		return write_piece(connection, begin, size);
+	if (!size) {
+		memcpy(begin, "0\r\n\r\n", 5);
+		return lws_write(connection->wsi, begin, 5, LWS_WRITE_HTTP_FINAL) < 0
+			       ? -1
+			       : finish(connection);
+	}
+	snprintf(head, sizeof(head), "%04x\r\n", (unsigned int)size & 0xffff);
+	memcpy(begin, head, PIECE_HEAD_SIZE);
+	memcpy(bytes + size, "\r\n", PIECE_TAIL_SIZE);
+	return write_piece(connection, begin, PIECE_HEAD_SIZE + size + PIECE_TAIL_SIZE);
 }
 
 /* --- WebSocket ------------------------------------------------------------------------------- */

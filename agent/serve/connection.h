@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The peers of the server, each a connection of libwebsockets': a guest until it has opened a
- * WebSocket with the token, then a client.
+ * WebSocket with the token, then a client; a reader while it is sent what it asked for with it.
  *
  * Guests are few (SERVER_GUESTS_MAX) and have little time, and the oldest makes room for a new one:
- * whoever holds connections open locks nobody out. A client costs its cursor, and the kernel's and
+ * whoever holds connections open locks nobody out. A reader has time as long as it goes on reading. A client costs its cursor, and the kernel's and
  * libwebsockets' buffers with at most one message. Loop thread.
  */
 #ifndef FLICKERSCOPE_CONNECTION_H
@@ -19,6 +19,7 @@
 #include "serve/server.h"
 
 struct connection;
+struct profile_store;
 TAILQ_HEAD(connection_list, connection);
 
 enum connection_limit {
@@ -29,15 +30,19 @@ enum connection_limit {
 
 /* All of them, and what they are served from. Borrows everything but the connections. */
 struct connection_table {
-	const struct sample_window *window;
+	const struct sample_window *window; /* NULL: nothing is live */
+	struct profile_store *profiles;	    /* NULL: none */
+	const char *start;		    /* where "/" leads; NULL: it is the page */
 	struct client_greeting greeting;
 	const struct access_token *token;
 	const char *const *hosts;
 	size_t host_count;
 
-	struct connection_list guests; /* in the order of their arrival */
+	struct connection_list guests;	/* in the order of their arrival */
+	struct connection_list readers; /* of what only the token opens, while it is sent */
 	struct connection_list clients;
 	uint32_t guest_count;
+	uint32_t reader_count;
 	uint32_t client_count;
 	struct server_counters counters;		  /* but for `clients` */
 	uint8_t scratch[LWS_PRE + WIRE_MESSAGE_SIZE_MAX]; /* what is being received or sent now */

@@ -2,14 +2,19 @@
 #include "serve/request.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/cleanup.h"
+#include "serve/body.h"
 #include "serve/viewer_files.h"
 
 #define LIVE_PATH "/live"
+#define DOWNLOAD_PATH "/download"
+#define PROFILES_PATH "/profiles"
 #define WEBSOCKET_VERSION "13" /* RFC 6455, 4.1 */
 
 static const struct {
@@ -18,6 +23,8 @@ static const struct {
 	const char *header; /* what this status has beyond the others */
 } STATUSES[] = {
 	{ REQUEST_OK, "OK", "" },
+	{ REQUEST_PARTIAL, "Partial Content", "" },
+	{ REQUEST_FOUND, "Found", "" },
 	{ REQUEST_NOT_MODIFIED, "Not Modified", "" },
 	{ REQUEST_BAD, "Bad Request", "" },
 	{ REQUEST_UNAUTHORIZED, "Unauthorized", "WWW-Authenticate: Bearer\r\n" },
@@ -25,6 +32,8 @@ static const struct {
 	{ REQUEST_NOT_FOUND, "Not Found", "" },
 	{ REQUEST_METHOD_NOT_ALLOWED, "Method Not Allowed", "Allow: GET, HEAD\r\n" },
 	{ REQUEST_CONTENT_TOO_LARGE, "Content Too Large", "" },
+	{ REQUEST_RANGE_UNSATISFIABLE, "Range Not Satisfiable", "" },
+	{ REQUEST_UNPROCESSABLE, "Unprocessable Content", "" },
 	{ REQUEST_UPGRADE_REQUIRED, "Upgrade Required",
 	  "Upgrade: websocket\r\nSec-WebSocket-Version: " WEBSOCKET_VERSION "\r\n" },
 	{ REQUEST_UNAVAILABLE, "Service Unavailable", "" },
@@ -53,7 +62,12 @@ static struct answer refuse(enum request_status status, const char *text)
 
 static struct answer answer_file(const struct request *request, const struct viewer_file *file)
 {
-	struct answer answer = { .status = REQUEST_OK, .file = file, .body = &file->plain };
+	struct answer answer = {
+		.status = REQUEST_OK,
+		.content = ANSWER_PAGE,
+		.file = file,
+		.body = &file->plain,
+	};
 
 	/* A refusal "gzip;q=0" is not worth a parser: who sends it gets what everybody can read. */
 	if (file->gzip.size && text_has(request->accept_encoding, "gzip") &&
@@ -72,19 +86,133 @@ static bool token_is_right(const struct request_rules *rules, bool found,
 	return found && access_token_matches(rules->token, candidate);
 }
 
-/* The page asks this way why its WebSocket was refused, which browsers don't tell. */
-static struct answer answer_live_question(const struct request *request,
-					  const struct request_rules *rules)
+/* Whether @request may see profiles; *ret_refusal when not. */
+static bool is_trusted(const struct request *request, const struct request_rules *rules,
+		       struct answer *ret_refusal)
 {
 	struct access_text candidate = { NULL, 0 };
 	bool found = access_bearer_token(request->authorization, &candidate);
 
 	if (request->origin.text && !access_origin_matches(request->origin, request->host))
-		return refuse(REQUEST_FORBIDDEN, "This page's Origin may not read profiles.");
-	if (!token_is_right(rules, found, candidate))
-		return refuse(REQUEST_UNAUTHORIZED, "The token is missing or wrong.");
+		*ret_refusal =
+			refuse(REQUEST_FORBIDDEN, "This page's Origin may not read profiles.");
+	else if (!token_is_right(rules, found, candidate))
+		*ret_refusal = refuse(REQUEST_UNAUTHORIZED, "The token is missing or wrong.");
+	else
+		return true;
+	return false;
+}
+
+/* The page asks this way why its WebSocket was refused, which browsers don't tell. */
+static struct answer answer_live_question(void)
+{
 	return (struct answer){ .status = REQUEST_UPGRADE_REQUIRED,
 				.text = "The token is right; open a WebSocket here." };
+}
+
+/* A decimal number of at most 19 digits, so that it cannot overflow, off the front of @text. */
+static bool take_number(struct access_text *text, uint64_t *ret_number)
+{
+	uint64_t number = 0;
+	size_t digits = 0;
+
+	while (digits < text->size && digits < 19 && text->text[digits] >= '0' &&
+	       text->text[digits] <= '9')
+		number = number * 10 + (uint64_t)(text->text[digits++] - '0');
+	text->text += digits;
+	text->size -= digits;
+	*ret_number = number;
+	return digits > 0;
+}
+
+static bool take_word(struct access_text *text, const char *word)
+{
+	size_t size = strlen(word);
+
+	if (text->size < size || memcmp(text->text, word, size) != 0)
+		return false;
+	text->text += size;
+	text->size -= size;
+	return true;
+}
+
+/* "from=US&to=US", either or none; libwebsockets hands out the parts of a query with commas. */
+static bool read_stretch(struct access_text query, struct answer *answer)
+{
+	answer->from_us = 0;
+	answer->to_us = UINT64_MAX;
+	while (query.size) {
+		uint64_t *number = take_word(&query, "from=") ? &answer->from_us
+				   : take_word(&query, "to=") ? &answer->to_us
+							      : NULL;
+
+		if (!number || !take_number(&query, number) ||
+		    (query.size && !take_word(&query, "&") && !take_word(&query, ",")))
+			return false;
+	}
+	return answer->from_us < answer->to_us;
+}
+
+/* What is not understood is as if it was not there (RFC 9110, 14.2). */
+static struct request_range read_range(struct access_text text)
+{
+	struct request_range range = { .given = true, .last = UINT64_MAX };
+
+	if (!text.text || !take_word(&text, "bytes=") || !take_number(&text, &range.first) ||
+	    !take_word(&text, "-"))
+		return (struct request_range){ 0 };
+	if (text.size &&
+	    (!take_number(&text, &range.last) || text.size || range.last < range.first))
+		return (struct request_range){ 0 };
+	return range;
+}
+
+static struct answer answer_download(const struct request *request)
+{
+	struct answer answer = { .status = REQUEST_OK, .content = ANSWER_DOWNLOAD };
+
+	if (!read_stretch(request->query, &answer))
+		return refuse(REQUEST_BAD, "A stretch is from=US&to=US, in microseconds since "
+					   "1970, the end behind the start.");
+	return answer;
+}
+
+static struct answer answer_profile(const struct request *request, struct access_text id)
+{
+	struct request_range range = read_range(request->range);
+
+	return (struct answer){
+		.status = range.given ? REQUEST_PARTIAL : REQUEST_OK,
+		.content = ANSWER_PROFILE,
+		.profile = id,
+		.range = range,
+	};
+}
+
+/* What only who holds the token gets; false when @request is not for any of it. */
+static bool answer_data(const struct request *request, const struct request_rules *rules,
+			struct answer *ret_answer)
+{
+	struct access_text id = request->path;
+	bool live = rules->live && text_is(request->path, LIVE_PATH);
+	bool download = rules->live && text_is(request->path, DOWNLOAD_PATH);
+	bool list = rules->profiles && text_is(request->path, PROFILES_PATH);
+	bool profile = rules->profiles && take_word(&id, PROFILES_PATH "/");
+
+	if (!live && !download && !list && !profile)
+		return false;
+	if (!is_trusted(request, rules, ret_answer))
+		return true;
+	if (live)
+		*ret_answer = answer_live_question();
+	else if (rules->readers_full)
+		*ret_answer = refuse(REQUEST_UNAVAILABLE,
+				     "Too much is being downloaded: try again later.");
+	else if (list)
+		*ret_answer = (struct answer){ .status = REQUEST_OK, .content = ANSWER_LIST };
+	else
+		*ret_answer = download ? answer_download(request) : answer_profile(request, id);
+	return true;
 }
 
 static struct answer answer_upgrade(const struct request *request,
@@ -97,8 +225,8 @@ static struct answer answer_upgrade(const struct request *request,
 		return refuse(REQUEST_FORBIDDEN, "The only upgrade here is to websocket.");
 	if (request->method != REQUEST_GET)
 		return refuse(REQUEST_METHOD_NOT_ALLOWED, "A WebSocket is opened with GET.");
-	if (!text_is(request->path, LIVE_PATH))
-		return refuse(REQUEST_NOT_FOUND, "The WebSocket is at " LIVE_PATH ".");
+	if (!rules->live || !text_is(request->path, LIVE_PATH))
+		return refuse(REQUEST_NOT_FOUND, "The WebSocket of an agent is at " LIVE_PATH ".");
 	if (!access_origin_matches(request->origin, request->host))
 		return refuse(REQUEST_FORBIDDEN,
 			      "Origin must be there and be http:// and what Host says.");
@@ -117,13 +245,19 @@ static struct answer answer_upgrade(const struct request *request,
 
 static struct answer answer_path(const struct request *request, const struct request_rules *rules)
 {
+	struct answer answer;
+
+	if (rules->start && text_is(request->path, "/") && !request->query.size)
+		return (struct answer){ .status = REQUEST_FOUND,
+					.text = "The page is elsewhere.",
+					.location = rules->start };
 	for (size_t i = 0; i < viewer_file_count; i++)
 		if (text_is(request->path, viewer_files[i].path))
 			return answer_file(request, &viewer_files[i]);
 	if (text_is(request->path, "/healthz"))
 		return (struct answer){ .status = REQUEST_OK, .text = "ok" };
-	if (text_is(request->path, LIVE_PATH))
-		return answer_live_question(request, rules);
+	if (answer_data(request, rules, &answer))
+		return answer;
 	return refuse(REQUEST_NOT_FOUND, "There is nothing here; the page is at /");
 }
 
@@ -142,11 +276,21 @@ struct answer request_answer(const struct request *request, const struct request
 	answer = request->upgrade.text ? answer_upgrade(request, rules)
 				       : answer_path(request, rules);
 	answer.head_only = request->method == REQUEST_HEAD;
+	answer.framed = rules->profiles;
 	return answer;
 }
 
+struct answer answer_refuse(const struct answer *answer, enum request_status status,
+			    const char *text)
+{
+	struct answer refusal = refuse(status, text);
+
+	refusal.head_only = answer->head_only;
+	return refusal;
+}
+
 /* What every answer says: keep nothing, guess nothing, load nothing from elsewhere. */
-static int common_headers(char *text, size_t size_max)
+static int common_headers(const struct answer *answer, char *text, size_t size_max)
 {
 	return snprintf(text, size_max,
 			"Cache-Control: no-store\r\n"
@@ -156,18 +300,45 @@ static int common_headers(char *text, size_t size_max)
 			"Cross-Origin-Resource-Policy: same-origin\r\n"
 			"Content-Security-Policy: default-src 'none'; script-src 'self' '%s'; "
 			"style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; "
-			"base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n",
-			viewer_import_map_hash);
+			"base-uri 'none'; form-action 'none'; %s\r\n",
+			viewer_import_map_hash,
+			answer->framed ? "frame-src 'self'; frame-ancestors 'self'"
+				       : "frame-ancestors 'none'");
 }
 
-static int content_headers(const struct answer *answer, char *text, size_t size_max)
+/* Any bytes as an ext-value (RFC 8187, 3.2); @text has room for three times as many. */
+static void encode_name(const char *name, char *text)
 {
-	if (!answer->file)
-		return snprintf(text, size_max,
-				"Content-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n"
-				"\r\n%s%s",
-				strlen(answer->text) + 1, answer->head_only ? "" : answer->text,
-				answer->head_only ? "" : "\n");
+	static const char plain[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
+
+	for (; *name; name++)
+		text += sprintf(text, strchr(plain, *name) ? "%c" : "%%%02X", (unsigned char)*name);
+	*text = 0;
+}
+
+static int data_headers(const struct answer *answer, const struct answer_data *data, char *text,
+			size_t size_max)
+{
+	char name[3 * NAME_MAX + 1] = "", range[96] = "", size[48];
+
+	if (data->name && strlen(data->name) <= NAME_MAX)
+		encode_name(data->name, name);
+	if (answer->status == REQUEST_PARTIAL)
+		snprintf(range, sizeof(range),
+			 "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n",
+			 data->file_first, data->file_first + data->size - 1, data->file_size);
+	if (data->size == BODY_SIZE_UNKNOWN)
+		snprintf(size, sizeof(size), "Transfer-Encoding: chunked");
+	else
+		snprintf(size, sizeof(size), "Content-Length: %" PRIu64, data->size);
+	return snprintf(text, size_max, "Content-Type: %s\r\n%s%s%s%s%s\r\n\r\n", data->type,
+			name[0] ? "Content-Disposition: attachment; filename*=UTF-8''" : "", name,
+			name[0] ? "\r\n" : "", range, size);
+}
+
+static int page_headers(const struct answer *answer, char *text, size_t size_max)
+{
 	if (answer->status == REQUEST_NOT_MODIFIED)
 		return snprintf(text, size_max, "ETag: %s\r\nVary: Accept-Encoding\r\n\r\n",
 				answer->body->etag);
@@ -179,10 +350,23 @@ static int content_headers(const struct answer *answer, char *text, size_t size_
 			answer->file->type, answer->body->size);
 }
 
-size_t answer_head(const struct answer *answer, char ret_head[REQUEST_HEAD_SIZE_MAX])
+static int text_headers(const struct answer *answer, char *text, size_t size_max)
+{
+	return snprintf(text, size_max,
+			"%s%s%sContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n"
+			"\r\n%s%s",
+			answer->location ? "Location: " : "",
+			answer->location ? answer->location : "", answer->location ? "\r\n" : "",
+			strlen(answer->text) + 1, answer->head_only ? "" : answer->text,
+			answer->head_only ? "" : "\n");
+}
+
+size_t answer_head(const struct answer *answer, const struct answer_data *data,
+		   char ret_head[REQUEST_HEAD_SIZE_MAX])
 {
 	const char *phrase = "", *header = "";
-	size_t size;
+	size_t size, left;
+	char *at;
 
 	for (size_t i = 0; i < ARRAY_SIZE(STATUSES); i++)
 		if (STATUSES[i].status == answer->status) {
@@ -192,8 +376,15 @@ size_t answer_head(const struct answer *answer, char ret_head[REQUEST_HEAD_SIZE_
 	size = (size_t)snprintf(ret_head, REQUEST_HEAD_SIZE_MAX, "HTTP/1.1 %d %s\r\n%s%s",
 				answer->status, phrase, header,
 				answer->refused ? "Connection: close\r\n" : "");
-	size += (size_t)common_headers(ret_head + size, REQUEST_HEAD_SIZE_MAX - size);
-	size += (size_t)content_headers(answer, ret_head + size, REQUEST_HEAD_SIZE_MAX - size);
+	size += (size_t)common_headers(answer, ret_head + size, REQUEST_HEAD_SIZE_MAX - size);
+	at = ret_head + size;
+	left = REQUEST_HEAD_SIZE_MAX - size;
+	if (answer->content == ANSWER_TEXT)
+		size += (size_t)text_headers(answer, at, left);
+	else if (answer->content == ANSWER_PAGE)
+		size += (size_t)page_headers(answer, at, left);
+	else
+		size += (size_t)data_headers(answer, data, at, left);
 	assert(size < REQUEST_HEAD_SIZE_MAX);
 	return size;
 }

@@ -35,6 +35,7 @@ struct server {
 	char *hosts[SERVER_HOSTS_MAX + 1]; /* owned; the last place is for the address itself */
 	size_t host_count;
 	char url[URL_SIZE_MAX];
+	char *start; /* owned; NULL: none */
 	uint16_t port;
 	lws_retry_bo_t patience;
 	struct connection_table connections;
@@ -216,9 +217,10 @@ static int context_open(struct server *server)
 		.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
 			   LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME,
 		.alpn = "http/1.1",
-		.fd_limit_per_thread = SERVER_CLIENTS_MAX + SERVER_GUESTS_MAX + CONNECTIONS_SPARE,
+		.fd_limit_per_thread = SERVER_CLIENTS_MAX + SERVER_READERS_MAX + SERVER_GUESTS_MAX +
+				       CONNECTIONS_SPARE,
 		.max_http_header_data = SERVER_HEADERS_SIZE_MAX,
-		.max_http_header_pool = SERVER_GUESTS_MAX + CONNECTIONS_SPARE,
+		.max_http_header_pool = SERVER_READERS_MAX + SERVER_GUESTS_MAX + CONNECTIONS_SPARE,
 		.timeout_secs = SERVER_GUEST_TIME_MAX_MS / 1000,
 		.keepalive_timeout = SERVER_GUEST_TIME_MAX_MS / 1000,
 		.retry_and_idle_policy = &server->patience,
@@ -303,10 +305,17 @@ int server_new(const struct server_options *options, struct server **ret_server)
 								    : SERVER_HANG_UP_AFTER_S,
 	};
 	connection_table_init(&server->connections);
+	if (options->start) {
+		server->start = strdup(options->start);
+		if (!server->start)
+			return log_errno(-ENOMEM, "make the server");
+	}
 	r = set_up(server, options);
 	if (r < 0)
 		return r;
 	server->connections.window = options->window;
+	server->connections.profiles = options->profiles;
+	server->connections.start = server->start;
 	server->connections.greeting = (struct client_greeting){
 		.instance_id = options->instance_id,
 		.source = options->source,
@@ -329,6 +338,7 @@ void server_free(struct server *server)
 	fd_close(server->listen_fd);
 	for (size_t i = 0; i < server->host_count; i++)
 		free(server->hosts[i]);
+	free(server->start);
 	explicit_bzero(&server->token, sizeof(server->token));
 	explicit_bzero(server->url, sizeof(server->url));
 	free(server);

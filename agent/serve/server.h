@@ -8,8 +8,13 @@
  *
  *	/, /index.html, ...	the page's files: constant, no token
  *	/healthz		200 "ok": no data, no token
+ *	/download?from=&to=	the window, or the stretch (microseconds since 1970), as a capture
+ *	/profiles		what `view` serves, as JSON (serve/profile_store.h)
+ *	/profiles/ID		one of them, or the part that `Range` asks for, as a capture
  *	/live			WebSocket `flickerscope, token.TOKEN`; without an upgrade a question
  *				whether "Authorization: Bearer TOKEN" is right: 426 yes, 401 no
+ *
+ * The three before the last want "Authorization: Bearer TOKEN".
  *
  * Refused, and counted: 403 for Host, Origin, token, kind of upgrade and what is no HTTP, 404 for a
  * path, 405 for a method, 413 for a body, 503 beyond SERVER_CLIENTS_MAX. Headers beyond
@@ -26,14 +31,17 @@
 #include "wire.h"
 
 struct loop;
+struct profile_store;
 struct sample_window;
 struct server;
 
 enum server_limit {
-	SERVER_CLIENTS_MAX = 256,	 /* pages at once */
-	SERVER_GUESTS_MAX = 32,		 /* connections that have not shown the token */
-	SERVER_GUEST_TIME_MAX_MS = 5000, /* for a guest's request, and for our answer */
-	SERVER_PING_AFTER_S = 20,	 /* of silence of a client */
+	SERVER_CLIENTS_MAX = 256,	   /* pages at once */
+	SERVER_GUESTS_MAX = 32,		   /* connections that have not shown the token */
+	SERVER_GUEST_TIME_MAX_MS = 5000,   /* for a guest's request, and for our answer */
+	SERVER_READERS_MAX = 16,	   /* downloads and profiles being sent at once */
+	SERVER_READER_TIME_MAX_MS = 20000, /* for each piece of them */
+	SERVER_PING_AFTER_S = 20,	   /* of silence of a client */
 	SERVER_HANG_UP_AFTER_S = 40,
 	SERVER_HEADERS_SIZE_MAX = 4096,
 	SERVER_HOSTS_MAX = 16,
@@ -44,7 +52,9 @@ enum server_limit {
 
 struct server_options {
 	struct loop *loop;
-	const struct sample_window *window;
+	const struct sample_window *window; /* NULL: nothing is live */
+	struct profile_store *profiles;	    /* what /profiles serves; NULL: none */
+	const char *start;		    /* the path to which "/" leads; copied; NULL: itself */
 	const char *listen;	  /* "ADDRESS:PORT", "[IPv6]:PORT" or "localhost:PORT"; 0 picks one;
 				   NULL: SERVER_LISTEN_DEFAULT */
 	const char *token_path;	  /* made when missing; NULL: SERVER_TOKEN_PATH_DEFAULT */

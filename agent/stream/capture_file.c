@@ -91,16 +91,21 @@ static int append(struct capture_file *file, const void *bytes, size_t size)
 	return 0;
 }
 
-int capture_file_begin(struct capture_file *file)
+struct wire_file_header capture_file_header(uint64_t instance_id)
 {
-	struct wire_file_header header = {
+	return (struct wire_file_header){
 		.magic = { 0x89, 'F', 'L', 'K', '\r', '\n', 0x1a, '\n' },
 		.version_major = htole16(WIRE_VERSION_MAJOR),
 		.version_minor = htole16(WIRE_VERSION_MINOR),
-		.header_size = htole32(sizeof(header)),
-		.instance_id = htole64(file->instance_id),
+		.header_size = htole32(sizeof(struct wire_file_header)),
+		.instance_id = htole64(instance_id),
 		.source = htole32(WIRE_SOURCE_CAPTURE),
 	};
+}
+
+int capture_file_begin(struct capture_file *file)
+{
+	const struct wire_file_header header = capture_file_header(file->instance_id);
 
 	return file->size ? 0 : append(file, &header, sizeof(header));
 }

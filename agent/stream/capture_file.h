@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "wire.h"
 
 struct capture_file;
 struct chunk;
@@ -23,6 +24,9 @@ struct chunk;
 int capture_file_new(int fd, uint64_t instance_id, struct capture_file **ret_file);
 void capture_file_free(struct capture_file *file); /* NULL is fine */
 DEFINE_CLEANUP(struct capture_file *, capture_file_free);
+
+/* What stands in front of every capture. */
+struct wire_file_header capture_file_header(uint64_t instance_id);
 
 /* Writes the header, unless that has been done. Returns 0 or -errno. */
 int capture_file_begin(struct capture_file *file);

@@ -23,6 +23,7 @@ static const uint8_t magic[WIRE_MAGIC_SIZE] = { 0x89, 'F', 'L', 'K', '\r', '\n',
 struct capture_reader {
 	char *name;
 	bool quiet;
+	bool index_only;
 	struct chunk_reader *chunks;
 	struct wire_file_header header; /* in the machine's byte order */
 	uint64_t size;
@@ -113,6 +114,7 @@ static void take_index_row(void *context, const struct record_index *row)
 		.size = row->size,
 		.start_us = row->start_us,
 		.end_us = row->start_us + row->span_us,
+		.sample_count = row->sample_count,
 	};
 	list->end = row->offset + row->size;
 	list->last_number = row->segment;
@@ -209,16 +211,18 @@ static int load(struct capture_reader *reader, int fd)
 	if (r || !reader->header.header_size)
 		return r;
 	r = load_index(reader);
-	return r < 0 || reader->ended ? r : walk(reader);
+	return r < 0 || reader->ended || reader->index_only ? r : walk(reader);
 }
 
-int capture_reader_open_fd(int fd, const char *name, bool quiet, struct capture_reader **ret_reader)
+static int open_fd(int fd, const char *name, bool quiet, bool index_only,
+		   struct capture_reader **ret_reader)
 {
 	CLEANUP(capture_reader_free) struct capture_reader *reader = calloc(1, sizeof(*reader));
 	int r;
 
 	if (reader) {
 		reader->quiet = quiet;
+		reader->index_only = index_only;
 		reader->name = strdup(name);
 		reader->segments = bytes_writer_with_max(CAPTURE_SEGMENTS_MAX *
 							 sizeof(struct capture_segment));
@@ -234,6 +238,16 @@ int capture_reader_open_fd(int fd, const char *name, bool quiet, struct capture_
 		return r;
 	*ret_reader = TAKE(reader);
 	return 0;
+}
+
+int capture_reader_open_fd(int fd, const char *name, bool quiet, struct capture_reader **ret_reader)
+{
+	return open_fd(fd, name, quiet, false, ret_reader);
+}
+
+int capture_reader_open_index(int fd, struct capture_reader **ret_reader)
+{
+	return open_fd(fd, "capture", true, true, ret_reader);
 }
 
 int capture_reader_open(const char *path, struct capture_reader **ret_reader)
@@ -267,6 +281,11 @@ bool capture_reader_ended(const struct capture_reader *reader)
 uint64_t capture_reader_size(const struct capture_reader *reader)
 {
 	return reader->size;
+}
+
+int capture_reader_fd(const struct capture_reader *reader)
+{
+	return chunk_reader_fd(reader->chunks);
 }
 
 uint32_t capture_reader_segment_count(const struct capture_reader *reader)

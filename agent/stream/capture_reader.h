@@ -39,6 +39,7 @@ struct capture_segment {
 	uint64_t size;	   /* in the file, headers included */
 	uint64_t start_us; /* timeline; 0 when only the segment itself tells */
 	uint64_t end_us;
+	uint64_t sample_count; /* 0 when only the segment itself tells */
 };
 
 /*
@@ -52,7 +53,11 @@ struct capture_segment {
 int capture_reader_open(const char *path, struct capture_reader **ret_reader);
 int capture_reader_open_fd(int fd, const char *name, bool quiet,
 			   struct capture_reader **ret_reader); /* @fd: taken */
-void capture_reader_free(struct capture_reader *reader);	/* NULL is fine */
+
+/* The same, quietly, and for what the index tells only: without one there are no segments. @fd: taken. */
+int capture_reader_open_index(int fd, struct capture_reader **ret_reader);
+
+void capture_reader_free(struct capture_reader *reader); /* NULL is fine */
 DEFINE_CLEANUP(struct capture_reader *, capture_reader_free);
 
 /* Whether damage is said; for a second look at the same segments. Returns how it was. */
@@ -64,6 +69,9 @@ const struct wire_file_header *capture_reader_header(const struct capture_reader
 bool capture_reader_ended(const struct capture_reader *reader);
 
 uint64_t capture_reader_size(const struct capture_reader *reader);
+
+/* The file itself; borrowed. */
+int capture_reader_fd(const struct capture_reader *reader);
 uint32_t capture_reader_segment_count(const struct capture_reader *reader);
 
 /* @index: from 0, in the order of time. */

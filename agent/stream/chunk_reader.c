@@ -46,6 +46,11 @@ void chunk_reader_free(struct chunk_reader *reader)
 	free(reader);
 }
 
+int chunk_reader_fd(const struct chunk_reader *reader)
+{
+	return reader->fd;
+}
+
 const char *chunk_reader_problem(const struct chunk_reader *reader)
 {
 	return reader->problem ? reader->problem : "no problem";

@@ -35,6 +35,8 @@ int chunk_reader_new(int fd, struct chunk_reader **ret_reader); /* @fd: taken */
 void chunk_reader_free(struct chunk_reader *reader);		/* NULL is fine */
 DEFINE_CLEANUP(struct chunk_reader *, chunk_reader_free);
 
+int chunk_reader_fd(const struct chunk_reader *reader); /* borrowed */
+
 /*
  * @size bytes at @offset, borrowed until the next call; at most CHUNK_READER_BUFFER_SIZE.
  *

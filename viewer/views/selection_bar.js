@@ -24,6 +24,7 @@ import { name_escape } from "views/names";
  * @property {number} end_us
  * @property {boolean} chosen selected by somebody; else it is what the map shows
  * @property {boolean} following
+ * @property {boolean} can_save
  * @property {Summary | null} summary null while it is being dragged faster than counted
  * @property {{ text: string, action?: string, act?: () => void } | null} problem
  */
@@ -33,7 +34,8 @@ const processes_shown = 3;
 export class SelectionBar {
 	/**
 	 * @param {{ change: (start_us: number, end_us: number) => void, clear: () => void,
-	 * start_us: () => number }} actions start_us: the time of T = 0
+	 * save: (button: HTMLButtonElement) => void, start_us: () => number }} actions start_us: the time
+	 * of T = 0
 	 */
 	constructor(actions) {
 		this.actions = actions;
@@ -50,8 +52,12 @@ export class SelectionBar {
 		this.clear = element("button", "button", "Clear", element("kbd", "", "Esc"));
 		this.clear.type = "button";
 		this.clear.addEventListener("click", actions.clear);
+		this.save = element("button", "button", "Save");
+		this.save.type = "button";
+		this.save.title = "Save the segments that this stretch touches, up to a minute each, as a capture";
+		this.save.addEventListener("click", () => actions.save(this.save));
 		this.row.append(this.lead, this.start, this.to, this.end, this.span, this.samples,
-			this.words, this.problem, element("span", "right", this.clear));
+			this.words, this.problem, element("span", "right", this.save, this.clear));
 		/** @type {Shown | null} */
 		this.shown = null;
 		/** What is wrong with what was typed, until it is typed again or the selection moves. */
@@ -175,6 +181,7 @@ export class SelectionBar {
 		this.row.classList.toggle("chosen", shown.chosen);
 		for (const part of [this.start, this.to, this.end, this.clear])
 			part.hidden = !shown.chosen;
+		this.save.hidden = !shown.chosen || !shown.can_save;
 		this.lead.textContent = shown.chosen ? "Selected" :
 			shown.following ? "On screen now" : "On screen";
 		this.fields_fill(moved && document.activeElement !== this.start &&

@@ -32,6 +32,14 @@ export function theme_watch(listener) {
 		/* Storage is switched off: the system's choice stands. */
 	}
 	shown_mark();
+	/* Chosen in another tab, or in the frame beside this one. */
+	addEventListener("storage", ({ key, newValue }) => {
+		if (key !== storage_key || (newValue !== "light" && newValue !== "dark"))
+			return;
+		document.documentElement.dataset.theme = newValue;
+		shown_mark();
+		changed();
+	});
 	system_dark.addEventListener("change", () => {
 		shown_mark();
 		changed();

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The profiles that `view` serves: files that were named, or those of a folder, each by an id that
+ * holds nothing but letters and digits.
+ *
+ * Nothing outside of the folder is opened, however it is called: one component, resolved beneath it
+ * and through no link (openat2(2)). Only regular files. What is foreign is converted when it is
+ * opened first and kept in memory, PROFILE_STORE_CONVERTED_MAX of them. Loop thread.
+ */
+#ifndef FLICKERSCOPE_PROFILE_STORE_H
+#define FLICKERSCOPE_PROFILE_STORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+
+struct profile_store;
+
+enum profile_store_limit {
+	PROFILE_STORE_SCANNED_MAX = 65536,	 /* names looked at in a folder */
+	PROFILE_STORE_LISTED_MAX = 1000,	 /* the newest ones */
+	PROFILE_STORE_OUTLINE_TIME_MAX_MS = 300, /* for looking into all of them; then names only */
+	PROFILE_STORE_CONVERTED_MAX = 4,
+	PROFILE_STORE_NAME_SIZE_MAX = 256,
+	PROFILE_STORE_ID_SIZE_MAX = 2 * PROFILE_STORE_NAME_SIZE_MAX,
+	PROFILE_STORE_START_SIZE_MAX = 2 * PROFILE_STORE_ID_SIZE_MAX + 64,
+};
+
+/* Opens the files that are named, converting what is foreign. Returns 0 or -errno; logged. */
+int profile_store_new_files(char *const *paths, size_t count, struct profile_store **ret_store);
+
+/* Returns 0 or -errno; logged. */
+int profile_store_new_folder(const char *path, struct profile_store **ret_store);
+
+void profile_store_free(struct profile_store *store); /* NULL is fine */
+DEFINE_CLEANUP(struct profile_store *, profile_store_free);
+
+/* The page to begin with: of the only file, of two side by side, or the list. */
+void profile_store_start(const struct profile_store *store,
+			 char ret_path[PROFILE_STORE_START_SIZE_MAX]);
+
+/*
+ * All profiles as one JSON object: {"folder": NAME or null, "cut": whether there are more,
+ * "profiles": [{"id", "name", "bytes", "changed_us", "start_us", "duration_us", "samples"}]}, the
+ * newest first. The last three are null for files that would have to be read for it.
+ *
+ * Returns 0 or -ENOMEM.
+ */
+int profile_store_list(struct profile_store *store, struct bytes_writer *ret_json);
+
+/* A profile that was opened, as a capture. */
+struct stored_profile {
+	int fd;	       /* owned by the caller */
+	uint64_t size; /* at this moment */
+	char name[PROFILE_STORE_NAME_SIZE_MAX];
+};
+
+/* Returns 0, -ENOENT when there is no such profile, or -errno; logged, but for -ENOENT. */
+int profile_store_open(struct profile_store *store, const char *id, size_t id_size,
+		       struct stored_profile *ret_profile);
+
+#endif
