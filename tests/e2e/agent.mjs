@@ -23,11 +23,12 @@ export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 /** Waits until check() gives something true, and returns that; fails after timeMs, in words. */
 export async function until(check, words, timeMs = 20_000) {
 	const end = Date.now() + timeMs;
-	for (;;) {
+	/* What comes at once is not waited for long; what takes long is not asked for often. */
+	for (let pauseMs = 2; ; pauseMs = Math.min(50, pauseMs * 1.5)) {
 		const value = await check();
 		if (value) return value;
 		if (Date.now() > end) throw new Error(`after ${timeMs} ms still not: ${words}`);
-		await sleep(50);
+		await sleep(pauseMs);
 	}
 }
 
