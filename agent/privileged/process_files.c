@@ -21,6 +21,8 @@ enum {
 	READ_SIZE = 64 << 10,
 	FUSE_MAGIC = 0x65735546, /* statfs(2) */
 	PROC_PATH_SIZE_MAX = 256,
+	MAPPED_NAME_SIZE = 64,
+	NS_PER_SECOND = 1000000000,
 };
 
 struct process_files {
@@ -73,6 +75,55 @@ int process_files_open_process(struct process_files *files, uint32_t pid, int *r
 	return 0;
 }
 
+static bool has_memory(int process_fd)
+{
+	char path;
+
+	return readlinkat(process_fd, "exe", &path, sizeof(path)) >= 0;
+}
+
+/* A thread's folder says about its process what the main thread's does; /proc does not list it. */
+static int open_task(struct process_files *files, const char *tid, int *ret_fd)
+{
+	CLEANUP(fd_close) int fd = openat(files->proc_fd, tid, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || !has_memory(fd))
+		return -ESRCH;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+static int open_other_task(struct process_files *files, int process_fd, int *ret_fd)
+{
+	CLEANUP(dir_close) DIR *tasks = NULL;
+	int fd = openat(process_fd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	const struct dirent *entry;
+
+	if (fd < 0)
+		return -errno;
+	tasks = fdopendir(fd);
+	if (!tasks) {
+		fd_close(fd);
+		return -ENOMEM;
+	}
+	for (int looked_at = 0; looked_at < PROCESS_TASKS_LOOKED_AT_MAX; looked_at++) {
+		entry = readdir(tasks);
+		if (!entry)
+			break;
+		if (entry->d_name[0] != '.' && open_task(files, entry->d_name, ret_fd) == 0)
+			return 0;
+	}
+	return -ESRCH;
+}
+
+int process_files_open_memory(struct process_files *files, int process_fd, int *ret_fd)
+{
+	if (!has_memory(process_fd) && open_other_task(files, process_fd, ret_fd) == 0)
+		return 0;
+	*ret_fd = fcntl(process_fd, F_DUPFD_CLOEXEC, 0);
+	return *ret_fd < 0 ? -errno : 0;
+}
+
 static int read_all(int fd, struct bytes_writer *ret_text)
 {
 	for (;;) {
@@ -96,46 +147,6 @@ int process_files_read(int process_fd, const char *name, struct bytes_writer *re
 	CLEANUP(fd_close) int fd = openat(process_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
 	return fd < 0 ? -errno : read_all(fd, ret_text);
-}
-
-static int read_maps_of_tasks(int process_fd, struct bytes_writer *ret_text)
-{
-	CLEANUP(dir_close) DIR *tasks = NULL;
-	int fd = openat(process_fd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	size_t size = ret_text->size;
-	int looked_at = 0;
-
-	if (fd < 0)
-		return -errno;
-	tasks = fdopendir(fd);
-	if (!tasks) {
-		fd_close(fd);
-		return -ENOMEM;
-	}
-	while (looked_at < PROCESS_TASKS_LOOKED_AT_MAX && ret_text->size == size) {
-		const struct dirent *entry = readdir(tasks);
-		char name[sizeof(entry->d_name) + sizeof("/maps")];
-
-		if (!entry)
-			break;
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(name, sizeof(name), "%s/maps", entry->d_name);
-		process_files_read(fd, name, ret_text); /* this one may have ended: try the next */
-		looked_at++;
-	}
-	return 0;
-}
-
-int process_files_read_maps(int process_fd, struct bytes_writer *ret_text)
-{
-	size_t size = ret_text->size;
-	int r = process_files_read(process_fd, "maps", ret_text);
-
-	/* A main thread that has ended has no memory any more; the others still do. */
-	if (r < 0 || ret_text->size > size)
-		return r;
-	return read_maps_of_tasks(process_fd, ret_text);
 }
 
 int process_files_read_link(int process_fd, const char *name,
@@ -260,15 +271,32 @@ static int check_and_open(struct process_files *files, int process_fd, int taken
 	return 0;
 }
 
+static void mapped_name(uint64_t start, uint64_t end, char ret_name[MAPPED_NAME_SIZE])
+{
+	snprintf(ret_name, MAPPED_NAME_SIZE, "map_files/%llx-%llx", (unsigned long long)start,
+		 (unsigned long long)end);
+}
+
+int process_files_time_changed(int process_fd, uint64_t start, uint64_t end, uint64_t *ret_ns)
+{
+	char name[MAPPED_NAME_SIZE];
+	struct statx status;
+
+	mapped_name(start, end, name);
+	if (statx(process_fd, name, AT_STATX_DONT_SYNC, STATX_MTIME, &status) < 0)
+		return -errno;
+	*ret_ns = (uint64_t)status.stx_mtime.tv_sec * NS_PER_SECOND + status.stx_mtime.tv_nsec;
+	return 0;
+}
+
 int process_files_open_mapped(struct process_files *files, int process_fd, uint64_t start,
 			      uint64_t end, int *ret_fd)
 {
 	const struct process_file_rules rules = { .size_max = PROCESS_EXECUTABLE_SIZE_MAX };
-	char name[64];
+	char name[MAPPED_NAME_SIZE];
 	int path_fd;
 
-	snprintf(name, sizeof(name), "map_files/%llx-%llx", (unsigned long long)start,
-		 (unsigned long long)end);
+	mapped_name(start, end, name);
 	path_fd = openat(process_fd, name, O_PATH | O_CLOEXEC);
 	if (path_fd < 0)
 		return -errno;

@@ -75,17 +75,26 @@ DEFINE_CLEANUP(struct process_files *, process_files_free);
 int process_files_open_process(struct process_files *files, uint32_t pid, int *ret_process_fd);
 
 /*
+ * The folder where what the process maps is to be seen: when its main thread has ended before the
+ * others, that of one of them. Returns 0 or -errno.
+ */
+int process_files_open_memory(struct process_files *files, int process_fd, int *ret_fd);
+
+/*
  * Reads one of its texts: "maps", "stat", "status", "comm", "cgroup". Appends to @ret_text.
  * Returns 0, -EFBIG above the writer's maximum, or -errno (-ESRCH: it has ended).
  */
 int process_files_read(int process_fd, const char *name, struct bytes_writer *ret_text);
 
-/* The maps, of another thread where the main one has ended and the process lives on. */
-int process_files_read_maps(int process_fd, struct bytes_writer *ret_text);
-
 /* Where a link of the folder leads ("exe"), zero-terminated. Returns 0 or -errno. */
 int process_files_read_link(int process_fd, const char *name,
 			    char ret_path[PROCESS_USER_PATH_SIZE_MAX]);
+
+/*
+ * When the file that the process maps at @start to @end was last written, in ns since the epoch. No
+ * network or FUSE daemon is asked. Returns 0 or -errno.
+ */
+int process_files_time_changed(int process_fd, uint64_t start, uint64_t end, uint64_t *ret_ns);
 
 /* The file mapped at exactly @start to @end, deleted or not. Returns 0, an outcome or -errno. */
 int process_files_open_mapped(struct process_files *files, int process_fd, uint64_t start,

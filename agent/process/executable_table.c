@@ -132,10 +132,19 @@ void executable_table_expire(struct executable_table *table, uint64_t now_ns)
 	}
 }
 
+/* From now on it cannot be found, as another has its identity. */
+static void hide(struct executable_table *table, struct executable *executable)
+{
+	if (executable->is_indexed)
+		hash_index_remove(&table->index, identity_hash(&executable->identity),
+				  executable->slot);
+	executable->is_indexed = false;
+}
+
 static void forget(struct executable_table *table, struct executable *executable)
 {
 	executable_table_close_fd(table, executable);
-	hash_index_remove(&table->index, identity_hash(&executable->identity), executable->slot);
+	hide(table, executable);
 	table->slots[executable->slot] = NULL;
 	free((char *)executable->path);
 	free(executable);
@@ -185,6 +194,7 @@ static struct executable *add(struct executable_table *table, enum executable_ki
 	executable->id = ++table->last_id;
 	executable->slot = slot;
 	executable->kind = kind;
+	executable->is_indexed = kind == EXECUTABLE_FILE;
 	executable->identity = *identity;
 	executable->fd = -1;
 	executable->is_memory = starts_with(path, path_size, "/memfd:");
@@ -271,6 +281,43 @@ struct executable *executable_table_take(struct executable_table *table,
 	return executable;
 }
 
+/* Whether the file was written since it was known, as far as that can be seen. */
+static bool was_written(struct executable *executable, const struct executable_sight *sight)
+{
+	uint64_t changed_ns;
+
+	if (executable->kind != EXECUTABLE_FILE || executable->identity.build_id_size ||
+	    (!sight->is_certain &&
+	     sight->now_ns < executable->checked_ns + (uint64_t)EXECUTABLE_CHECK_MS * NS_PER_MS))
+		return false;
+	executable->checked_ns = sight->now_ns;
+	if (sight->process_fd < 0 || process_files_time_changed(sight->process_fd, sight->start,
+								sight->end, &changed_ns) < 0)
+		return false;
+	if (!executable->identity.changed_ns)
+		executable->identity.changed_ns = changed_ns;
+	return executable->identity.changed_ns != changed_ns;
+}
+
+struct executable *executable_table_take_mapped(struct executable_table *table,
+						const struct executable_identity *identity,
+						const char *path, size_t path_size,
+						const struct executable_sight *sight,
+						bool *ret_is_new)
+{
+	struct executable *executable =
+		executable_table_take(table, identity, path, path_size, ret_is_new);
+
+	if (!executable || !was_written(executable, sight))
+		return executable;
+	hide(table, executable);
+	executable_release(executable);
+	executable = executable_table_take(table, identity, path, path_size, ret_is_new);
+	if (executable)
+		was_written(executable, sight);
+	return executable;
+}
+
 void executable_take_again(struct executable *executable)
 {
 	executable->reference_count++;
@@ -329,14 +376,16 @@ static int open_file(struct executable_table *table, const struct executable *ex
 		.device_minor = identity->device_minor,
 		.inode = identity->inode,
 	};
-	CLEANUP(fd_close) int process_fd = -1;
+	CLEANUP(fd_close) int process_fd = -1, memory_fd = -1;
 	int r = process_files_open_process(table->files, pid, &process_fd);
 
 	if (r == 0)
-		r = open_mapped(table, executable, process_fd, start, end, ret_fd);
+		r = process_files_open_memory(table->files, process_fd, &memory_fd);
+	if (r == 0)
+		r = open_mapped(table, executable, memory_fd, start, end, ret_fd);
 	/* The mapping may have been split since: then the path leads there, seen by the process. */
-	if (r < 0 && process_fd >= 0)
-		r = process_files_open_in_root(table->files, process_fd, executable->path, &rules,
+	if (r < 0 && memory_fd >= 0)
+		r = process_files_open_in_root(table->files, memory_fd, executable->path, &rules,
 					       ret_fd);
 	if (r < 0)
 		r = process_files_open_path(table->files, executable->path, &rules, ret_fd);

@@ -3,7 +3,7 @@
  * The files that processes execute from, each once, whoever maps it.
  *
  * A file is known by what the kernel says of it: its build id where the event has one, else device
- * and inode with the inode's generation. Memory that is no file (vDSO, vsyscall, anonymous) is
+ * and inode with the inode's generation, for as long as nobody writes it anew. Memory that is no file (vDSO, vsyscall, anonymous) is
  * an executable too, one of each kind, so that every mapping has one.
  *
  * Files are opened when they are first seen, since the process may be gone by the time a sample
@@ -27,6 +27,7 @@ enum executable_limits {
 	EXECUTABLE_FDS_MAX = 256,
 	EXECUTABLE_FD_KEPT_MS = 10000,
 	EXECUTABLE_OPEN_RETRY_MS = 100,
+	EXECUTABLE_CHECK_MS = 1000, /* between two looks at when a file was written */
 	EXECUTABLE_BUILD_ID_SIZE_MAX = 20,
 	EXECUTABLE_PATH_SIZE_MAX = 4096,
 };
@@ -43,6 +44,7 @@ struct executable_identity {
 	uint64_t inode_generation; /* 0: not told, as in /proc/PID/maps */
 	uint32_t device_major;
 	uint32_t device_minor;
+	uint64_t changed_ns; /* since the epoch, when it was last written; 0: not known */
 	uint8_t build_id[EXECUTABLE_BUILD_ID_SIZE_MAX];
 	uint8_t build_id_size; /* 0: not told; else the numbers above don't matter */
 };
@@ -57,7 +59,9 @@ struct executable {
 
 	/* The table's own. */
 	uint32_t reference_count;
-	bool was_used; /* since the search for a free slot passed by */
+	bool is_indexed;     /* can be found; else it was written since */
+	uint64_t checked_ns; /* when it was last looked whether it had been */
+	bool was_used;	     /* since the search for a free slot passed by */
 	int fd;
 	uint64_t fd_opened_ns;
 	uint64_t open_failed_ns; /* when it last could not be opened; 0: never */
@@ -88,6 +92,24 @@ DEFINE_CLEANUP(struct executable_table *, executable_table_free);
 struct executable *executable_table_take(struct executable_table *table,
 					 const struct executable_identity *identity,
 					 const char *path, size_t path_size, bool *ret_is_new);
+
+/* One mapping of a process, for looking at its file. */
+struct executable_sight {
+	int process_fd; /* of process_files.h; -1: the process is gone */
+	uint64_t start, end;
+	uint64_t now_ns;
+	bool is_certain; /* it was mapped just now: look, however lately it was looked at */
+};
+
+/*
+ * The same for a file that a process maps. Without a build id the file's own times tell whether it
+ * was written anew since it was known: then it is another executable.
+ */
+struct executable *executable_table_take_mapped(struct executable_table *table,
+						const struct executable_identity *identity,
+						const char *path, size_t path_size,
+						const struct executable_sight *sight,
+						bool *ret_is_new);
 
 void executable_take_again(struct executable *executable);
 

@@ -51,6 +51,16 @@ static uint32_t read_innermost(struct bytes_reader line)
 	return pid <= UINT32_MAX ? (uint32_t)pid : 0;
 }
 
+/* "Threads:\tnumber" */
+static uint32_t read_count(struct bytes_reader line)
+{
+	uint64_t count = 0;
+
+	text_skip_blanks(&line);
+	text_decimal(&line, &count);
+	return count <= UINT32_MAX ? (uint32_t)count : 0;
+}
+
 bool proc_status_parse(const char *text, size_t size, struct proc_status *ret_status)
 {
 	struct bytes_reader reader = bytes_reader_of(text, size), line;
@@ -63,6 +73,8 @@ bool proc_status_parse(const char *text, size_t size, struct proc_status *ret_st
 			has_user = read_effective(line, &status.effective_user);
 		else if (text_skip_prefix(&line, "NSpid:"))
 			status.namespace_pid = read_innermost(line);
+		else if (text_skip_prefix(&line, "Threads:"))
+			status.thread_count = read_count(line);
 	}
 	if (!has_user)
 		return false;

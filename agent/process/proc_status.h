@@ -13,6 +13,7 @@
 struct proc_status {
 	uint32_t effective_user;
 	uint32_t namespace_pid; /* in the innermost pid namespace; 0: the kernel does not tell */
+	uint32_t thread_count; /* a main thread that has ended counts until its process is reaped */
 };
 
 /* When the process started: clock ticks of CLOCK_BOOTTIME (field 22). False when it is no stat. */

@@ -17,6 +17,7 @@ struct reading {
 	struct process_reader *reader;
 	const struct mapping_table *known;
 	struct process_snapshot *snapshot;
+	int process_fd;
 	char main_path[PROCESS_USER_PATH_SIZE_MAX]; /* "" when there is none */
 };
 
@@ -100,9 +101,17 @@ static void add_row(struct reading *reading, const struct proc_maps_row *row)
 		.is_main_executable = is_main(reading, row),
 	};
 
+	const struct executable_sight sight = {
+		.process_fd = reading->process_fd,
+		.start = row->start,
+		.end = row->end,
+		.now_ns = snapshot->time_ns,
+	};
+
 	if (!mapping.executable)
-		mapping.executable = executable_table_take(reading->reader->executables, &identity,
-							   row->path, row->path_size, NULL);
+		mapping.executable = executable_table_take_mapped(reading->reader->executables,
+								  &identity, row->path,
+								  row->path_size, &sight, NULL);
 	if (!mapping.executable) {
 		snapshot->refused_rows++;
 		return;
@@ -115,7 +124,7 @@ static void add_row(struct reading *reading, const struct proc_maps_row *row)
 		snapshot->refused_rows++;
 }
 
-static int read_maps(struct reading *reading, int process_fd)
+static int read_maps(struct reading *reading)
 {
 	struct bytes_writer *text = &reading->reader->text;
 	struct bytes_reader maps;
@@ -123,7 +132,7 @@ static int read_maps(struct reading *reading, int process_fd)
 	int r;
 
 	bytes_writer_clear(text);
-	r = process_files_read_maps(process_fd, text);
+	r = process_files_read(reading->process_fd, "maps", text);
 	if (r < 0)
 		return r;
 	maps = bytes_reader_of(text->bytes, text->size);
@@ -160,7 +169,7 @@ int process_reader_read(struct process_reader *reader, uint32_t pid, uint64_t st
 	CLEANUP(process_snapshot_release)
 	struct process_snapshot snapshot = { .time_ns = monotonic_ns() };
 	struct reading reading = { .reader = reader, .known = known, .snapshot = &snapshot };
-	CLEANUP(fd_close) int process_fd = -1;
+	CLEANUP(fd_close) int process_fd = -1, memory_fd = -1;
 	int r;
 
 	r = process_files_open_process(reader->files, pid, &process_fd);
@@ -170,10 +179,14 @@ int process_reader_read(struct process_reader *reader, uint32_t pid, uint64_t st
 		r = read_comm(reader, process_fd, &snapshot);
 	if (r < 0)
 		return r;
-	/* Kernel threads have none, and neither has a main thread that ended before the others. */
-	if (process_files_read_link(process_fd, "exe", reading.main_path) < 0)
+	r = process_files_open_memory(reader->files, process_fd, &memory_fd);
+	if (r < 0)
+		return r;
+	/* Kernel threads have none. */
+	if (process_files_read_link(memory_fd, "exe", reading.main_path) < 0)
 		reading.main_path[0] = '\0';
-	r = read_maps(&reading, process_fd);
+	reading.process_fd = memory_fd;
+	r = read_maps(&reading);
 	if (r < 0)
 		return r;
 	*ret_snapshot = snapshot;

@@ -8,14 +8,16 @@
 #include "base/hash_index.h"
 #include "base/log.h"
 #include "privileged/process_files.h"
+#include "process/proc_status.h"
 #include "process/process_reader.h"
 
 enum {
 	NS_PER_MS = 1000000,
 	NS_PER_S = 1000000000,
 	CGROUP_TEXT_SIZE_MAX = 64 << 10,
-	EXPIRE_SLOTS_LEAST = 64, /* looked at in one call, and ... */
-	EXPIRE_CALLS = 16,	 /* ... so many that all have been looked at after these calls */
+	STATUS_TEXT_SIZE_MAX = 256 << 10, /* it lists the CPUs that are allowed */
+	EXPIRE_SLOTS_LEAST = 64,	  /* looked at in one call, and ... */
+	EXPIRE_CALLS = 16, /* ... so many that all have been looked at after these calls */
 };
 
 struct process_table {
@@ -358,6 +360,25 @@ static void open_new(struct process_table *table, const struct process_mmap *eve
 			      event->address + event->length, monotonic_ns());
 }
 
+static struct executable *take_executable(struct process_table *table,
+					  const struct process_mmap *event, bool *ret_is_new)
+{
+	CLEANUP(fd_close) int process_fd = -1;
+	struct executable_sight sight = {
+		.start = event->address,
+		.end = event->address + event->length,
+		.now_ns = monotonic_ns(),
+		.is_certain = true,
+	};
+
+	/* With a build id nobody looks at the file's times. */
+	if (!event->identity.build_id_size && event->identity.inode)
+		process_files_open_process(table->files, event->pid, &process_fd);
+	sight.process_fd = process_fd;
+	return executable_table_take_mapped(table->executables, &event->identity, event->path,
+					    strlen(event->path), &sight, ret_is_new);
+}
+
 static void put_mapping(struct process_table *table, struct process *process,
 			const struct process_mmap *event, struct executable *taken)
 {
@@ -390,8 +411,7 @@ void process_table_mmap(struct process_table *table, const struct process_mmap *
 		return; /* it will be read whole when it is asked for */
 	}
 	keep_budget(table);
-	executable = executable_table_take(table->executables, &event->identity, event->path,
-					   strlen(event->path), &is_new);
+	executable = take_executable(table, event, &is_new);
 	if (!executable) {
 		table->counters.mappings_refused++;
 		return;
@@ -487,10 +507,29 @@ struct process_cgroup process_table_cgroup(struct process_table *table, struct p
 	return cgroup;
 }
 
-static bool is_over(const struct process *process, uint64_t now_ns)
+/* Whether other threads have outlived the main one. */
+static bool has_threads(struct process_table *table, uint32_t pid)
 {
-	return process->exit_ns &&
-	       process->exit_ns + (uint64_t)PROCESS_EXITED_KEPT_MS * NS_PER_MS < now_ns;
+	CLEANUP(bytes_writer_free)
+	struct bytes_writer text = bytes_writer_with_max(STATUS_TEXT_SIZE_MAX);
+	CLEANUP(fd_close) int process_fd = -1;
+	struct proc_status status;
+
+	return process_files_open_process(table->files, pid, &process_fd) == 0 &&
+	       process_files_read(process_fd, "status", &text) == 0 &&
+	       proc_status_parse((const char *)text.bytes, text.size, &status) &&
+	       status.thread_count > 1; /* one of them the main thread, which nobody waited for */
+}
+
+static bool is_over(struct process_table *table, struct process *process, uint64_t now_ns)
+{
+	if (!process->exit_ns ||
+	    process->exit_ns + (uint64_t)PROCESS_EXITED_KEPT_MS * NS_PER_MS >= now_ns)
+		return false;
+	if (!has_threads(table, process->pid))
+		return true;
+	process->exit_ns = now_ns; /* look again */
+	return false;
 }
 
 void process_table_expire(struct process_table *table, uint64_t now_ns)
@@ -503,7 +542,7 @@ void process_table_expire(struct process_table *table, uint64_t now_ns)
 		if (table->expire_hand++ >= table->highest_slot)
 			table->expire_hand = 0; /* no process is there: a rest each round */
 		process = table->slots[table->expire_hand];
-		if (process && is_over(process, now_ns))
+		if (process && is_over(table, process, now_ns))
 			forget(table, process);
 	}
 	executable_table_expire(table->executables, now_ns);

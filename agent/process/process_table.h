@@ -6,7 +6,8 @@
  * process older than the events, or one that lost some, is read from /proc once, when its first
  * sample asks for it. A pid that is used again never inherits: processes are told apart by the time
  * of their start. An exec clears mappings older than itself only, since /proc may have been read
- * meanwhile. Exited processes stay PROCESS_EXITED_KEPT_MS, for samples still in flight.
+ * meanwhile. Exited processes stay PROCESS_EXITED_KEPT_MS, for samples still in flight; those
+ * whose other threads live on stay with them.
  *
  * Every table is bounded; the process that was heard of longest ago makes room, and is read from
  * /proc again should it come back. Owned by the loop thread.
@@ -42,7 +43,9 @@ struct process {
 	char comm[PROCESS_COMM_SIZE]; /* of the main thread: the process's name */
 	const char *executable_path;  /* "" for kernel threads and while unknown; borrowed */
 
-	uint64_t exit_ns; /* CLOCK_MONOTONIC when the main thread ended; 0: it lives */
+	/* CLOCK_MONOTONIC when the main thread ended, or when others were last seen to live on; 0:
+	 * it lives */
+	uint64_t exit_ns;
 
 	/* The table's own. */
 	uint32_t older, newer; /* neighbours in the order of use, by slot; 0: none */

@@ -152,6 +152,7 @@ static uint64_t key_of_identity(const struct executable *executable)
 		identity->inode,
 		identity->inode_generation,
 		(uint64_t)identity->device_major << 32 | identity->device_minor,
+		identity->changed_ns,
 		executable->kind,
 	};
 

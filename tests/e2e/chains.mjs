@@ -11,7 +11,7 @@ import { STACK_COMPLETE, record } from './recording.mjs';
 const sources = join(root, 'tests', 'e2e', 'chains');
 const FREQUENCY = 499;
 export const BURN_MS = 1500;
-const SAMPLES_LEAST = 10; // of BURN_MS x FREQUENCY = 750 on an idle machine
+export const SAMPLES_LEAST = 10; // of BURN_MS x FREQUENCY = 750 on an idle machine
 
 const NO_FRAME_POINTERS = ['-fomit-frame-pointer', '-fno-optimize-sibling-calls'];
 
@@ -24,7 +24,7 @@ export function build(compiler, output, source, flags = []) {
 
 /** Starts a program that ends by itself, and ends it with the test should it not. */
 function start(t, program, args) {
-	const child = spawn(program, args, { stdio: 'ignore' });
+	const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
 	const ended = new Promise((resolve) => child.on('close', resolve));
 	t.after(async () => {
 		child.kill('SIGKILL');
@@ -45,9 +45,12 @@ export async function recordWhile(t, runs, { args = [], lead_ms = 700 } = {}) {
 	for (const run of runs) {
 		const child = start(t, run.program, run.args);
 		run.pid = child.pid;
+		run.stdout = '';
+		child.stdout.on('data', (text) => (run.stdout += text));
 		run.started?.();
 		await new Promise((resolve) => child.on('close', resolve));
-		assert.equal(child.exitCode, 0, run.program);
+		assert.equal(child.exitCode, 0, `${run.program} ${run.args.join(' ')}`);
+		run.ended?.();
 	}
 	return recording;
 }

@@ -487,14 +487,12 @@ static void *wait_for_ever(void *argument)
 	return argument;
 }
 
-static void a_process_whose_main_thread_ended_still_has_maps(void)
+/* A process whose main thread has ended and whose other one waits; 0 when it could not be made. */
+static pid_t start_without_main_thread(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
-	uint64_t here = (uint64_t)(uintptr_t)a_process_whose_main_thread_ended_still_has_maps;
 	char state = 0;
 	pid_t pid = fork();
 
-	CHECK_OR_RETURN(pid >= 0);
 	if (pid == 0) {
 		pthread_t thread;
 
@@ -503,7 +501,7 @@ static void a_process_whose_main_thread_ended_still_has_maps(void)
 			_exit(1);
 		pthread_exit(NULL);
 	}
-	for (int tries = 0; state != 'Z' && tries < 1000; tries++) {
+	for (int tries = 0; pid > 0 && state != 'Z' && tries < 1000; tries++) {
 		char name[64];
 		CLEANUP(file_close) FILE *file = NULL;
 
@@ -513,11 +511,103 @@ static void a_process_whose_main_thread_ended_still_has_maps(void)
 			break;
 		usleep(10000);
 	}
+	CHECK_EQ(state, 'Z');
+	return pid;
+}
+
+static void a_process_whose_main_thread_ended_still_has_maps(void)
+{
+	CLEANUP(fixture_close) struct fixture fixture;
+	uint64_t here = (uint64_t)(uintptr_t)a_process_whose_main_thread_ended_still_has_maps;
+	pid_t pid = start_without_main_thread();
+
+	CHECK_OR_RETURN(pid > 0);
 	if (open_fixture(&fixture)) {
-		CHECK_EQ(state, 'Z');
+		const struct process *process = process_table_find(fixture.table, (uint32_t)pid, 0);
+
 		CHECK(strcmp(path_at(&fixture, (uint32_t)pid, here), "") != 0);
+		CHECK(strcmp(process->executable_path, "") != 0);
 	}
 	end(pid);
+}
+
+static void expire_all(struct fixture *fixture, uint64_t now_ns)
+{
+	for (int i = 0; i < 20; i++)
+		process_table_expire(fixture->table, now_ns);
+}
+
+static void a_process_whose_main_thread_ended_stays_with_its_others(void)
+{
+	CLEANUP(fixture_close) struct fixture fixture;
+	const uint64_t second = 1000000000;
+	uint64_t now_ns = monotonic_ns(), id;
+	pid_t pid = start_without_main_thread();
+
+	CHECK_OR_RETURN(pid > 0 && open_fixture(&fixture));
+	id = process_table_find(fixture.table, (uint32_t)pid, 0)->id;
+	process_table_exit(fixture.table, (uint32_t)pid, (uint32_t)pid, now_ns);
+	expire_all(&fixture, now_ns + 6 * second);
+	CHECK_EQ(process_table_find(fixture.table, (uint32_t)pid, 0)->id, id);
+	end(pid);
+	expire_all(&fixture, now_ns + 20 * second);
+	CHECK_EQ(process_table_counters(fixture.table)->processes, 0);
+}
+
+/* Maps the file at @path into this process, tells the table as an event would, and says which it is. */
+static uint64_t map_own(struct fixture *fixture, const char *path)
+{
+	CLEANUP(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat status;
+	void *memory = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
+	struct process_mmap event = {
+		.time_ns = monotonic_ns(),
+		.pid = (uint32_t)getpid(),
+		.tid = (uint32_t)getpid(),
+		.address = (uint64_t)(uintptr_t)memory,
+		.length = PAGE,
+		.path = path,
+		.executable = true,
+	};
+	const struct mapping *mapping;
+
+	CHECK(memory != MAP_FAILED && fstat(fd, &status) == 0);
+	event.identity.inode = status.st_ino;
+	process_table_mmap(fixture->table, &event);
+	mapping = process_find_mapping(process_table_find(fixture->table, (uint32_t)getpid(), 0),
+				       event.address);
+	return mapping ? mapping->executable->id : 0;
+}
+
+static void write_pages(const char *path, char byte)
+{
+	CLEANUP(fd_close) int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	char page[PAGE];
+
+	memset(page, byte, sizeof(page));
+	CHECK_EQ(write(fd, page, sizeof(page)), PAGE);
+}
+
+static void a_file_that_was_written_anew_is_another(void)
+{
+	CLEANUP(fixture_close) struct fixture fixture;
+	char path[] = "/tmp/flickerscope-written-XXXXXX";
+	CLEANUP(fd_close) int fd = mkstemp(path);
+	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = 1000000000 } };
+	uint64_t first, same, other;
+
+	CHECK_OR_RETURN(fd >= 0 && open_fixture(&fixture));
+	process_table_exec(fixture.table, (uint32_t)getpid(), "test", monotonic_ns());
+	write_pages(path, 'a');
+	first = map_own(&fixture, path);
+	same = map_own(&fixture, path);
+	write_pages(path, 'b');
+	futimens(fd, times); /* clocks of file systems are coarse */
+	other = map_own(&fixture, path);
+	CHECK(first != 0 && other != 0);
+	CHECK_EQ(same, first);
+	CHECK(other != first);
+	unlink(path);
 }
 
 static void our_own_cgroup_is_told(void)
@@ -626,7 +716,9 @@ TESTS(TEST(an_exec_and_its_mappings_make_a_process),
       TEST(an_older_process_is_read_from_proc), TEST(proc_of_another_start_is_not_taken),
       TEST(after_lost_events_proc_is_read_again), TEST(a_late_exec_keeps_what_proc_told),
       TEST(a_childs_exec_clears_what_its_parent_was_read_with),
-      TEST(a_process_whose_main_thread_ended_still_has_maps), TEST(our_own_cgroup_is_told),
+      TEST(a_process_whose_main_thread_ended_still_has_maps),
+      TEST(a_process_whose_main_thread_ended_stays_with_its_others),
+      TEST(a_file_that_was_written_anew_is_another), TEST(our_own_cgroup_is_told),
       TEST(processes_are_bounded_and_the_oldest_makes_room),
       TEST(executables_are_bounded_and_unused_ones_make_room),
       TEST(lines_of_maps_that_make_no_sense_cost_only_themselves),
