@@ -6,11 +6,12 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { root, sleep } from './agent.mjs';
-import { STACK_COMPLETE, record } from './recording.mjs';
+import { STACK_COMPLETE, startRecording } from './recording.mjs';
 
 const sources = join(root, 'tests', 'e2e', 'chains');
 const FREQUENCY = 499;
 export const BURN_MS = 1500;
+const NAMES_MS = 1200; // the last names may come later than the last samples
 export const SAMPLES_LEAST = 10; // of BURN_MS x FREQUENCY = 750 on an idle machine
 
 const NO_FRAME_POINTERS = ['-fomit-frame-pointer', '-fno-optimize-sibling-calls'];
@@ -34,13 +35,12 @@ function start(t, program, args) {
 }
 
 /**
- * Records while programs run one after another; each burns for BURN_MS unless it says otherwise.
+ * Records while programs run one after another.
  *
  * @param {number} lead_ms before the first: until it samples, and on a busy machine has the tables of all else that runs
  */
 export async function recordWhile(t, runs, { args = [], lead_ms = 700 } = {}) {
-	const burns_ms = runs.reduce((sum, { burns = 1, burn_ms = BURN_MS }) => sum + burns * (burn_ms + 400), 0);
-	const recording = record(t, (burns_ms + lead_ms) / 1000 + 0.8, ['-F', FREQUENCY, ...args]);
+	const stop = startRecording(t, ['-F', FREQUENCY, ...args]);
 	await sleep(lead_ms);
 	for (const run of runs) {
 		const child = start(t, run.program, run.args);
@@ -52,7 +52,8 @@ export async function recordWhile(t, runs, { args = [], lead_ms = 700 } = {}) {
 		assert.equal(child.exitCode, 0, `${run.program} ${run.args.join(' ')}`);
 		run.ended?.();
 	}
-	return recording;
+	await sleep(NAMES_MS);
+	return stop();
 }
 
 /**

@@ -57,7 +57,7 @@ test('names of .gnu_debugdata, of debug files by build id and by link, inside a 
 	const folder = temporaryFolder(t);
 	const placed = [];
 	t.after(() => placed.forEach((path) => rmSync(path, { force: true })));
-	const run = (program, args = []) => ({ program: args.length ? args[0] : program, burn_ms: BURN,
+	const run = (program, args = []) => ({ program: args.length ? args[0] : program,
 		args: [...args.slice(1), ...(args.length ? [program] : []), String(BURN), String(DEPTH)], name: basename(program) });
 	/* Only programs of this test have these build ids. */
 	const place = (root, program, debug) => {

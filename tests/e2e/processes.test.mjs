@@ -12,7 +12,7 @@ import { loadPath, temporaryFolder } from './agent.mjs';
 import { SAMPLES_LEAST, build, checkChain, ofProcess, recordWhile } from './chains.mjs';
 import { STACK_COMPLETE } from './recording.mjs';
 
-const SHORT_BURN_MS = 400;
+const SHORT_BURN_MS = 300;
 /** enum stack_status, include/sample_abi.h */
 const STACK_UNSUPPORTED = 7;
 const NO_BUILD_ID = '-Wl,--build-id=none';
@@ -60,25 +60,25 @@ function makeRuns(folder) {
 	const box = makeRoot(at('box'), [at('boxed'), at('boxed_jit')]);
 	const boxed = (...command) => ['-m', '-p', '-f', 'chroot', box, ...command];
 	return {
-		exec: { program: rules, args: ['exec', ms], burns: 2 },
+		exec: { program: rules, args: ['exec', ms] },
 		vfork: { program: rules, args: ['vfork', ms] },
-		reuse: { program: rules, args: ['reuse', ms], burns: 2 },
-		library: { program: rules, args: ['library', String(3 * SHORT_BURN_MS), alpha, 'alpha_enter', beta, 'beta_enter'], burns: 3 },
+		reuse: { program: rules, args: ['reuse', ms] },
+		library: { program: rules, args: ['library', String(3 * SHORT_BURN_MS), alpha, 'alpha_enter', beta, 'beta_enter'] },
 		protect: { program: rules, args: ['protect', ms, alpha, 'alpha_enter'] },
 		before: { program: rules, args: ['library', ms, at('written.so'), 'alpha_enter'], ended: () => writeInPlace(at('written.so'), plainBeta) },
 		after: { program: rules, args: ['library', ms, at('written.so'), 'beta_enter'] },
 		renamed: { program: at('renamed'), args: ['vfork', ms], started: () => renameSync(other, at('renamed')) },
 		renamedTo: { program: at('renamed'), args: ['after', ms] },
 		boxed: { program: 'unshare', args: boxed('/boxed', 'after', ms) },
-		boxedJit: { program: 'unshare', args: boxed('/boxed_jit', '-s', '1'), burns: 2 },
+		boxedJit: { program: 'unshare', args: boxed('/boxed_jit', '-s', '1') },
 		narrow: { program: build('gcc', at('narrow'), 'narrow.c', ['-m32', '-O1', '-nostdlib', '-static', '-fno-pic', '-no-pie']), args: [] },
-		many: { program: rules, args: ['many', String(2 * SHORT_BURN_MS), brief], burns: 2 },
+		many: { program: rules, args: ['many', String(2 * SHORT_BURN_MS), brief] },
 	};
 }
 
 test('what processes do with themselves and with their memory', async (t) => {
 	const runs = makeRuns(temporaryFolder(t));
-	const samples = await recordWhile(t, Object.values(runs).map((run) => Object.assign(run, { burn_ms: SHORT_BURN_MS })));
+	const samples = await recordWhile(t, Object.values(runs));
 	const of = (run) => ofProcess(samples, run.pid);
 	const chain = (t, label, some, ...names) => checkChain(t, label, some, ['main', ...names, 'burn_leaf']);
 

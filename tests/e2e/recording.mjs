@@ -3,9 +3,10 @@
  * What a recording says, sample by sample, with how each walk ended: read by the page's own code.
  */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { run, temporaryFolder } from './agent.mjs';
+import { program, temporaryFolder } from './agent.mjs';
 import '../viewer/bare_names.mjs';
 
 const { FileFeed } = await import('../../viewer/file_feed.js');
@@ -57,10 +58,23 @@ export async function readRecording(path) {
 	return samples;
 }
 
-/** Records this host for some seconds. @returns {Promise<RecordedSample[]>} */
-export async function record(test, seconds, args = []) {
+/**
+ * Records this host until the function that it gives is called: that one gives the samples.
+ * @returns {() => Promise<RecordedSample[]>}
+ */
+export function startRecording(test, args = []) {
 	const path = join(temporaryFolder(test), 'recording.flick');
-	const { code, stderr } = await run(['record', '-d', String(seconds), '-o', path, ...args]);
-	assert.equal(code, 0, stderr);
-	return readRecording(path);
+	const child = spawn(program, ['record', '-o', path, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+	const ended = new Promise((resolve) => child.on('close', resolve));
+	let stderr = '';
+	child.stderr.on('data', (text) => (stderr += text));
+	test.after(async () => {
+		child.kill('SIGKILL');
+		await ended;
+	});
+	return async () => {
+		child.kill('SIGINT');
+		assert.equal(await ended, 0, stderr);
+		return readRecording(path);
+	};
 }

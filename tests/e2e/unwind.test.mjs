@@ -85,7 +85,7 @@ test('C++: a template, a virtual function, and calls through the PLT', async (t)
 test('a thread that outlives the main one, and its child that does not exec', async (t) => {
 	const folder = temporaryFolder(t);
 	const program = build('gcc', join(folder, 'threads'), 'threads.c', ['-O2', '-pthread']);
-	const runs = [{ program, args: [String(BURN_MS)], burns: 2 }];
+	const runs = [{ program, args: [String(BURN_MS)] }];
 	const all = (await recordWhile(t, runs)).filter(({ thread }) => thread.process === 'threads');
 	const chain = ['thread_main', 'thread_step', 'thread_step'];
 	checkChain(t, 'thread', ofProcess(all, runs[0].pid), [...chain, 'burn_leaf']);
