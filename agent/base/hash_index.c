@@ -151,9 +151,50 @@ static uint64_t process_seed(void)
 	return seed;
 }
 
+static uint64_t load_u64(const uint8_t *at)
+{
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+static uint32_t load_u32(const uint8_t *at)
+{
+	uint32_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+/*
+ * Two words at a time. Both factors hold a secret that a stranger cannot know, so no text can be
+ * made for which the product is 0 and what came before is wiped out.
+ */
 uint64_t hash_bytes(const void *bytes, size_t size)
 {
-	return hash_with_seed(bytes, size, process_seed(), mix(process_seed(), MIX_1) | 1);
+	const uint8_t *at = bytes;
+	uint64_t seed = process_seed(), hash = mix(seed ^ size, MIX_1), first, second;
+
+	if (size > 16) {
+		for (size_t left = size; left > 16; left -= 16, at += 16)
+			hash = mix(load_u64(at) ^ seed, load_u64(at + 8) ^ hash);
+		/* The last 16 bytes, some of them once more. */
+		at = (const uint8_t *)bytes + size - 16;
+		first = load_u64(at);
+		second = load_u64(at + 8);
+	} else if (size >= 8) {
+		first = load_u64(at);
+		second = load_u64(at + size - 8);
+	} else if (size >= 4) {
+		first = load_u32(at);
+		second = load_u32(at + size - 4);
+	} else {
+		first = size ? (uint64_t)at[0] << 16 | (uint64_t)at[size / 2] << 8 | at[size - 1]
+			     : 0;
+		second = 0;
+	}
+	return mix(mix(first ^ seed, second ^ hash), MIX_2);
 }
 
 uint64_t hash_u64(uint64_t value)

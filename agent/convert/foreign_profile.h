@@ -70,6 +70,7 @@ struct foreign_sample {
 
 struct foreign_event {
 	char name[FOREIGN_TEXT_MAX];
+	uint32_t frequency_mhz; /* asked for; 0: unknown */
 	uint64_t sample_count;
 	uint64_t idle_count;
 };
@@ -80,7 +81,6 @@ struct foreign_facts {
 	char kernel[FOREIGN_TEXT_MAX];
 	char title[FOREIGN_TEXT_MAX];
 	char note[FOREIGN_TEXT_MAX]; /* what one must know to read the picture */
-	uint32_t frequency_mhz;
 	uint32_t cpu_count;
 	uint32_t step_us;    /* between the samples of a row with a count above 1 */
 	int64_t wall_end_us; /* wall clock at the last sample, since the epoch, roughly */

@@ -107,7 +107,7 @@ static int find_frequency(struct foreign_timing *timing, const struct foreign_pr
 {
 	int64_t *last_us;
 
-	timing->frequency_mhz = profile->facts.frequency_mhz;
+	timing->frequency_mhz = profile->events[event].frequency_mhz;
 	if (!timing->frequency_mhz) {
 		last_us = malloc(LAST_KEYS_MAX * sizeof(*last_us));
 		if (!last_us)

@@ -13,7 +13,7 @@
 
 enum {
 	US_PER_S = 1000000,
-	STEP_US = US_PER_S / FOLDED_FREQUENCY_HZ,
+	STEP_US = US_PER_S / IMPORT_TIMELESS_HZ,
 };
 
 /* A line taken apart: "NAMES COUNT", or two counts, of which the last is the newer one. */
@@ -197,7 +197,7 @@ static void lay_out(struct folding *folding)
 	snprintf(folding->profile->facts.note, sizeof(folding->profile->facts.note),
 		 "Folded stacks have no times: the samples are laid out one after another, %d a "
 		 "second%s",
-		 FOLDED_FREQUENCY_HZ, scale > 1 ? "" : ".");
+		 IMPORT_TIMELESS_HZ, scale > 1 ? "" : ".");
 	if (scale > 1)
 		snprintf(folding->profile->facts.note + strlen(folding->profile->facts.note), 64,
 			 ", one for %" PRIu64 " counts.", scale);
@@ -221,7 +221,7 @@ int import_folded(struct input_bytes *input, struct foreign_profile *profile)
 	}
 	if (r == INPUT_BYTES_END) {
 		r = 0;
-		profile->facts.frequency_mhz = FOLDED_FREQUENCY_HZ * 1000;
+		profile->events[event].frequency_mhz = IMPORT_TIMELESS_HZ * 1000;
 		profile->facts.cpu_count = 1;
 		profile->facts.step_us = STEP_US;
 		if (foreign_profile_sample_count(profile))

@@ -4,7 +4,7 @@
  * (github.com/brendangregg/FlameGraph).
  *
  * They have no times: to be seen on a map, the samples of each line are laid out one after another, at
- * FOLDED_FREQUENCY_HZ, on one CPU. The first name is taken for the process. A file that counts
+ * IMPORT_TIMELESS_HZ, on one CPU. The first name is taken for the process. A file that counts
  * something in great numbers (bytes, nanoseconds) is scaled down to FOLDED_SAMPLES_MAX samples. The
  * capture's note says so.
  */
@@ -18,7 +18,6 @@ struct foreign_profile;
 struct input_bytes;
 
 enum import_folded_limits {
-	FOLDED_FREQUENCY_HZ = 100,
 	FOLDED_SAMPLES_MAX = 8388608,
 };
 

@@ -11,6 +11,7 @@
 #include "convert/foreign_capture.h"
 #include "convert/foreign_profile.h"
 #include "convert/import_folded.h"
+#include "convert/import_perf_script.h"
 #include "convert/input_bytes.h"
 #include "stream/capture_reader.h"
 
@@ -51,6 +52,18 @@ static bool first_line(struct foreign_text front, struct foreign_text *ret_line)
 	return false;
 }
 
+/* Some lines may stand before the first sample: warnings of perf, for one. */
+static bool knows_perf_script(const struct foreign_text *front)
+{
+	struct foreign_text left = *front, line;
+
+	for (uint32_t i = 0; i < PROBE_LINES_MAX && next_line(&left, &line); i++)
+		if (line.size && line.bytes[0] != '#' &&
+		    import_perf_script_is_line(line.bytes, line.size))
+			return true;
+	return false;
+}
+
 static bool knows_folded(const struct foreign_text *front)
 {
 	struct foreign_text line;
@@ -59,6 +72,7 @@ static bool knows_folded(const struct foreign_text *front)
 }
 
 static const struct importer importers[] = {
+	{ "perf script text", knows_perf_script, import_perf_script },
 	{ "folded stacks", knows_folded, import_folded },
 };
 
@@ -166,6 +180,15 @@ static const char *title_of(const char *path)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
+/* Idle ones too: they tell that nothing ran. */
+static bool has_samples(const struct foreign_profile *profile)
+{
+	for (uint32_t i = 0; i < profile->event_count; i++)
+		if (profile->events[i].sample_count || profile->events[i].idle_count)
+			return true;
+	return false;
+}
+
 static int import(struct input_bytes *input, const struct input_options *options,
 		  struct foreign_profile *profile, int fd)
 {
@@ -182,7 +205,7 @@ static int import(struct input_bytes *input, const struct input_options *options
 		r = importers[i].import(input, profile);
 		if (r < 0)
 			return r;
-		if (!profile->event_count) {
+		if (!has_samples(profile)) {
 			if (!options->quiet)
 				log_error("%s: %s without samples", input->name, importers[i].name);
 			return -ENODATA;

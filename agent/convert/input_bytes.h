@@ -18,8 +18,7 @@
 
 enum input_bytes_limits {
 	INPUT_BUFFER_SIZE = 4194304, /* also the longest line */
-	INPUT_BLOCK_SIZE = 262144,   /* read at a time: it stays in the CPU's cache */
-	INPUT_PADDING = 32,	     /* zero bytes behind the end: for reading words */
+	INPUT_BLOCK_SIZE = 65536,    /* read at a time: it stays in the CPU's cache */
 	INPUT_RATIO_MAX = 400,	     /* unpacked by packed bytes; text comes near 60 ... */
 	INPUT_RATIO_FREE = 67108864, /* ... and nobody asks before so many were unpacked */
 };
@@ -75,8 +74,7 @@ uint64_t input_bytes_stored_read(const struct input_bytes *input);
 int input_bytes_long_line(struct input_bytes *input, const char **ret_line, size_t *ret_size);
 
 /*
- * The next line, without its end, borrowed until the next call. INPUT_PADDING bytes behind it can be
- * read.
+ * The next line, without its end, borrowed until the next call.
  *
  * Returns 0; INPUT_BYTES_END; or -errno, logged (also for a line of more than INPUT_BUFFER_SIZE).
  */
