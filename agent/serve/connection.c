@@ -118,7 +118,7 @@ int connection_add(struct connection_table *table, struct lws *wsi)
 		return -ENOMEM;
 	connection->table = table;
 	connection->wsi = wsi;
-	connection->deadline_ms = now_ms() + SERVER_GUEST_TIME_MAX_MS;
+	connection->deadline_ms = now_ms() + table->guest_time_ms;
 	TAILQ_INSERT_TAIL(&table->guests, connection, link);
 	table->guest_count++;
 	lws_set_opaque_user_data(wsi, connection);
@@ -249,7 +249,7 @@ static struct answer decide(struct connection *connection, struct access_text up
 static void give_time(struct connection *connection)
 {
 	connection->deadline_ms = now_ms() + (connection->reads ? SERVER_READER_TIME_MAX_MS
-								: SERVER_GUEST_TIME_MAX_MS);
+								: connection->table->guest_time_ms);
 }
 
 static void become_reader(struct connection *connection)
@@ -458,7 +458,7 @@ static int on_opened(struct connection *connection)
 	TAILQ_INSERT_TAIL(&table->clients, connection, link);
 	table->client_count++;
 	table->counters.clients_total++;
-	connection->deadline_ms = now_ms() + CONNECTION_RESUME_TIME_MAX_MS;
+	connection->deadline_ms = now_ms() + table->resume_time_ms;
 	lws_callback_on_writable(connection->wsi);
 	return 0;
 }

@@ -25,7 +25,6 @@ TAILQ_HEAD(connection_list, connection);
 enum connection_limit {
 	CONNECTION_SEND_BUFFER_SIZE = 262144, /* of the kernel, for each socket */
 	CONNECTION_UNSENT_SIZE = 65536,	      /* of that, what may wait behind what is on its way */
-	CONNECTION_RESUME_TIME_MAX_MS = 20000, /* from the opening of a WebSocket to the RESUME */
 };
 
 /* All of them, and what they are served from. Borrows everything but the connections. */
@@ -37,6 +36,8 @@ struct connection_table {
 	const struct access_token *token;
 	const char *const *hosts;
 	size_t host_count;
+	unsigned int guest_time_ms;
+	unsigned int resume_time_ms;
 
 	struct connection_list guests;	/* in the order of their arrival */
 	struct connection_list readers; /* of what only the token opens, while it is sent */

@@ -208,6 +208,8 @@ static int listen_open(struct server *server, const char *text)
 
 static int context_open(struct server *server)
 {
+	/* Its own times are whole seconds, and a last resort. */
+	unsigned int guest_time_s = (server->connections.guest_time_ms + 999) / 1000;
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN_SERVER, /* we accept, it adopts */
 		.protocols = PROTOCOLS,
@@ -221,8 +223,8 @@ static int context_open(struct server *server)
 				       CONNECTIONS_SPARE,
 		.max_http_header_data = SERVER_HEADERS_SIZE_MAX,
 		.max_http_header_pool = SERVER_READERS_MAX + SERVER_GUESTS_MAX + CONNECTIONS_SPARE,
-		.timeout_secs = SERVER_GUEST_TIME_MAX_MS / 1000,
-		.keepalive_timeout = SERVER_GUEST_TIME_MAX_MS / 1000,
+		.timeout_secs = guest_time_s,
+		.keepalive_timeout = (int)guest_time_s,
 		.retry_and_idle_policy = &server->patience,
 		.vhost_name = "flickerscope",
 	};
@@ -305,6 +307,10 @@ int server_new(const struct server_options *options, struct server **ret_server)
 								    : SERVER_HANG_UP_AFTER_S,
 	};
 	connection_table_init(&server->connections);
+	server->connections.guest_time_ms = options->guest_time_ms ? options->guest_time_ms
+								   : SERVER_GUEST_TIME_MAX_MS;
+	server->connections.resume_time_ms = options->resume_time_ms ? options->resume_time_ms
+								     : SERVER_RESUME_TIME_MAX_MS;
 	if (options->start) {
 		server->start = strdup(options->start);
 		if (!server->start)

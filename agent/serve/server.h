@@ -41,6 +41,7 @@ enum server_limit {
 	SERVER_GUEST_TIME_MAX_MS = 5000,   /* for a guest's request, and for our answer */
 	SERVER_READERS_MAX = 16,	   /* downloads and profiles being sent at once */
 	SERVER_READER_TIME_MAX_MS = 20000, /* for each piece of them */
+	SERVER_RESUME_TIME_MAX_MS = 20000, /* from the opening of a WebSocket to the RESUME */
 	SERVER_PING_AFTER_S = 20,	   /* of silence of a client */
 	SERVER_HANG_UP_AFTER_S = 40,
 	SERVER_HEADERS_SIZE_MAX = 4096,
@@ -62,8 +63,11 @@ struct server_options {
 	size_t host_count;
 	enum wire_source source;
 	uint64_t instance_id;
-	unsigned int ping_after_s;    /* 0: SERVER_PING_AFTER_S */
-	unsigned int hang_up_after_s; /* 0: SERVER_HANG_UP_AFTER_S */
+	/* How long peers have, for tests; 0: as above. */
+	unsigned int ping_after_s;
+	unsigned int hang_up_after_s;
+	unsigned int guest_time_ms;
+	unsigned int resume_time_ms;
 };
 
 /* Totals since the start, but for `clients`. */

@@ -215,7 +215,7 @@ test('a right token is told from a wrong one without a WebSocket', async (t) => 
 });
 
 test('sixty silent connections lock nobody out, and are hung up on', async (t) => {
-	const fixture = await startFixture(t);
+	const fixture = await startFixture(t, { guest_ms: 3000 });
 	const silent = [];
 	for (let i = 0; i < 60; i++) {
 		silent.push(openSocket(fixture));
@@ -226,7 +226,7 @@ test('sixty silent connections lock nobody out, and are hung up on', async (t) =
 	const live = await openLive(fixture);
 	live.resume([]);
 	await until(() => live.count(MESSAGE.CAUGHT_UP) === 1, 'the client is served');
-	assert.ok(Date.now() - began < 5000, 'served while they are still there');
+	assert.ok(Date.now() - began < 3000, 'served while they are still there');
 	assert.ok(silent.filter((peer) => !peer.closed).length <= 32, 'the oldest were dropped');
 	await until(() => silent.every((peer) => peer.closed), 'all are hung up on', 60_000);
 	assert.equal(live.closed, false);
@@ -235,7 +235,7 @@ test('sixty silent connections lock nobody out, and are hung up on', async (t) =
 });
 
 test('who sends a request byte by byte, or half of one, is hung up on and counted', async (t) => {
-	const fixture = await startFixture(t);
+	const fixture = await startFixture(t, { guest_ms: 1000 });
 	const slow = openSocket(fixture);
 	const half = openSocket(fixture);
 	await Promise.all([slow.opened, half.opened]);
@@ -247,13 +247,13 @@ test('who sends a request byte by byte, or half of one, is hung up on and counte
 });
 
 test('who does not read the answer is hung up on', async (t) => {
-	const fixture = await startFixture(t);
+	const fixture = await startFixture(t, { guest_ms: 1000 });
 	const peer = openSocket(fixture);
 	await peer.opened;
 	peer.socket.pause();
 	peer.socket.write(`GET /style.css HTTP/1.1\r\nHost: ${fixture.host}\r\n\r\n`.repeat(300));
 	assert.equal(statusOf(await exchange(fixture, get(fixture, '/healthz'))), 200);
-	await new Promise((resolve) => setTimeout(resolve, 7500));
+	await new Promise((resolve) => setTimeout(resolve, 2500));
 	peer.socket.resume();
 	await until(() => peer.closed, 'it is hung up on', 60_000);
 });

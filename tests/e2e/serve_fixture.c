@@ -139,6 +139,8 @@ static int serve(struct fixture *fixture, char **arguments)
 		.instance_id = 0x1122334455667788,
 		.ping_after_s = number(arguments, "ping_s", "0"),
 		.hang_up_after_s = number(arguments, "hang_up_s", "0"),
+		.guest_time_ms = number(arguments, "guest_ms", "0"),
+		.resume_time_ms = number(arguments, "resume_ms", "0"),
 	};
 	const uint32_t interval_ms = number(arguments, "interval_ms", "50");
 	CLEANUP(server_free) struct server *server = NULL;
