@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is found unusual on invented hosts, and that nothing is where all is as always. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SegmentMaker, random_make } from "./records.mjs";
+import { SyntheticHost, burner, constant, normal, requests } from "./synthetic_host.mjs";
+
+const { Perturbations } = await import("model/perturbations");
+const { Profile } = await import("model/profile");
+const { Heat } = await import("model/heat");
+const { Unusual } = await import("model/unusual");
+
+const lognormal = (random) => Math.exp(normal(random) - 0.5);
+const server = (cpus, load, seed) => requests({ cpus, load, time: lognormal, random: random_make(seed) });
+
+function marks_of({ cpus, rate_hz = 99, loads, seconds }) {
+	const host = new SyntheticHost({ cpus, rate_hz, loads });
+	const finder = new Perturbations({ rate_hz, cpu_count: cpus });
+	const marks = [];
+	for (let second = 0; second < seconds; second++)
+		marks.push(...finder.add(host.next()));
+	return { marks, finder };
+}
+
+test("nothing is unusual on an idle, a busy and a part-busy host", () => {
+	for (const loads of [[], [constant({ cpus: 4 })], [constant({ cpus: 1 })]])
+		assert.deepEqual(marks_of({ cpus: 4, loads, seconds: 200 }).marks, []);
+});
+
+test("a burst on an idle host is one mark with its edges and its size", () => {
+	const { marks } = marks_of({ cpus: 4, loads: [burner({ cpu: 2, at_s: [100.3], seconds: 0.24 })], seconds: 120 });
+	assert.equal(marks.length, 1);
+	const [mark] = marks;
+	assert.equal(mark.kind, "up");
+	assert.ok(Math.abs(mark.from_us - 100.3e6) <= 25_000, `from ${mark.from_us}`);
+	assert.ok(Math.abs(mark.to_us - 100.54e6) <= 25_000, `to ${mark.to_us}`);
+	assert.ok(Math.abs(mark.size - 0.24) < 0.03, `size ${mark.size}`);
+	assert.ok(mark.busy > 0.8 && mark.usual < 0.01);
+});
+
+test("a burner of 200 ms on a server's load is found at 99 and 999 Hz, and nothing else is", () => {
+	for (const rate_hz of [99, 999])
+		for (let seed = 1; seed <= 3; seed++) {
+			const at_s = 100 + seed * 0.37, to_s = at_s + 0.2;
+			const { marks } = marks_of({ cpus: 8, rate_hz, seconds: 130,
+				loads: [server(8, 0.35 / 8, seed), burner({ cpu: 7, at_s: [at_s], seconds: 0.2 })] });
+			assert.equal(marks.length, 1, `${rate_hz} Hz, seed ${seed}`);
+			/* Requests right before and behind it may be taken for a part of it. */
+			const within_us = Math.min(marks[0].to_us, to_s * 1e6) - Math.max(marks[0].from_us, at_s * 1e6);
+			assert.ok(within_us >= 0.16e6 && marks[0].to_us - marks[0].from_us <= 0.4e6,
+				`${rate_hz} Hz, seed ${seed}: ${marks[0].from_us} to ${marks[0].to_us}`);
+		}
+});
+
+test("what comes every minute stops being news", () => {
+	const at_s = Array.from({ length: 10 }, (_, i) => 80 + i * 67.3);
+	const { marks } = marks_of({ cpus: 8, seconds: 720,
+		loads: [server(8, 0.35 / 8, 3), burner({ cpu: 7, at_s, seconds: 0.2 })] });
+	assert.ok(marks.length >= 1 && marks.length <= 3, `${marks.length} marks`);
+});
+
+test("a busy host that stands still for half a second has a mark for fewer CPUs", () => {
+	const working = constant({ cpus: 4 });
+	const { marks } = marks_of({ cpus: 4, seconds: 120, loads: [(stretches, until_s) => {
+		const made = stretches.map(() => []);
+		working(made, until_s);
+		made.forEach((list, cpu) => stretches[cpu].push(...list.filter(({ from_s }) => from_s < 90 || from_s >= 90.5)));
+	}] });
+	assert.equal(marks.length, 1);
+	assert.equal(marks[0].kind, "down");
+	assert.ok(Math.abs(marks[0].from_us - 90e6) <= 50_000 && Math.abs(marks[0].to_us - 90.5e6) <= 50_000);
+});
+
+test("a stripe at a fixed offset in every second is usual", () => {
+	const at_s = Array.from({ length: 300 }, (_, second) => second + 0.4);
+	assert.deepEqual(marks_of({ cpus: 2, loads: [burner({ cpu: 0, at_s, seconds: 0.1 })], seconds: 300 }).marks, []);
+});
+
+test("other functions in the same CPU time are found by what they are", () => {
+	const { marks } = marks_of({ cpus: 2, seconds: 200, loads: [(stretches, until_s) => {
+		for (let from_s = until_s - 1; from_s < until_s; from_s += 0.01)
+			stretches[0].push({ from_s, to_s: from_s + 0.01, function: from_s >= 150 && from_s < 151 ? 77 : 3 });
+	}] });
+	assert.equal(marks.length, 1);
+	assert.equal(marks[0].kind, "mix");
+	assert.ok(Math.abs(marks[0].from_us - 150e6) <= 100_000 && Math.abs(marks[0].to_us - 151e6) <= 100_000);
+});
+
+test("a load that stays is one mark, and usual from then on", () => {
+	const busy = constant({ cpus: 2 });
+	const { marks } = marks_of({ cpus: 4, seconds: 400, loads: [(stretches, until_s) => {
+		const made = [[], [], [], []];
+		busy(made, until_s);
+		if (until_s > 100)
+			made.forEach((list, cpu) => stretches[cpu].push(...list));
+	}] });
+	assert.equal(marks.length, 1);
+	assert.ok(marks[0].level && Math.abs(marks[0].from_us - 100e6) <= 50_000);
+});
+
+test("a hole in time begins a new minute and loses nothing that was found", () => {
+	const host = new SyntheticHost({ cpus: 2, rate_hz: 99, loads: [burner({ cpu: 0, at_s: [99.5], seconds: 0.5 })] });
+	const finder = new Perturbations({ rate_hz: 99, cpu_count: 2 });
+	const marks = [];
+	for (let second = 0; second < 200; second++) {
+		const next = host.next();
+		if (second < 100 || second > 105)
+			marks.push(...finder.add(next));
+	}
+	assert.equal(marks.length, 1);
+});
+
+/** A profile in which one CPU runs `work` half of each second, and another one `burn` now and then. */
+function profile_make(seconds, burns_s) {
+	const start_us = 1_000_000_000_000_000, period_us = 1e6 / 99;
+	const profile = new Profile();
+	const work = ["main", "work"], burn = ["main", "burn"];
+	for (let segment = 0; segment < seconds / 60; segment++) {
+		const from = segment * 60e6, samples = [];
+		for (let at = from + period_us / 2; at < from + 60e6; at += period_us) {
+			if (at % 1e6 < 5e5)
+				samples.push({ time_us: start_us + Math.round(at), cpu: 0, process: "server", stack: work });
+			if (burns_s.some((burn_s) => at >= burn_s * 1e6 && at < (burn_s + 0.3) * 1e6))
+				samples.push({ time_us: start_us + Math.round(at), cpu: 1, process: "cron", stack: burn });
+		}
+		new SegmentMaker({ segment: segment + 1, start_us: start_us + from }).fill(profile, samples,
+			{ end_us: start_us + from + 60e6, closed: true });
+	}
+	return { profile, start_us };
+}
+
+test("a profile's seconds are looked at, a little at a time, with the same result", () => {
+	const { profile, start_us } = profile_make(180, [100, 140.25]);
+	const unusual = new Unusual(profile, new Heat(profile));
+	let turns = 1;
+	while (unusual.update(0.5))
+		turns++;
+	assert.ok(turns > 1, `${turns} turns`);
+	assert.deepEqual(unusual.marks.map(({ kind, from_us }) => [kind, Math.round((from_us - start_us) / 25_000)]),
+		[["mix", 4000], ["mix", 5610]]);
+	assert.equal(unusual.update(1000), false);
+	assert.equal(unusual.marks.length, 2);
+});

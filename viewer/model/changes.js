@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What changed: a stretch of time against others, both per second of wall-clock time.
+ *
+ * Samples within a burst belong together, so that counts vary more than by chance alone: the unit is a
+ * block of time as long as the stretch. How much counts vary from block to block is learned from the
+ * baseline, for each function; a test that took samples for the unit would claim certainty far too often.
+ */
+
+import { call_tree_build } from "model/call_tree";
+import { array_sum, t_chance } from "model/statistics";
+
+/** @typedef {import("model/profile").Profile} Profile */
+/** @typedef {import("model/call_tree").CallTree} CallTree */
+/** @typedef {import("model/call_tree").Range} Range */
+
+const second_us = 1e6;
+/** The baseline of a stretch: so much time before it. */
+export const baseline_us = 60 * second_us;
+/** The fewest blocks that the baseline is cut into, however long the stretch is. */
+const blocks_least = 6;
+/** Fewer samples than this in the baseline say nothing. */
+export const baseline_samples_least = 30;
+/** After allowing for the number of functions compared. */
+const certain_below = 1e-4, likely_below = 1e-2;
+/** Functions that are named, the share of its caller's change that makes a callee the one to name, and the share of all
+ * change below which no more is said. */
+const named_max = 3, callee_share = 0.8, rest_least = 0.1;
+/** How much a function's own variation counts against that of all: as if the latter came from so many blocks. */
+const pooled_blocks = 10;
+/** Sampling at a fixed rate varies less than by chance; but not by nothing. */
+const dispersion_least = 0.25;
+
+/** @typedef {"certain" | "likely" | "chance"} Certainty */
+
+/**
+ * @typedef {object} FunctionChange
+ * @property {number} function_id canonical
+ * @property {string} name
+ * @property {number} kind enum wire_frame_kind
+ * @property {string} process of most of the change
+ * @property {number} before CPUs busy in it and all that it called
+ * @property {number} now
+ * @property {number} samples_before
+ * @property {number} samples_now
+ * @property {Certainty} certainty
+ */
+
+/**
+ * What ran before the stretch: for one under a second the same part of each of the 60 seconds before,
+ * since work at a fixed offset would else be news each time; for a longer one the 60 seconds before.
+ * @param {Range} range
+ * @param {number} oldest_us
+ * @returns {Range[]} in order of time
+ */
+export function baseline_before({ from_us, to_us }, oldest_us) {
+	if (to_us - from_us >= second_us) {
+		const start = Math.max(oldest_us, from_us - baseline_us);
+		return start < from_us ? [{ from_us: start, to_us: from_us }] : [];
+	}
+	const ranges = [];
+	for (let ago = baseline_us / second_us; ago > 0; ago--) {
+		const start = from_us - ago * second_us;
+		if (start >= oldest_us)
+			ranges.push({ from_us: start, to_us: to_us - ago * second_us });
+	}
+	return ranges;
+}
+
+/** All that was known but the stretch. @param {Range} range @param {Range} all @returns {Range[]} */
+export function baseline_rest(range, all) {
+	return [{ from_us: all.from_us, to_us: Math.min(range.from_us, all.to_us) },
+		{ from_us: Math.max(range.to_us, all.from_us), to_us: all.to_us }]
+		.filter(({ from_us, to_us }) => from_us < to_us);
+}
+
+/**
+ * Pieces of the baseline as long as the stretch, or shorter so that there are several.
+ * @param {Range[]} ranges
+ * @param {number} length_us
+ */
+function blocks_of(ranges, length_us) {
+	const whole_us = ranges.reduce((sum, { from_us, to_us }) => sum + to_us - from_us, 0);
+	const block_us = Math.min(length_us, whole_us / blocks_least);
+	const blocks = [];
+	for (const { from_us, to_us } of ranges) {
+		const count = Math.max(1, Math.floor((to_us - from_us) / block_us + 1e-9));
+		for (let at = 0; at < count; at++)
+			blocks.push({ from_us: from_us + at * block_us, to_us: from_us + (at + 1) * block_us });
+	}
+	return { blocks, block_us };
+}
+
+/** Samples in functions, a stack that holds one several times counted once. */
+class FunctionCounts {
+	/** @param {Profile} profile */
+	constructor(profile) {
+		this.dictionary = profile.dictionary;
+		/** By call: the function where no caller is the same one, else 0; -1: not asked yet. */
+		this.outermost = new Int32Array(0);
+	}
+
+	/** @param {number} call */
+	outermost_of(call) {
+		const { dictionary } = this;
+		if (this.outermost.length < dictionary.calls.count) {
+			const grown = new Int32Array(Math.ceil(dictionary.calls.count * 1.5)).fill(-1);
+			grown.set(this.outermost);
+			this.outermost = grown;
+		}
+		if (this.outermost[call] < 0) {
+			const own = dictionary.call_function(call);
+			const [parents] = dictionary.calls.columns;
+			let at = own ? parents[call] : 0;
+			while (at && dictionary.call_function(at) !== own)
+				at = parents[at];
+			this.outermost[call] = at ? 0 : own;
+		}
+		return this.outermost[call];
+	}
+
+	/** @param {CallTree} tree @returns {Map<number, number>} by function */
+	totals(tree) {
+		const totals = new Map();
+		for (let node = 1; node < tree.count; node++) {
+			const id = this.outermost_of(tree.calls[node]);
+			if (id)
+				totals.set(id, (totals.get(id) ?? 0) + tree.total[node]);
+		}
+		return totals;
+	}
+}
+
+/** Two trees on one set of nodes: calls that ran in either. */
+export class ChangeTree {
+	/**
+	 * @param {CallTree} now
+	 * @param {CallTree} before
+	 * @param {number} now_s seconds of either
+	 * @param {number} before_s
+	 */
+	constructor(now, before, now_s, before_s) {
+		this.now_s = now_s;
+		this.before_s = before_s;
+		this.dictionary = now.dictionary;
+		const calls = Int32Array.from(new Set([...now.calls, ...before.calls])).sort();
+		const place = new Map(Array.from(calls, (call, node) => [call, node]));
+		this.calls = calls;
+		this.count = calls.length;
+		this.parent = new Int32Array(this.count).fill(-1);
+		this.now = { self: new Uint32Array(this.count), total: new Uint32Array(this.count) };
+		this.before = { self: new Uint32Array(this.count), total: new Uint32Array(this.count) };
+		for (const [tree, side] of /** @type {const} */ ([[now, this.now], [before, this.before]]))
+			for (let node = 0; node < tree.count; node++) {
+				const at = /** @type {number} */ (place.get(tree.calls[node]));
+				side.self[at] = tree.self[node];
+				side.total[at] = tree.total[node];
+				if (node)
+					this.parent[at] = /** @type {number} */ (place.get(tree.calls[tree.parent[node]]));
+			}
+	}
+
+	/**
+	 * Samples a second more than before, by node.
+	 * @param {{ now: Uint32Array, before: Uint32Array }} samples
+	 */
+	changes({ now, before }) {
+		return Float64Array.from(this.calls, (_, node) => now[node] / this.now_s - before[node] / this.before_s);
+	}
+}
+
+/**
+ * Which functions changed by more than chance.
+ */
+class Judge {
+	/**
+	 * @param {Map<number, number>[]} blocks samples by function of each block of the baseline
+	 * @param {number} block_s
+	 * @param {number} now_s
+	 * @param {number} before_s
+	 * @param {number} compared functions
+	 */
+	constructor(blocks, block_s, now_s, before_s, compared) {
+		this.blocks = blocks;
+		this.block_s = block_s;
+		this.now_s = now_s;
+		this.before_s = before_s;
+		this.compared = Math.max(1, compared);
+		/** @type {Map<number, { sum: number, squares: number }>} */
+		this.sums = new Map();
+		for (const block of blocks)
+			for (const [id, count] of block) {
+				const sums = this.sums.get(id) ?? { sum: 0, squares: 0 };
+				sums.sum += count;
+				sums.squares += count * count;
+				this.sums.set(id, sums);
+			}
+		let variance = 0, mean = 0;
+		for (const { sum, squares } of this.sums.values()) {
+			variance += this.variance(sum, squares);
+			mean += sum / blocks.length;
+		}
+		this.pooled = mean > 0 ? Math.max(1, variance / mean) : 1;
+	}
+
+	/** @param {number} sum @param {number} squares */
+	variance(sum, squares) {
+		const count = this.blocks.length;
+		return count > 1 ? Math.max(0, squares - sum * sum / count) / (count - 1) : 0;
+	}
+
+	/** How much more a function's samples vary than they would by chance. @param {number} id */
+	dispersion(id) {
+		const { sum, squares } = this.sums.get(id) ?? { sum: 0, squares: 0 };
+		const count = this.blocks.length;
+		const own = sum ? this.variance(sum, squares) / (sum / count) : this.pooled;
+		return Math.max(dispersion_least, (own * count + this.pooled * pooled_blocks) / (count + pooled_blocks));
+	}
+
+	/**
+	 * @param {number} id
+	 * @param {number} now samples
+	 * @param {number} before samples
+	 * @returns {Certainty}
+	 */
+	certainty(id, now, before) {
+		const expected = before / this.before_s * this.now_s;
+		const variance = this.dispersion(id) * (expected + 1) * (1 + this.now_s / this.before_s);
+		/* Half a sample on either side is no change. */
+		const beyond = Math.max(0, Math.abs(now - expected) - 0.5);
+		const chance = t_chance(beyond / Math.sqrt(variance), Math.max(1, this.blocks.length - 1)) * this.compared;
+		return chance < certain_below ? "certain" : chance < likely_below ? "likely" : "chance";
+	}
+}
+
+export class Changes {
+	/**
+	 * @param {Profile} profile
+	 * @param {Range} range
+	 * @param {Range[]} baseline in order, none of it in the range
+	 */
+	constructor(profile, range, baseline) {
+		const { blocks, block_us } = blocks_of(baseline, range.to_us - range.from_us);
+		const now_s = (range.to_us - range.from_us) / second_us;
+		const before_s = baseline.reduce((sum, { from_us, to_us }) => sum + to_us - from_us, 0) / second_us;
+		const now = call_tree_build(profile, [range]), before = call_tree_build(profile, baseline);
+		const counts = new FunctionCounts(profile);
+		this.profile = profile;
+		this.counts = counts;
+		this.tree = new ChangeTree(now, before, now_s, before_s);
+		this.now_totals = counts.totals(now);
+		this.before_totals = counts.totals(before);
+		const compared = new Set([...this.now_totals.keys(), ...this.before_totals.keys()]).size;
+		this.judge = new Judge(blocks.map((block) => counts.totals(call_tree_build(profile, [block]))),
+			block_us / second_us, now_s, before_s, compared);
+		/** Whether enough is known of the time before. */
+		this.comparable = before.total[0] >= baseline_samples_least || before_s >= now_s;
+	}
+
+	/** @param {number} id @returns {Certainty} of a function's change */
+	certainty(id) {
+		return this.judge.certainty(id, this.now_totals.get(id) ?? 0, this.before_totals.get(id) ?? 0);
+	}
+
+	/** CPUs for so many samples in so many seconds. @param {number} samples @param {number} seconds */
+	cpus(samples, seconds) {
+		const { frequency_mhz } = this.profile.facts();
+		return frequency_mhz && seconds ? samples / seconds / (frequency_mhz / 1000) : 0;
+	}
+
+	/**
+	 * @param {number} id
+	 * @param {string} process
+	 * @param {number} kind
+	 * @returns {FunctionChange}
+	 */
+	row(id, process, kind) {
+		const samples_now = this.now_totals.get(id) ?? 0, samples_before = this.before_totals.get(id) ?? 0;
+		return { function_id: id, name: this.profile.dictionary.function_text(id), kind, process,
+			before: this.cpus(samples_before, this.tree.before_s),
+			now: this.cpus(samples_now, this.tree.now_s), samples_before, samples_now,
+			certainty: this.certainty(id) };
+	}
+
+	/**
+	 * The functions that explain most of what changed: each the one whose stacks carry most of what the
+	 * ones before it leave, followed down to the callee that carries nearly all of that.
+	 * @returns {(FunctionChange & { share: number })[]} share of all change that it explains
+	 */
+	explain() {
+		const { tree } = this;
+		/* What no function explains yet. */
+		const left = { now: tree.now.self.slice(), before: tree.before.self.slice() };
+		const rows = [];
+		let all = 0;
+		while (rows.length < named_max) {
+			const change = tree.changes(left);
+			const best = this.carrier(left, change);
+			if (!best)
+				break;
+			all ||= Math.max(Math.abs(array_sum(change)), Math.abs(best.change));
+			const share = Math.abs(best.change) / all;
+			if (share < rest_least)
+				break;
+			const row = this.row(best.id, this.process_of(best.nodes, change), best.kind);
+			rows.push({ ...row, share: Math.min(1, share) });
+			for (let node = 0; node < tree.count; node++)
+				if (best.nodes[node])
+					left.now[node] = left.before[node] = 0;
+		}
+		return rows;
+	}
+
+	/**
+	 * Sums by function over stacks that hold it, each once.
+	 * @param {ArrayLike<number>} self by node
+	 * @returns {Map<number, number>}
+	 */
+	by_function(self) {
+		const { tree } = this;
+		const total = Float64Array.from(self);
+		for (let node = tree.count - 1; node > 0; node--)
+			total[tree.parent[node]] += total[node];
+		/** @type {Map<number, number>} */
+		const sums = new Map();
+		for (let node = 1; node < tree.count; node++) {
+			const id = this.counts.outermost_of(tree.calls[node]);
+			if (id)
+				sums.set(id, (sums.get(id) ?? 0) + total[node]);
+		}
+		return sums;
+	}
+
+	/**
+	 * The function whose stacks carry most change, or a callee that carries nearly all of that.
+	 * @param {{ now: Uint32Array, before: Uint32Array }} left samples by node, in the call itself
+	 * @param {Float64Array} change of these
+	 */
+	carrier(left, change) {
+		const { tree } = this;
+		const now = this.by_function(left.now), before = this.by_function(left.before);
+		let id = 0, most = 0;
+		for (const [candidate, value] of this.by_function(change))
+			if (Math.abs(value) > Math.abs(most) && this.judge.certainty(candidate,
+				now.get(candidate) ?? 0, before.get(candidate) ?? 0) !== "chance")
+				[id, most] = [candidate, value];
+		if (!id)
+			return null;
+		const total = change.slice();
+		for (let node = tree.count - 1; node > 0; node--)
+			total[tree.parent[node]] += total[node];
+		for (const seen = new Set(); !seen.has(id);) {
+			seen.add(id);
+			const callee = this.callee(id, total, most);
+			if (callee && !seen.has(callee.id))
+				[id, most] = [callee.id, callee.change];
+		}
+		const nodes = this.below(id);
+		const first = nodes.indexOf(1);
+		return { id, change: most, nodes, kind: this.profile.dictionary.call_kind(tree.calls[first]) };
+	}
+
+	/**
+	 * The callee that carries nearly all of a function's change.
+	 * @param {number} id
+	 * @param {Float64Array} total
+	 * @param {number} change
+	 */
+	callee(id, total, change) {
+		const { tree, profile: { dictionary } } = this;
+		/** @type {Map<number, number>} */
+		const callees = new Map();
+		for (let node = 1; node < tree.count; node++) {
+			const own = dictionary.call_function(tree.calls[node]);
+			const caller = tree.parent[node] > 0 && dictionary.call_function(tree.calls[tree.parent[node]]);
+			if (caller === id && own && own !== id)
+				callees.set(own, (callees.get(own) ?? 0) + total[node]);
+		}
+		let best = null;
+		for (const [callee, value] of callees)
+			if (value * change > 0 && Math.abs(value) >= callee_share * Math.abs(change) &&
+			    (!best || Math.abs(value) > Math.abs(best.change)))
+				best = { id: callee, change: value };
+		return best;
+	}
+
+	/** Which nodes are the function or below it. @param {number} id */
+	below(id) {
+		const { tree, profile: { dictionary } } = this;
+		const nodes = new Uint8Array(tree.count);
+		for (let node = 1; node < tree.count; node++)
+			nodes[node] = nodes[tree.parent[node]] ||
+				(dictionary.call_function(tree.calls[node]) === id ? 1 : 0);
+		return nodes;
+	}
+
+	/** The process in which most of the change is. @param {Uint8Array} nodes @param {Float64Array} left */
+	process_of(nodes, left) {
+		const { tree } = this;
+		const process = new Int32Array(tree.count);
+		/** @type {Map<number, number>} */
+		const changes = new Map();
+		for (let node = 1; node < tree.count; node++) {
+			process[node] = tree.parent[node] > 0 ? process[tree.parent[node]] : node;
+			if (nodes[node])
+				changes.set(process[node], (changes.get(process[node]) ?? 0) + left[node]);
+		}
+		let best = 0;
+		for (const [node, change] of changes)
+			if (!best || Math.abs(change) > Math.abs(changes.get(best) ?? 0))
+				best = node;
+		return best ? this.profile.dictionary.call_name(tree.calls[best]) : "";
+	}
+
+	/**
+	 * All functions that changed by more than chance, largest change first.
+	 * @param {number} count at most so many
+	 */
+	functions(count) {
+		const ids = new Set([...this.now_totals.keys(), ...this.before_totals.keys()]);
+		return [...ids].map((id) => this.row(id, "", 0))
+			.filter(({ certainty }) => certainty !== "chance")
+			.sort((a, b) => Math.abs(b.now - b.before) - Math.abs(a.now - a.before))
+			.slice(0, count);
+	}
+}
