@@ -246,7 +246,8 @@ static int find_stack(struct pipeline *pipeline, const struct sample_event *even
 	unsigned int count = event->user_frame_count + event->kernel_frame_count, known;
 	uint32_t stack_id = 0;
 
-	hashes[0] = hash_next(hash_u64(process->id), process->generation);
+	hashes[0] = hash_next(hash_next(hash_u64(process->id), process->generation),
+			      process->code_generation);
 	for (unsigned int depth = 0; depth < count; depth++) {
 		struct stack_address at = stack_address(event, depth);
 
@@ -257,6 +258,7 @@ static int find_stack(struct pipeline *pipeline, const struct sample_event *even
 		if (stack_id)
 			break;
 	}
+	symbolizer_set_time(pipeline->symbolizer, event->time_ns);
 	for (unsigned int depth = known; depth < count; depth++) {
 		struct stack_address at = stack_address(event, depth);
 		int r = name_address(pipeline, process, &at, &stack_id);

@@ -290,9 +290,8 @@ int process_files_time_changed(int process_fd, uint64_t start, uint64_t end, uin
 }
 
 int process_files_open_mapped(struct process_files *files, int process_fd, uint64_t start,
-			      uint64_t end, int *ret_fd)
+			      uint64_t end, const struct process_file_rules *rules, int *ret_fd)
 {
-	const struct process_file_rules rules = { .size_max = PROCESS_EXECUTABLE_SIZE_MAX };
 	char name[MAPPED_NAME_SIZE];
 	int path_fd;
 
@@ -300,7 +299,7 @@ int process_files_open_mapped(struct process_files *files, int process_fd, uint6
 	path_fd = openat(process_fd, name, O_PATH | O_CLOEXEC);
 	if (path_fd < 0)
 		return -errno;
-	return check_and_open(files, process_fd, path_fd, &rules, ret_fd);
+	return check_and_open(files, process_fd, path_fd, rules, ret_fd);
 }
 
 static int open_below(int root_fd, const char *path, uint64_t resolve)

@@ -98,7 +98,7 @@ int process_files_time_changed(int process_fd, uint64_t start, uint64_t end, uin
 
 /* The file mapped at exactly @start to @end, deleted or not. Returns 0, an outcome or -errno. */
 int process_files_open_mapped(struct process_files *files, int process_fd, uint64_t start,
-			      uint64_t end, int *ret_fd);
+			      uint64_t end, const struct process_file_rules *rules, int *ret_fd);
 
 /* The file at an absolute path as the process sees it. Returns 0, an outcome or -errno. */
 int process_files_open_in_root(struct process_files *files, int process_fd, const char *path,

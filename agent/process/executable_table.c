@@ -354,8 +354,9 @@ static bool is_meant(const struct executable *executable, int fd)
 static int open_mapped(struct executable_table *table, const struct executable *executable,
 		       int process_fd, uint64_t start, uint64_t end, int *ret_fd)
 {
+	const struct process_file_rules rules = { .size_max = PROCESS_EXECUTABLE_SIZE_MAX };
 	CLEANUP(fd_close) int fd = -1;
-	int r = process_files_open_mapped(table->files, process_fd, start, end, &fd);
+	int r = process_files_open_mapped(table->files, process_fd, start, end, &rules, &fd);
 
 	if (r != 0)
 		return r;

@@ -507,6 +507,14 @@ struct process_cgroup process_table_cgroup(struct process_table *table, struct p
 	return cgroup;
 }
 
+void process_table_code_changed(struct process_table *table, uint32_t slot, uint64_t process_id)
+{
+	struct process *process = slot <= PROCESSES_MAX ? table->slots[slot] : NULL;
+
+	if (process && process->id == process_id)
+		process->code_generation++;
+}
+
 /* Whether other threads have outlived the main one. */
 static bool has_threads(struct process_table *table, uint32_t pid)
 {

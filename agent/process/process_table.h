@@ -38,6 +38,7 @@ struct process {
 	uint64_t id;	   /* never used twice: the key for what others remember about a process */
 	uint64_t start_ns; /* CLOCK_BOOTTIME; 0 until its first sample told it */
 	uint64_t generation; /* changes whenever an address may mean something else than before */
+	uint64_t code_generation; /* changes when the process said what its code is, see below */
 	uint32_t pid;
 	uint32_t slot; /* 1 to PROCESSES_MAX, used again: for arrays beside this table */
 	char comm[PROCESS_COMM_SIZE]; /* of the main thread: the process's name */
@@ -117,6 +118,12 @@ struct process *process_table_find(struct process_table *table, uint32_t pid,
 /* The cgroup of a sample's process; reads /proc/PID/cgroup when @cgroup_id is new for it. */
 struct process_cgroup process_table_cgroup(struct process_table *table, struct process *process,
 					   uint64_t cgroup_id);
+
+/*
+ * Code that the process makes at run time has other names, or is other code, than was known before.
+ * Nothing happens when the slot belongs to another process by now.
+ */
+void process_table_code_changed(struct process_table *table, uint32_t slot, uint64_t process_id);
 
 /* Forgets the exited, closes files that nobody asked for. Call it at each tick. */
 void process_table_expire(struct process_table *table, uint64_t now_ns);

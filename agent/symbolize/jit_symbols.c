@@ -2,31 +2,61 @@
 #include "symbolize/jit_symbols.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/hash_index.h"
 #include "base/log.h"
 #include "privileged/process_files.h"
-#include "process/proc_status.h"
 #include "process/process_table.h"
+#include "symbolize/jit_code.h"
+#include "symbolize/jit_files.h"
+#include "symbolize/jit_loads.h"
 #include "symbolize/provisional_names.h"
-#include "symbolize/symbol_bytes.h"
 #include "symbolize/symbol_jobs.h"
 #include "symbolize/symbolizer.h"
+#include "worker/worker.h"
 
-enum { NS_PER_MS = 1000000, STATUS_SIZE_MAX = 256 << 10, PATH_SIZE_MAX = 64 };
+enum { NS_PER_MS = 1000000 };
 
 static const char jit_name[] = "[jit]";
 static const char unknown_name[] = "[anon]";
 
-/* Which file a table was made of, and how far it was written then. */
-struct map_version {
+/* In the order in which they are asked. */
+enum source_kind {
+	SOURCE_DUMP,
+	SOURCE_MAP,
+	SOURCE_COUNT,
+};
+
+struct source_type {
+	const char *name; /* in the log */
+	enum symbol_job job;
+	int (*open)(struct process_files *files, const struct process *process, int *ret_fd);
+	bool is_buffered; /* what is written today may be in the file tomorrow */
+};
+
+static const struct source_type source_types[SOURCE_COUNT] = {
+	[SOURCE_DUMP] = { "jitdump", SYMBOL_JOB_JITDUMP, jit_files_open_dump, true },
+	[SOURCE_MAP] = { "perf map", SYMBOL_JOB_PERF_MAP, jit_files_open_map, false },
+};
+
+/* One file in which a process names its code. */
+struct source {
+	struct row *row;
+	int fd; /* -1: there is none, or it was closed to make room */
 	dev_t device;
 	ino_t inode;
-	off_t size;
+	off_t size; /* when it was last given to the worker */
 	struct timespec modified;
+	struct jit_position position;
+	struct jit_code *code; /* NULL: nothing was read yet */
+	bool reading;	       /* the worker reads it; the row stays until it answers */
+	bool has_more;
+	bool is_over; /* closed by the process, or unreadable from here on */
+	bool complained;
+	uint32_t failures; /* of the worker */
 };
 
 struct row {
@@ -34,33 +64,36 @@ struct row {
 	uint64_t process_id; /* 0: free */
 	uint64_t start_ns;
 	uint32_t pid;
-	struct symbol_bytes table;
-	struct map_version version;
+	uint32_t slot; /* of the process */
+	struct source sources[SOURCE_COUNT];
 	struct provisional_names provisional;
+	struct provisional_names kept; /* those of a drain that still wait */
+	uint64_t generation;	       /* of the process, when its mappings were looked at */
 	uint64_t next_check_ns;
 	uint64_t interval_ms;
 	uint64_t last_used;
-	bool exists;  /* there was a map when it was last looked for */
-	bool wanted;  /* an address is not in the table */
-	bool reading; /* the worker reads it; the row stays until it answers */
+	bool ended;    /* the process is no more ... */
+	bool is_final; /* ... and all that it left behind was read */
 	bool draining;
-	bool complained;
 };
 
 struct jit_symbols {
 	struct worker *worker;
 	struct process_files *files;
+	struct process_table *processes;
 	size_t bytes_max;
 	struct hash_index index; /* by process id; ids are places in rows, from 1 */
 	struct row rows[JIT_PROCESSES_MAX + 1];
 	uint32_t row_count;   /* ever used */
 	uint32_t drain_place; /* where the search for late names goes on */
+	uint32_t file_count;  /* open now */
 	uint64_t use_count;
 	uint64_t now_ns;
 	struct jit_symbols_counters counters;
 };
 
-int jit_symbols_new(struct worker *worker, struct process_files *files, size_t bytes_max,
+int jit_symbols_new(struct worker *worker, struct process_files *files,
+		    struct process_table *processes, size_t bytes_max,
 		    struct jit_symbols **ret_symbols)
 {
 	struct jit_symbols *symbols = calloc(1, sizeof(*symbols));
@@ -69,6 +102,7 @@ int jit_symbols_new(struct worker *worker, struct process_files *files, size_t b
 		return -ENOMEM;
 	symbols->worker = worker;
 	symbols->files = files;
+	symbols->processes = processes;
 	symbols->bytes_max = bytes_max;
 	symbols->drain_place = 1;
 	symbols->index = hash_index_with_max(JIT_PROCESSES_MAX);
@@ -76,21 +110,41 @@ int jit_symbols_new(struct worker *worker, struct process_files *files, size_t b
 	return 0;
 }
 
-static void drop_table(struct row *row)
+static void close_file(struct source *source)
 {
-	row->owner->counters.bytes -= row->table.bytes.size;
-	symbol_bytes_free(&row->table);
-	row->version = (struct map_version){ 0 };
+	if (source->fd < 0)
+		return;
+	fd_close(source->fd);
+	source->fd = -1;
+	source->row->owner->file_count--;
+}
+
+/* What was read holds no more, or has to make room: the next read starts anew. */
+static void drop_code(struct source *source)
+{
+	jit_code_free(source->code);
+	source->code = NULL;
+	source->position = (struct jit_position){ 0 };
+	source->size = 0;
+	source->modified = (struct timespec){ 0 };
+}
+
+static void release_row(struct row *row)
+{
+	for (int i = 0; i < SOURCE_COUNT; i++) {
+		close_file(&row->sources[i]);
+		drop_code(&row->sources[i]);
+	}
+	provisional_names_free(&row->provisional);
+	provisional_names_free(&row->kept);
 }
 
 void jit_symbols_free(struct jit_symbols *symbols)
 {
 	if (!symbols)
 		return;
-	for (uint32_t place = 1; place <= symbols->row_count; place++) {
-		symbol_bytes_free(&symbols->rows[place].table);
-		provisional_names_free(&symbols->rows[place].provisional);
-	}
+	for (uint32_t place = 1; place <= symbols->row_count; place++)
+		release_row(&symbols->rows[place]);
 	hash_index_free(&symbols->index);
 	free(symbols);
 }
@@ -109,29 +163,60 @@ static uint32_t place_of(const struct jit_symbols *symbols, const struct row *ro
 	return (uint32_t)(row - symbols->rows);
 }
 
-static void forget(struct jit_symbols *symbols, struct row *row)
+static bool is_reading(const struct row *row)
 {
-	hash_index_remove(&symbols->index, hash_u64(row->process_id), place_of(symbols, row));
-	symbols->counters.provisional_lost += row->provisional.count;
-	drop_table(row);
-	provisional_names_free(&row->provisional);
-	*row = (struct row){ .owner = symbols };
+	return row->sources[SOURCE_DUMP].reading || row->sources[SOURCE_MAP].reading;
+}
+
+static bool has_file(const struct row *row)
+{
+	return row->sources[SOURCE_DUMP].fd >= 0 || row->sources[SOURCE_MAP].fd >= 0;
+}
+
+static size_t code_bytes(const struct row *row)
+{
+	size_t bytes = 0;
+
+	for (int i = 0; i < SOURCE_COUNT; i++)
+		if (row->sources[i].code)
+			bytes += jit_code_bytes(row->sources[i].code);
+	return bytes;
+}
+
+static bool is_any(const struct row *row)
+{
+	return true;
+}
+
+static bool has_code(const struct row *row)
+{
+	return code_bytes(row) > 0;
 }
 
 /* The row used longest ago that the worker is not busy with. */
-static struct row *least_used(struct jit_symbols *symbols, bool with_table)
+static struct row *least_used(struct jit_symbols *symbols, bool (*is_candidate)(const struct row *))
 {
 	struct row *found = NULL;
 
 	for (uint32_t place = 1; place <= symbols->row_count; place++) {
 		struct row *row = &symbols->rows[place];
 
-		if (row->reading || (with_table && !row->table.bytes.size))
+		if (!row->process_id || is_reading(row) || !is_candidate(row))
 			continue;
 		if (!found || row->last_used < found->last_used)
 			found = row;
 	}
 	return found;
+}
+
+static void forget(struct jit_symbols *symbols, struct row *row)
+{
+	hash_index_remove(&symbols->index, hash_u64(row->process_id), place_of(symbols, row));
+	symbols->counters.evicted += has_code(row);
+	symbols->counters.provisional_lost += row->provisional.count;
+	symbols->counters.bytes -= code_bytes(row);
+	release_row(row);
+	*row = (struct row){ .owner = symbols };
 }
 
 static struct row *add_row(struct jit_symbols *symbols, const struct process *process)
@@ -141,10 +226,9 @@ static struct row *add_row(struct jit_symbols *symbols, const struct process *pr
 	if (symbols->row_count < JIT_PROCESSES_MAX) {
 		row = &symbols->rows[++symbols->row_count];
 	} else {
-		row = least_used(symbols, false);
+		row = least_used(symbols, is_any);
 		if (!row)
 			return NULL;
-		symbols->counters.evicted += row->table.bytes.size > 0;
 		forget(symbols, row);
 	}
 	if (hash_index_add(&symbols->index, hash_u64(process->id), place_of(symbols, row)) != 0)
@@ -153,9 +237,12 @@ static struct row *add_row(struct jit_symbols *symbols, const struct process *pr
 		.owner = symbols,
 		.process_id = process->id,
 		.pid = process->pid,
+		.slot = process->slot,
 		.start_ns = process->start_ns,
 		.interval_ms = JIT_CHECK_INTERVAL_LEAST_MS,
 	};
+	for (int i = 0; i < SOURCE_COUNT; i++)
+		row->sources[i] = (struct source){ .row = row, .fd = -1 };
 	return row;
 }
 
@@ -172,138 +259,224 @@ static struct row *find_row(struct jit_symbols *symbols, const struct process *p
 
 /* --- reading --------------------------------------------------------------------------------- */
 
+static const struct source_type *type_of(const struct source *source)
+{
+	return &source_types[source - source->row->sources];
+}
+
+static void complain(struct source *source, const char *reason)
+{
+	source->row->owner->counters.failed++;
+	if (source->complained)
+		return;
+	source->complained = true;
+	log_warning("the %s of process %u %s; functions stay without names", type_of(source)->name,
+		    source->row->pid, reason);
+}
+
 static void keep_bytes(struct jit_symbols *symbols, const struct row *spared)
 {
 	while (symbols->counters.bytes > symbols->bytes_max) {
-		struct row *row = least_used(symbols, true);
+		struct row *row = least_used(symbols, has_code);
 
 		if (!row || row == spared)
 			return;
-		drop_table(row);
-		row->next_check_ns =
-			symbols->now_ns + JIT_CHECK_INTERVAL_MOST_MS * (uint64_t)NS_PER_MS;
+		symbols->counters.bytes -= code_bytes(row);
+		for (int i = 0; i < SOURCE_COUNT; i++)
+			drop_code(&row->sources[i]);
+		row->interval_ms = JIT_CHECK_INTERVAL_MOST_MS;
+		row->next_check_ns = symbols->now_ns + row->interval_ms * NS_PER_MS;
 		symbols->counters.evicted++;
 	}
 }
 
-static void complain(struct row *row, const char *reason)
+/* Adds what the worker has read. Returns 0 or -errno. */
+static int add_loads(struct source *source, const struct jit_loads_view *loads)
 {
-	row->owner->counters.failed++;
-	if (row->complained)
-		return;
-	row->complained = true;
-	log_warning("the perf map of process %u %s; its functions stay without names", row->pid,
-		    reason);
+	struct jit_symbols *symbols = source->row->owner;
+	uint32_t flags = loads->header->flags;
+	size_t bytes_before;
+	int r = 0;
+
+	bytes_before = code_bytes(source->row);
+	if (flags & JIT_LOADS_RESTARTED) {
+		jit_code_free(source->code);
+		source->code = NULL;
+	}
+	if (!source->code)
+		r = jit_code_new(symbols->bytes_max / SOURCE_COUNT, &source->code);
+	if (r == 0)
+		r = jit_code_add(source->code, loads);
+	symbols->counters.bytes += code_bytes(source->row) - bytes_before;
+	if (r < 0)
+		return r;
+	source->position = loads->header->position;
+	source->has_more = flags & JIT_LOADS_MORE;
+	source->is_over = flags & (JIT_LOADS_CLOSED | JIT_LOADS_DAMAGED);
+	if (flags & JIT_LOADS_DAMAGED)
+		complain(source, "is damaged");
+	if (jit_code_forgotten(source->code))
+		complain(source, "names more functions than there is memory for (see --memory)");
+	/* What was known of an address may be wrong now. */
+	if (loads->header->count)
+		process_table_code_changed(symbols->processes, source->row->slot,
+					   source->row->process_id);
+	keep_bytes(symbols, source->row);
+	return 0;
 }
 
-static void on_table(int outcome, struct worker_result result, void *context)
+static void on_loads(int outcome, struct worker_result result, void *context)
 {
-	struct row *row = context;
-	struct jit_symbols *symbols = row->owner;
-	struct symbol_bytes table;
+	struct source *source = context;
+	struct jit_loads_view loads;
 
-	row->reading = false;
-	row->draining = true;
+	source->reading = false;
+	source->row->draining = true;
 	if (outcome == 0)
-		outcome = symbol_bytes_open(result, &table);
+		outcome = jit_loads_view_open(result.bytes, result.size, &loads);
+	if (outcome == 0)
+		outcome = add_loads(source, &loads);
+	worker_result_free(&result);
 	if (outcome != 0) {
 		const char *text = worker_outcome_text(outcome);
 
-		complain(row, text ? text : "cannot be read");
-		return;
+		/* A worker's end is forgiven once: it may have been killed by somebody. */
+		source->is_over = !text || ++source->failures >= JIT_FAILURES_MAX;
+		source->has_more = !source->is_over;
+		complain(source, text ? text : "cannot be read");
 	}
-	symbols->counters.bytes -= row->table.bytes.size;
-	symbol_bytes_free(&row->table);
-	row->table = table;
-	symbols->counters.bytes += table.bytes.size;
-	if (table.bytes.size > symbols->bytes_max) {
-		drop_table(row);
-		complain(row, "needs more memory than there is for all of them");
-		return;
-	}
-	keep_bytes(symbols, row);
 }
 
-static bool is_same_version(const struct map_version *left, const struct map_version *right)
+/* Takes a file that was opened; another one than before is read from its start. */
+static void take_file(struct source *source, int taken_fd)
 {
-	return left->device == right->device && left->inode == right->inode &&
-	       left->size == right->size && left->modified.tv_sec == right->modified.tv_sec &&
-	       left->modified.tv_nsec == right->modified.tv_nsec;
-}
-
-/* Who the process is by its own account: its pid inside, and whose files count. */
-static int read_status(int process_fd, struct proc_status *ret_status)
-{
-	CLEANUP(bytes_writer_free)
-	struct bytes_writer text = bytes_writer_with_max(STATUS_SIZE_MAX);
-	int r = process_files_read(process_fd, "status", &text);
-
-	if (r < 0)
-		return r;
-	return proc_status_parse((const char *)text.bytes, text.size, ret_status) ? 0 : -EBADMSG;
-}
-
-static int open_map(struct jit_symbols *symbols, const struct row *row, int *ret_fd)
-{
-	struct process_file_rules rules = { .size_max = PROCESS_PERF_MAP_SIZE_MAX,
-					    .owner_matters = true };
-	CLEANUP(fd_close) int process_fd = -1;
-	struct proc_status status;
-	char path[PATH_SIZE_MAX];
-	int r = process_files_open_process(symbols->files, row->pid, &process_fd);
-
-	if (r == 0)
-		r = read_status(process_fd, &status);
-	if (r < 0)
-		return r;
-	rules.owner = status.effective_user;
-	snprintf(path, sizeof(path), "/tmp/perf-%u.map",
-		 status.namespace_pid ? status.namespace_pid : row->pid);
-	return process_files_open_in_root(symbols->files, process_fd, path, &rules, ret_fd);
-}
-
-/* Asks the worker to read the map, when there is one and it changed. */
-static void check(struct jit_symbols *symbols, struct row *row)
-{
-	CLEANUP(fd_close) int fd = -1;
-	struct map_version version;
+	struct jit_symbols *symbols = source->row->owner;
 	struct stat status;
-	int r = open_map(symbols, row, &fd);
 
-	row->exists = r == 0;
-	if (r > 0)
-		complain(row, process_file_outcome_text(r));
-	if (r != 0 || fstat(fd, &status) < 0)
+	close_file(source);
+	if (symbols->file_count >= JIT_FILES_MAX) {
+		struct row *row = least_used(symbols, has_file);
+
+		for (int i = 0; row && i < SOURCE_COUNT; i++)
+			close_file(&row->sources[i]);
+	}
+	if (symbols->file_count >= JIT_FILES_MAX || fstat(taken_fd, &status) < 0) {
+		fd_close(taken_fd);
 		return;
-	version = (struct map_version){ .device = status.st_dev,
-					.inode = status.st_ino,
-					.size = status.st_size,
-					.modified = status.st_mtim };
-	if (is_same_version(&version, &row->version))
+	}
+	source->fd = taken_fd;
+	symbols->file_count++;
+	if (status.st_dev == source->device && status.st_ino == source->inode)
 		return;
-	if (worker_submit(symbols->worker, SYMBOL_JOB_PERF_MAP, fd, NULL, 0, on_table, row) != 0)
+	source->device = status.st_dev;
+	source->inode = status.st_ino;
+	symbols->counters.bytes -= code_bytes(source->row);
+	drop_code(source);
+	symbols->counters.bytes += code_bytes(source->row);
+	source->is_over = false;
+}
+
+static void open_file(struct source *source, const struct process *process)
+{
+	int fd = -1, r;
+
+	r = type_of(source)->open(source->row->owner->files, process, &fd);
+	if (r == 0)
+		take_file(source, fd);
+	else if (r > 0 && r != JIT_FILES_NONE)
+		complain(source, process_file_outcome_text(r));
+}
+
+static bool is_changed(const struct source *source, const struct stat *status)
+{
+	return source->has_more || status->st_size != source->size ||
+	       status->st_mtim.tv_sec != source->modified.tv_sec ||
+	       status->st_mtim.tv_nsec != source->modified.tv_nsec;
+}
+
+/* Asks the worker to read on, when there is something. */
+static void read_on(struct source *source)
+{
+	struct jit_symbols *symbols = source->row->owner;
+	struct stat status;
+
+	if (source->fd < 0 || source->is_over || source->reading ||
+	    fstat(source->fd, &status) < 0 || !is_changed(source, &status))
 		return;
-	row->version = version;
-	row->reading = true;
+	if (worker_submit(symbols->worker, type_of(source)->job, source->fd, &source->position,
+			  sizeof(source->position), on_loads, source) != 0)
+		return;
+	source->size = status.st_size;
+	source->modified = status.st_mtim;
+	source->has_more = false;
+	source->reading = true;
 	symbols->counters.reads++;
 }
 
-/* The next look: after a pause that grows while there is nothing new. */
+/* Whether the file has to be looked for: there is none, or another one may have its name. */
+static bool should_open(const struct source *source, const struct process *process)
+{
+	struct stat status;
+
+	if (source->fd >= 0)
+		return fstat(source->fd, &status) == 0 && status.st_nlink == 0 &&
+		       !type_of(source)->is_buffered;
+	/* A jitdump is found among the mappings. */
+	return !type_of(source)->is_buffered || source->row->generation != process->generation;
+}
+
+static void check(struct row *row, const struct process *process)
+{
+	for (int i = 0; i < SOURCE_COUNT; i++) {
+		struct source *source = &row->sources[i];
+
+		if (source->reading)
+			continue;
+		if (process && should_open(source, process))
+			open_file(source, process);
+		read_on(source);
+	}
+	if (process)
+		row->generation = process->generation;
+}
+
+/* A file that is open costs little to look at. */
+static void plan_next(struct row *row)
+{
+	row->interval_ms = has_file(row) ? JIT_CHECK_INTERVAL_LEAST_MS : row->interval_ms * 2;
+	if (row->interval_ms > JIT_CHECK_INTERVAL_MOST_MS)
+		row->interval_ms = JIT_CHECK_INTERVAL_MOST_MS;
+	row->next_check_ns = row->owner->now_ns + row->interval_ms * NS_PER_MS;
+}
+
+/* The process has ended: nothing will come any more. */
+static void finish(struct row *row)
+{
+	row->is_final = row->draining = true;
+	for (int i = 0; i < SOURCE_COUNT; i++)
+		close_file(&row->sources[i]);
+}
+
 static void check_when_due(struct jit_symbols *symbols, struct row *row)
 {
-	if (!row->wanted || row->reading || row->draining || symbols->now_ns < row->next_check_ns)
+	const struct process *process;
+
+	if (!row->process_id || row->is_final || is_reading(row) || row->draining)
 		return;
-	row->wanted = false;
-	check(symbols, row);
-	if (row->reading) {
-		row->interval_ms = JIT_CHECK_INTERVAL_LEAST_MS;
-	} else {
-		row->draining = true; /* nothing will come for those that wait */
-		row->interval_ms *= 2;
-		if (row->interval_ms > JIT_CHECK_INTERVAL_MOST_MS)
-			row->interval_ms = JIT_CHECK_INTERVAL_MOST_MS;
-	}
-	row->next_check_ns = symbols->now_ns + row->interval_ms * NS_PER_MS;
+	process = process_table_at(symbols->processes, row->slot);
+	if (process && process->id != row->process_id)
+		process = NULL;
+	if ((!process || process->exit_ns) && !row->ended)
+		row->ended = true; /* what it wrote last is read now */
+	else if (symbols->now_ns < row->next_check_ns)
+		return;
+	check(row, process);
+	plan_next(row);
+	if (is_reading(row))
+		return;
+	row->draining = true; /* for those that wait in vain */
+	if (!process)
+		finish(row);
 }
 
 void jit_symbols_tick(struct jit_symbols *symbols, uint64_t now_ns)
@@ -324,8 +497,7 @@ static void describe(const char *module, const char *name, uint32_t name_size,
 	frame->module_key = stable_key(module, frame->module_name_size, WIRE_MODULE_JIT);
 	frame->name = name;
 	frame->name_size = name_size;
-	if (name)
-		frame->function_key = stable_key(name, name_size, frame->module_key);
+	frame->function_key = stable_key(name, name_size, frame->module_key);
 }
 
 /* One function for all of it: its addresses say nothing, and are others in each run. */
@@ -335,15 +507,49 @@ void jit_symbols_describe_unknown(struct frame_description *ret_frame)
 	describe(unknown_name, unknown_name, sizeof(unknown_name) - 1, ret_frame);
 }
 
-static uint64_t provisional_key(struct row *row, uint64_t address)
+static bool find(const struct row *row, uint64_t address, uint64_t time_ns,
+		 struct jit_function *ret_function)
 {
-	const uint64_t place[] = { row->process_id, row->start_ns, address };
-	uint64_t key = provisional_names_find(&row->provisional, address);
+	for (int i = 0; i < SOURCE_COUNT; i++)
+		if (row->sources[i].code &&
+		    jit_code_find(row->sources[i].code, address, time_ns, ret_function))
+			return true;
+	return false;
+}
 
+/* Whether the process has written more than is known here. */
+static bool is_behind(const struct row *row)
+{
+	for (int i = 0; i < SOURCE_COUNT; i++) {
+		const struct source *source = &row->sources[i];
+		struct stat status;
+
+		if (source->reading || source->has_more)
+			return true;
+		if (source->fd >= 0 && !source->is_over && fstat(source->fd, &status) == 0 &&
+		    status.st_size != source->size)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * 0, or the key until a name comes. The time is part of it: later there may be another function at
+ * this address.
+ */
+static uint64_t provisional_key(struct row *row, uint64_t address, uint64_t time_ns)
+{
+	const uint64_t place[] = { row->process_id, row->start_ns, address, time_ns };
+	uint64_t key;
+
+	/* While the names of a round are taken, no new ones can be added. */
+	if (row->draining || row->is_final || !(has_file(row) || is_reading(row)))
+		return 0;
+	key = provisional_names_find(&row->provisional, address);
 	if (key)
 		return key;
 	key = stable_key(place, sizeof(place), row->pid);
-	if (!provisional_names_add(&row->provisional, address, key)) {
+	if (!provisional_names_add_at(&row->provisional, address, key, time_ns)) {
 		row->owner->counters.provisional_lost++;
 		return 0;
 	}
@@ -351,52 +557,73 @@ static uint64_t provisional_key(struct row *row, uint64_t address)
 }
 
 bool jit_symbols_describe(struct jit_symbols *symbols, const struct process *process,
-			  uint64_t address, struct frame_description *ret_frame)
+			  uint64_t address, uint64_t time_ns, struct frame_description *ret_frame)
 {
 	struct row *row = find_row(symbols, process);
-	struct symbol symbol;
+	struct jit_function function;
+	bool is_found;
 	uint64_t key;
 
 	if (!row)
 		return false;
 	*ret_frame = (struct frame_description){ .kind = WIRE_FRAME_JIT };
-	if (symbol_bytes_find(&row->table, address, &symbol)) {
-		describe(jit_name, symbol.name, symbol.name_size, ret_frame);
-		return true;
-	}
-	row->wanted = true;
-	check_when_due(symbols, row);
-	/* While the names of a round are taken, no new ones can be added. */
-	key = (row->reading || row->exists) && !row->draining ? provisional_key(row, address) : 0;
-	if (!key)
+	is_found = find(row, address, time_ns, &function);
+	if (!is_found)
+		check_when_due(symbols, row);
+	key = is_found && !is_behind(row) ? 0 : provisional_key(row, address, time_ns);
+	if (!key && !is_found)
 		return false;
-	describe(jit_name, NULL, 0, ret_frame);
+	if (is_found)
+		describe(jit_name, function.name, function.name_size, ret_frame);
+	else
+		describe(jit_name, jit_name, sizeof(jit_name) - 1, ret_frame);
+	if (!key)
+		return true;
 	ret_frame->function_key = key;
 	ret_frame->provisional = true;
 	return true;
 }
 
+/* Whether the process may have named it already, and only not written it yet. */
+static bool may_come(const struct row *row)
+{
+	for (int i = 0; i < SOURCE_COUNT; i++) {
+		const struct source *source = &row->sources[i];
+
+		if (source->has_more || source->reading ||
+		    (source->fd >= 0 && !source->is_over && type_of(source)->is_buffered))
+			return true;
+	}
+	return false;
+}
+
+/* The next name of a row; those that still wait are kept for later. */
 static bool next_of_row(struct row *row, struct late_name *ret_late_name)
 {
 	struct frame_description frame = { .kind = WIRE_FRAME_JIT };
+	struct jit_function function;
 	struct provisional_name name;
-	struct symbol symbol;
 
-	if (!provisional_names_take(&row->provisional, &name)) {
-		row->draining = false;
-		return false;
+	while (provisional_names_take(&row->provisional, &name)) {
+		if (find(row, name.place, name.time_ns, &function))
+			describe(jit_name, function.name, function.name_size, &frame);
+		else if (!may_come(row) ||
+			 !provisional_names_add_at(&row->kept, name.place, name.key, name.time_ns))
+			jit_symbols_describe_unknown(&frame);
+		else
+			continue;
+		*ret_late_name = (struct late_name){
+			.key = name.key,
+			.canonical_key = frame.function_key,
+			.name = frame.name,
+			.name_size = frame.name_size,
+		};
+		return true;
 	}
-	if (symbol_bytes_find(&row->table, name.place, &symbol))
-		describe(jit_name, symbol.name, symbol.name_size, &frame);
-	else
-		jit_symbols_describe_unknown(&frame);
-	*ret_late_name = (struct late_name){
-		.key = name.key,
-		.canonical_key = frame.function_key,
-		.name = frame.name,
-		.name_size = frame.name_size,
-	};
-	return true;
+	row->provisional = row->kept;
+	row->kept = (struct provisional_names){ 0 };
+	row->draining = false;
+	return false;
 }
 
 bool jit_symbols_next(struct jit_symbols *symbols, struct late_name *ret_late_name)

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names of code that processes make at run time, by the perf maps they write: /tmp/perf-PID.map as
- * the process itself sees it, with the pid that it has in its own namespace.
+ * Names of code that processes make at run time, by what they publish:
  *
- * A map is read when an address of the process is not in it and the file has changed; a process is
- * looked at once a second at most, less often while it has no map. Bounded: the map not used
- * for longest makes room. Owned by the loop thread.
+ *   perf map   /tmp/perf-PID.map as the process itself sees it, with the pid that it has in its own
+ *              namespace
+ *   jitdump    a file jit-PID.dump that the process maps for execution, which is how it says that it
+ *              writes one; with the times at which code was made, so that it comes first
+ *
+ * Both are append-only: the worker reads what has been added. An address that is asked for while a
+ * file has more than was read of it gets its name when that has been read. The files stay open, so
+ * that what a process wrote last is read after its end. Bounded: the process asked for longest
+ * ago makes room. Owned by the loop thread.
  */
 #ifndef FLICKERSCOPE_JIT_SYMBOLS_H
 #define FLICKERSCOPE_JIT_SYMBOLS_H
@@ -21,38 +26,43 @@ struct frame_description;
 struct jit_symbols;
 struct process;
 struct process_files;
+struct process_table;
 struct worker;
 
 enum jit_symbols_limits {
 	JIT_PROCESSES_MAX = 1024,
-	JIT_CHECK_INTERVAL_LEAST_MS = 1000,
-	JIT_CHECK_INTERVAL_MOST_MS = 30000,
+	JIT_FILES_MAX = 256,		   /* open ones */
+	JIT_FAILURES_MAX = 2,		   /* of the worker, over one file */
+	JIT_CHECK_INTERVAL_LEAST_MS = 200, /* while there is a file; doubles ... */
+	JIT_CHECK_INTERVAL_MOST_MS = 3000, /* ... up to this while there is none */
 };
 
 struct jit_symbols_counters {
-	uint64_t reads;
+	uint64_t reads; /* parts of files */
 	uint64_t failed;
-	uint64_t bytes; /* of all tables, now */
+	uint64_t bytes; /* of all that is known, now */
 	uint64_t evicted;
 	uint64_t provisional_lost;
 };
 
-int jit_symbols_new(struct worker *worker, struct process_files *files, size_t bytes_max,
+/* All borrowed. */
+int jit_symbols_new(struct worker *worker, struct process_files *files,
+		    struct process_table *processes, size_t bytes_max,
 		    struct jit_symbols **ret_symbols);
 void jit_symbols_free(struct jit_symbols *symbols); /* NULL is fine */
 DEFINE_CLEANUP(struct jit_symbols *, jit_symbols_free);
 
 /*
- * Describes @address (of the instruction itself) of @process when its map names it or may soon.
- * Returns false when neither is so.
+ * Describes @address (of the instruction itself) of @process at @time_ns (CLOCK_MONOTONIC) when the
+ * process has named it or may soon. Returns false when neither is so.
  */
 bool jit_symbols_describe(struct jit_symbols *symbols, const struct process *process,
-			  uint64_t address, struct frame_description *ret_frame);
+			  uint64_t address, uint64_t time_ns, struct frame_description *ret_frame);
 
 /* Describes an address in memory without a file of which nobody tells anything. */
 void jit_symbols_describe_unknown(struct frame_description *ret_frame);
 
-/* Reads the maps that are due. */
+/* Reads what is due. */
 void jit_symbols_tick(struct jit_symbols *symbols, uint64_t now_ns);
 
 bool jit_symbols_next(struct jit_symbols *symbols, struct late_name *ret_late_name);

@@ -43,12 +43,22 @@ static bool reserve(struct provisional_names *names)
 
 bool provisional_names_add(struct provisional_names *names, uint64_t place, uint64_t key)
 {
+	return provisional_names_add_at(names, place, key, 0);
+}
+
+bool provisional_names_add_at(struct provisional_names *names, uint64_t place, uint64_t key,
+			      uint64_t time_ns)
+{
 	if (!names->index.entries_max)
 		names->index = hash_index_with_max(PROVISIONAL_NAMES_MAX);
 	if (!reserve(names) ||
 	    hash_index_add(&names->index, hash_u64(place), names->count + 1) != 0)
 		return false;
-	names->rows[names->count++] = (struct provisional_name){ .place = place, .key = key };
+	names->rows[names->count++] = (struct provisional_name){
+		.place = place,
+		.key = key,
+		.time_ns = time_ns,
+	};
 	return true;
 }
 

@@ -18,6 +18,7 @@ enum provisional_limits {
 struct provisional_name {
 	uint64_t place; /* an offset in the file, or an address */
 	uint64_t key;
+	uint64_t time_ns; /* CLOCK_MONOTONIC of the sample that asked; 0: it does not matter */
 };
 
 /* All zero is an empty one. */
@@ -35,6 +36,8 @@ uint64_t provisional_names_find(const struct provisional_names *names, uint64_t 
 
 /* Remembers a place that is not there yet. False when it is full or memory is short. */
 bool provisional_names_add(struct provisional_names *names, uint64_t place, uint64_t key);
+bool provisional_names_add_at(struct provisional_names *names, uint64_t place, uint64_t key,
+			      uint64_t time_ns);
 
 /*
  * Takes out one of them; false when none is left. After the first one, until it is empty, nothing

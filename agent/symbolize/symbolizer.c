@@ -16,6 +16,7 @@
 #include "symbolize/demangler.h"
 #include "symbolize/file_symbols.h"
 #include "symbolize/jit_symbols.h"
+#include "symbolize/jitdump.h"
 #include "symbolize/kernel_symbols.h"
 #include "symbolize/kernel_text.h"
 #include "symbolize/perf_map_text.h"
@@ -38,6 +39,7 @@ struct symbolizer {
 	struct jit_symbols *jit;
 	struct kernel_symbols *kernel;
 	struct demangler *demangler;
+	uint64_t time_ns; /* of the sample in hand */
 	struct symbolizer_counters counters;
 };
 
@@ -49,6 +51,7 @@ const struct worker_job_type *symbolizer_job_types(size_t *ret_count)
 		[SYMBOL_JOB_KERNEL] = { "kernel symbols", KERNEL_TEXT_TIME_LIMIT_MS,
 					kernel_text_job },
 		[SYMBOL_JOB_PERF_MAP] = { "perf map", PERF_MAP_TIME_LIMIT_MS, perf_map_text_job },
+		[SYMBOL_JOB_JITDUMP] = { "jitdump", JITDUMP_TIME_LIMIT_MS, jitdump_job },
 		[SYMBOL_JOB_DEMANGLE] = { "demangle", DEMANGLE_TIME_LIMIT_MS, demangle_job },
 		[SYMBOL_JOB_DEBUG_REFERENCE] = { "debug reference", DEBUG_REFERENCE_TIME_LIMIT_MS,
 						 debug_reference_job },
@@ -69,6 +72,7 @@ int symbolizer_new(const struct symbolizer_options *options, struct symbolizer *
 
 	if (!symbolizer)
 		return -ENOMEM;
+	symbolizer->time_ns = UINT64_MAX;
 	r = kernel_symbols_new(options->worker, options->kernel_names ? options->files : NULL,
 			       &symbolizer->kernel);
 	if (r < 0)
@@ -87,8 +91,8 @@ int symbolizer_new(const struct symbolizer_options *options, struct symbolizer *
 		&symbolizer->files);
 	if (r < 0)
 		return r;
-	r = jit_symbols_new(options->worker, options->files, bytes_max / JIT_SHARE,
-			    &symbolizer->jit);
+	r = jit_symbols_new(options->worker, options->files, options->processes,
+			    bytes_max / JIT_SHARE, &symbolizer->jit);
 	if (r < 0)
 		return r;
 	r = demangler_new(options->worker, &symbolizer->demangler);
@@ -142,7 +146,7 @@ static void describe_file(struct symbolizer *symbolizer, struct process *process
 							    mapping, address, &place, &symbol);
 
 	if (answer == FILE_SYMBOLS_NOT_ELF &&
-	    jit_symbols_describe(symbolizer->jit, process, address, ret_frame))
+	    jit_symbols_describe(symbolizer->jit, process, address, symbolizer->time_ns, ret_frame))
 		return;
 	*ret_frame = (struct frame_description){
 		.module_key = place.module_key,
@@ -180,7 +184,8 @@ static void describe_user(struct symbolizer *symbolizer, struct process *process
 				     ret_frame);
 	else if (mapping->executable->kind != EXECUTABLE_ANONYMOUS)
 		describe_file(symbolizer, process, mapping, address, ret_frame);
-	else if (!jit_symbols_describe(symbolizer->jit, process, address, ret_frame))
+	else if (!jit_symbols_describe(symbolizer->jit, process, address, symbolizer->time_ns,
+				       ret_frame))
 		jit_symbols_describe_unknown(ret_frame);
 }
 
@@ -193,6 +198,11 @@ static void count_frame(struct symbolizer *symbolizer, const struct frame_descri
 		symbolizer->counters.frames_named++;
 	else
 		symbolizer->counters.frames_module_only++;
+}
+
+void symbolizer_set_time(struct symbolizer *symbolizer, uint64_t time_ns)
+{
+	symbolizer->time_ns = time_ns;
 }
 
 unsigned int symbolizer_user(struct symbolizer *symbolizer, struct process *process,

@@ -92,6 +92,12 @@ void symbolizer_free(struct symbolizer *symbolizer); /* NULL is fine */
 DEFINE_CLEANUP(struct symbolizer *, symbolizer_free);
 
 /*
+ * The time of the sample whose addresses come next, CLOCK_MONOTONIC: code made at run time takes the place
+ * of other code. Until the first call, whatever is the newest.
+ */
+void symbolizer_set_time(struct symbolizer *symbolizer, uint64_t time_ns);
+
+/*
  * Describes one address of a stack.
  *
  * @return_address: it follows a call, so the byte before it is what was executed.

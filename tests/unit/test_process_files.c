@@ -245,6 +245,7 @@ static void a_plain_path_follows_no_link(void)
 
 static void a_deleted_mapped_file_is_opened(void)
 {
+	const struct process_file_rules rules = { .size_max = 100 }, small = { .size_max = 5 };
 	CLEANUP(opened_close) struct opened opened;
 	CLEANUP(fd_close) int fd = -1, mapped_fd = -1;
 	uint64_t start;
@@ -258,11 +259,14 @@ static void a_deleted_mapped_file_is_opened(void)
 	CHECK_OR_RETURN(memory != MAP_FAILED);
 	start = (uint64_t)(uintptr_t)memory;
 	CHECK_OR_RETURN(process_files_open_mapped(opened.files, opened.process_fd, start,
-						  start + PAGE_SIZE, &fd) == 0);
+						  start + PAGE_SIZE, &rules, &fd) == 0);
 	CHECK(content_is(fd, "still here"));
+	CHECK_EQ(process_files_open_mapped(opened.files, opened.process_fd, start,
+					   start + PAGE_SIZE, &small, &fd),
+		 PROCESS_FILE_TOO_LARGE);
 	munmap(memory, PAGE_SIZE);
 	CHECK_EQ(process_files_open_mapped(opened.files, opened.process_fd, start,
-					   start + PAGE_SIZE, &fd),
+					   start + PAGE_SIZE, &rules, &fd),
 		 -ENOENT);
 }
 
