@@ -811,13 +811,19 @@ int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_p
 	return 0;
 }
 
+static void stop_timers(struct pipeline *pipeline)
+{
+	loop_remove(pipeline->session_source);
+	loop_remove(pipeline->drain_timer);
+	loop_remove(pipeline->second_timer);
+	pipeline->session_source = pipeline->drain_timer = pipeline->second_timer = NULL;
+}
+
 void pipeline_free(struct pipeline *pipeline)
 {
 	if (!pipeline)
 		return;
-	loop_remove(pipeline->session_source);
-	loop_remove(pipeline->drain_timer);
-	loop_remove(pipeline->second_timer);
+	stop_timers(pipeline);
 	worker_free(pipeline->worker);
 	worker_free(pipeline->unwind_worker);
 	worker_free(pipeline->fetch_worker);
@@ -854,15 +860,35 @@ void pipeline_flush(struct pipeline *pipeline)
 	write_chunks(pipeline, clock_ns(CLOCK_MONOTONIC));
 }
 
+/* A file is for later: names that are on their way go into it, if they come soon. */
+static void await_names(struct pipeline *pipeline)
+{
+	uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + PIPELINE_NAMES_WAIT_MS * NS_PER_MS;
+
+	for (;;) {
+		uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+
+		symbolizer_tick(pipeline->symbolizer, now_ns);
+		add_late_names(pipeline);
+		if (!worker_pending(pipeline->worker) || now_ns >= end_ns)
+			break;
+		loop_dispatch(pipeline->loop, PIPELINE_DRAIN_WATCHED_MS);
+	}
+}
+
 void pipeline_finish(struct pipeline *pipeline)
 {
 	const struct sampler_sink sink = sink_of(pipeline);
 
+	stop_timers(pipeline);
 	sampler_session_stop(pipeline->session);
 	pipeline->drained_ns = sampler_session_drain_all(pipeline->session, &sink);
 	add_rates(pipeline, pipeline->drained_ns);
 	add_counters(pipeline, pipeline->drained_ns);
-	add_late_names(pipeline);
+	if (pipeline->writer)
+		await_names(pipeline);
+	else
+		add_late_names(pipeline);
 	record_encoder_close(pipeline->encoder, pipeline->drained_ns);
 }
 

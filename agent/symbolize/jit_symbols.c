@@ -74,7 +74,8 @@ struct row {
 	uint64_t last_used;
 	bool ended;    /* the process is no more ... */
 	bool is_final; /* ... and all that it left behind was read */
-	bool draining;
+	bool due;      /* a round of late names can be given */
+	bool draining; /* it has begun */
 };
 
 struct jit_symbols {
@@ -331,7 +332,7 @@ static void on_loads(int outcome, struct worker_result result, void *context)
 	struct jit_loads_view loads;
 
 	source->reading = false;
-	source->row->draining = true;
+	source->row->due = true;
 	if (outcome == 0)
 		outcome = jit_loads_view_open(result.bytes, result.size, &loads);
 	if (outcome == 0)
@@ -452,7 +453,7 @@ static void plan_next(struct row *row)
 /* The process has ended: nothing will come any more. */
 static void finish(struct row *row)
 {
-	row->is_final = row->draining = true;
+	row->is_final = row->due = true;
 	for (int i = 0; i < SOURCE_COUNT; i++)
 		close_file(&row->sources[i]);
 }
@@ -461,7 +462,7 @@ static void check_when_due(struct jit_symbols *symbols, struct row *row)
 {
 	const struct process *process;
 
-	if (!row->process_id || row->is_final || is_reading(row) || row->draining)
+	if (!row->process_id || row->is_final || is_reading(row) || row->due)
 		return;
 	process = process_table_at(symbols->processes, row->slot);
 	if (process && process->id != row->process_id)
@@ -474,7 +475,7 @@ static void check_when_due(struct jit_symbols *symbols, struct row *row)
 	plan_next(row);
 	if (is_reading(row))
 		return;
-	row->draining = true; /* for those that wait in vain */
+	row->due = true; /* for those that wait in vain */
 	if (!process)
 		finish(row);
 }
@@ -543,7 +544,10 @@ static uint64_t provisional_key(struct row *row, uint64_t address, uint64_t time
 	uint64_t key;
 
 	/* While the names of a round are taken, no new ones can be added. */
-	if (row->draining || row->is_final || !(has_file(row) || is_reading(row)))
+	if (row->draining || row->is_final)
+		return 0;
+	/* Before the first look there may be a file. */
+	if (row->next_check_ns && !has_file(row) && !is_reading(row))
 		return 0;
 	key = provisional_names_find(&row->provisional, address);
 	if (key)
@@ -568,8 +572,6 @@ bool jit_symbols_describe(struct jit_symbols *symbols, const struct process *pro
 		return false;
 	*ret_frame = (struct frame_description){ .kind = WIRE_FRAME_JIT };
 	is_found = find(row, address, time_ns, &function);
-	if (!is_found)
-		check_when_due(symbols, row);
 	key = is_found && !is_behind(row) ? 0 : provisional_key(row, address, time_ns);
 	if (!key && !is_found)
 		return false;
@@ -604,6 +606,7 @@ static bool next_of_row(struct row *row, struct late_name *ret_late_name)
 	struct jit_function function;
 	struct provisional_name name;
 
+	row->draining = true;
 	while (provisional_names_take(&row->provisional, &name)) {
 		if (find(row, name.place, name.time_ns, &function))
 			describe(jit_name, function.name, function.name_size, &frame);
@@ -622,7 +625,7 @@ static bool next_of_row(struct row *row, struct late_name *ret_late_name)
 	}
 	row->provisional = row->kept;
 	row->kept = (struct provisional_names){ 0 };
-	row->draining = false;
+	row->due = row->draining = false;
 	return false;
 }
 
@@ -631,7 +634,7 @@ bool jit_symbols_next(struct jit_symbols *symbols, struct late_name *ret_late_na
 	for (; symbols->drain_place <= symbols->row_count; symbols->drain_place++) {
 		struct row *row = &symbols->rows[symbols->drain_place];
 
-		if (row->draining && next_of_row(row, ret_late_name))
+		if (row->due && next_of_row(row, ret_late_name))
 			return true;
 	}
 	symbols->drain_place = 1;

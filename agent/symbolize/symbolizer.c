@@ -50,8 +50,11 @@ const struct worker_job_type *symbolizer_job_types(size_t *ret_count)
 				     .run_pair = elf_symbols_job },
 		[SYMBOL_JOB_KERNEL] = { "kernel symbols", KERNEL_TEXT_TIME_LIMIT_MS,
 					kernel_text_job },
-		[SYMBOL_JOB_PERF_MAP] = { "perf map", PERF_MAP_TIME_LIMIT_MS, perf_map_text_job },
-		[SYMBOL_JOB_JITDUMP] = { "jitdump", JITDUMP_TIME_LIMIT_MS, jitdump_job },
+		/* These two are short, and what they read may have changed by the time. */
+		[SYMBOL_JOB_PERF_MAP] = { "perf map", PERF_MAP_TIME_LIMIT_MS, perf_map_text_job,
+					  .is_urgent = true },
+		[SYMBOL_JOB_JITDUMP] = { "jitdump", JITDUMP_TIME_LIMIT_MS, jitdump_job,
+					 .is_urgent = true },
 		[SYMBOL_JOB_DEMANGLE] = { "demangle", DEMANGLE_TIME_LIMIT_MS, demangle_job },
 		[SYMBOL_JOB_DEBUG_REFERENCE] = { "debug reference", DEBUG_REFERENCE_TIME_LIMIT_MS,
 						 debug_reference_job },

@@ -21,6 +21,7 @@
 #include "base/loop.h"
 #include "check.h"
 #include "collect/side_band.h"
+#include "jit_maker.h"
 #include "privileged/process_files.h"
 #include "process/proc_maps.h"
 #include "process/process_table.h"
@@ -739,7 +740,15 @@ static void code_made_at_run_time_is_named_by_the_perf_map(void)
 	CHECK_OR_RETURN(code != MAP_FAILED && open_fixture(&fixture));
 	snprintf(path, sizeof(path), "/tmp/perf-%d.map", getpid());
 	unlink(path);
+	/* Nobody has looked yet. */
+	frame = describe(&fixture, getpid(), start + 0x11);
+	CHECK(frame.provisional);
+	provisional_key = frame.function_key;
+	settle(&fixture);
 	/* Nobody names it: one stable name for all of it. */
+	seen = find_seen(&fixture, provisional_key);
+	CHECK_OR_RETURN(seen);
+	CHECK_STR_EQ(seen->name, "[anon]");
 	frame = describe(&fixture, getpid(), start + 0x11);
 	CHECK_STR_EQ(name_of(&frame), "[anon]");
 	CHECK_EQ(frame.kind, WIRE_FRAME_UNRESOLVED);
@@ -788,13 +797,67 @@ static void a_perf_map_of_a_stranger_is_refused(void)
 	append(path, line);
 	CHECK_EQ(chown(path, 12345, 12345), 0);
 	log_set_level(LOG_LEVEL_ERROR);
-	frame = describe(&fixture, getpid(), start);
+	describe(&fixture, getpid(), start);
 	settle(&fixture);
 	log_set_level(LOG_LEVEL_INFO);
+	frame = describe(&fixture, getpid(), start);
 	CHECK_STR_EQ(name_of(&frame), "[anon]");
 	CHECK_EQ(symbolizer_counters(fixture.symbolizer)->perf_map_reads, 0);
 	CHECK_EQ(symbolizer_counters(fixture.symbolizer)->parse_failed, 1);
 	unlink(path);
+	munmap(code, PAGE);
+}
+
+/* A jitdump as this program maps it, and the code that it tells of. */
+static void code_is_named_by_the_jitdump_that_its_process_maps(void)
+{
+	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fd_close) int fd = -1;
+	CLEANUP(bytes_writer_free) struct bytes_writer dump = bytes_writer_with_max(1 << 20);
+	uint8_t *code = mmap(NULL, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t start = (uint64_t)(uintptr_t)code, between_ns, key;
+	const struct seen_name *seen;
+	struct frame_description frame;
+	char path[64];
+	void *marker;
+
+	CHECK_OR_RETURN(code != MAP_FAILED && open_fixture(&fixture));
+	snprintf(path, sizeof(path), "/tmp/jit-%d.dump", getpid());
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	CHECK_OR_RETURN(fd >= 0);
+	marker = mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	CHECK_OR_RETURN(marker != MAP_FAILED);
+	unlink(path);
+	jit_maker_header(&dump, 0);
+	jit_maker_load(&dump, monotonic_ns(), start, 0x20, "first");
+	CHECK_EQ(write(fd, dump.bytes, dump.size), (ssize_t)dump.size);
+	describe(&fixture, getpid(), start);
+	settle(&fixture);
+	frame = describe(&fixture, getpid(), start);
+	CHECK_STR_EQ(name_of(&frame), "first");
+	CHECK(!frame.provisional);
+	/* Other code at the same place: what ran before keeps its name, what runs now waits. */
+	bytes_writer_clear(&dump);
+	between_ns = monotonic_ns();
+	jit_maker_load(&dump, between_ns + 1, start, 0x20, "second");
+	CHECK_EQ(write(fd, dump.bytes, dump.size), (ssize_t)dump.size);
+	symbolizer_set_time(fixture.symbolizer, between_ns + 2);
+	frame = describe(&fixture, getpid(), start);
+	CHECK(frame.provisional);
+	key = frame.function_key;
+	fixture.ahead_ns = 1000 * MS;
+	settle(&fixture);
+	seen = find_seen(&fixture, key);
+	CHECK_OR_RETURN(seen);
+	CHECK_STR_EQ(seen->name, "second");
+	symbolizer_set_time(fixture.symbolizer, between_ns);
+	frame = describe(&fixture, getpid(), start);
+	CHECK_STR_EQ(name_of(&frame), "first");
+	symbolizer_set_time(fixture.symbolizer, between_ns + 2);
+	frame = describe(&fixture, getpid(), start);
+	CHECK_STR_EQ(name_of(&frame), "second");
+	munmap(marker, PAGE);
 	munmap(code, PAGE);
 }
 
@@ -913,6 +976,7 @@ static const struct check_test symbolizer_tests[] = {
 	TEST(a_file_found_by_its_path_must_have_the_build_id),
 	TEST(code_made_at_run_time_is_named_by_the_perf_map),
 	TEST(a_perf_map_of_a_stranger_is_refused),
+	TEST(code_is_named_by_the_jitdump_that_its_process_maps),
 	TEST(short_processes_get_their_names_from_the_kernels_events),
 };
 
