@@ -7,11 +7,10 @@
  * baseline, for each function; a test that took samples for the unit would claim certainty far too often.
  */
 
-import { call_tree_build } from "model/call_tree";
+import { CallTree, call_tree_build } from "model/call_tree";
 import { array_sum, t_chance } from "model/statistics";
 
 /** @typedef {import("model/profile").Profile} Profile */
-/** @typedef {import("model/call_tree").CallTree} CallTree */
 /** @typedef {import("model/call_tree").Range} Range */
 
 const second_us = 1e6;
@@ -131,8 +130,16 @@ class FunctionCounts {
 	}
 }
 
-/** Two trees on one set of nodes: calls that ran in either. */
-export class ChangeTree {
+/** @typedef {{ self: Uint32Array, total: Uint32Array }} Side samples by node */
+
+/** Widths are counted in parts of a sample of the stretch, so that they are whole numbers. */
+const width_parts = 64;
+
+/**
+ * Two trees on one set of nodes: calls that ran in either. As a call tree its samples are widths: what
+ * runs now, and of branches that ran less by more than chance also the part that is gone.
+ */
+export class ChangeTree extends CallTree {
 	/**
 	 * @param {CallTree} now
 	 * @param {CallTree} before
@@ -140,24 +147,29 @@ export class ChangeTree {
 	 * @param {number} before_s
 	 */
 	constructor(now, before, now_s, before_s) {
-		this.now_s = now_s;
-		this.before_s = before_s;
-		this.dictionary = now.dictionary;
 		const calls = Int32Array.from(new Set([...now.calls, ...before.calls])).sort();
 		const place = new Map(Array.from(calls, (call, node) => [call, node]));
-		this.calls = calls;
-		this.count = calls.length;
-		this.parent = new Int32Array(this.count).fill(-1);
-		this.now = { self: new Uint32Array(this.count), total: new Uint32Array(this.count) };
-		this.before = { self: new Uint32Array(this.count), total: new Uint32Array(this.count) };
-		for (const [tree, side] of /** @type {const} */ ([[now, this.now], [before, this.before]]))
+		const parent = new Int32Array(calls.length).fill(-1);
+		const sides = [now, before].map((tree) => {
+			const side = { self: new Uint32Array(calls.length), total: new Uint32Array(calls.length) };
 			for (let node = 0; node < tree.count; node++) {
 				const at = /** @type {number} */ (place.get(tree.calls[node]));
 				side.self[at] = tree.self[node];
 				side.total[at] = tree.total[node];
 				if (node)
-					this.parent[at] = /** @type {number} */ (place.get(tree.calls[tree.parent[node]]));
+					parent[at] = /** @type {number} */ (place.get(tree.calls[tree.parent[node]]));
 			}
+			return side;
+		});
+		super(now.dictionary, calls, parent, sides[0].self.slice(), sides[0].total.slice());
+		this.now_s = now_s;
+		this.before_s = before_s;
+		/** @type {Side} */
+		this.now = sides[0];
+		/** @type {Side} */
+		this.before = sides[1];
+		/** @type {Certainty[]} by node */
+		this.certainties = [];
 	}
 
 	/**
@@ -166,6 +178,40 @@ export class ChangeTree {
 	 */
 	changes({ now, before }) {
 		return Float64Array.from(this.calls, (_, node) => now[node] / this.now_s - before[node] / this.before_s);
+	}
+
+	/** Samples that the time before lets expect. @param {number} samples before */
+	expected(samples) {
+		return samples / this.before_s * this.now_s;
+	}
+
+	/** Judges every node, and makes the widths. @param {Judge} judge */
+	judge(judge) {
+		const { now, before, count, self, total } = this;
+		for (let node = 0; node < count; node++)
+			this.certainties.push(judge.certainty(this.dictionary.call_function(this.calls[node]),
+				now.total[node], before.total[node]));
+		for (let node = count - 1; node >= 0; node--) {
+			const less = this.expected(before.total[node]) > now.total[node] &&
+				this.certainties[node] !== "chance";
+			const gone = less ? Math.max(0, this.expected(before.self[node]) - now.self[node]) : 0;
+			self[node] = now.self[node] * width_parts + Math.round(gone * width_parts);
+			total[node] = self[node];
+		}
+		for (let node = count - 1; node > 0; node--)
+			total[this.parent[node]] += total[node];
+	}
+
+	/**
+	 * How a call changed.
+	 * @param {number} node
+	 * @returns {{ times: number, certainty: Certainty, running: number }} times as much as before; running: the
+	 * share of the width that is not gone
+	 */
+	change(node) {
+		const expected = this.expected(this.before.total[node]), now = this.now.total[node];
+		return { times: expected ? now / expected : Infinity, certainty: this.certainties[node],
+			running: this.total[node] ? Math.min(1, now * width_parts / this.total[node]) : 0 };
 	}
 }
 
@@ -253,8 +299,16 @@ export class Changes {
 		const compared = new Set([...this.now_totals.keys(), ...this.before_totals.keys()]).size;
 		this.judge = new Judge(blocks.map((block) => counts.totals(call_tree_build(profile, [block]))),
 			block_us / second_us, now_s, before_s, compared);
+		this.tree.judge(this.judge);
+		this.samples_before = before.total[0];
 		/** Whether enough is known of the time before. */
-		this.comparable = before.total[0] >= baseline_samples_least || before_s >= now_s;
+		this.comparable = before_s > 0 && (before.total[0] >= baseline_samples_least || before_s >= now_s);
+	}
+
+	/** CPUs busy before and in the stretch. */
+	get cpus_busy() {
+		const { now, before, now_s, before_s } = this.tree;
+		return { before: this.cpus(before.total[0], before_s), now: this.cpus(now.total[0], now_s) };
 	}
 
 	/** @param {number} id @returns {Certainty} of a function's change */

@@ -41,15 +41,24 @@ export function emphasized(pieces) {
 
 const svg_space = "http://www.w3.org/2000/svg";
 
-/** A triangle with an exclamation mark. */
-export function warning_icon() {
+/**
+ * A picture of one path, for eyes only.
+ * @param {string} shape
+ * @param {string} [view_box]
+ */
+export function icon(shape, view_box = "0 0 16 16") {
 	const svg = document.createElementNS(svg_space, "svg");
 	const path = document.createElementNS(svg_space, "path");
-	svg.setAttribute("viewBox", "0 0 16 16");
+	svg.setAttribute("viewBox", view_box);
 	svg.setAttribute("aria-hidden", "true");
-	path.setAttribute("d", "M8 2.2L14.5 13.5H1.5zM8 6.5v3.2M8 11.6v.1");
+	path.setAttribute("d", shape);
 	svg.append(path);
 	return svg;
+}
+
+/** A triangle with an exclamation mark. */
+export function warning_icon() {
+	return icon("M8 2.2L14.5 13.5H1.5zM8 6.5v3.2M8 11.6v.1");
 }
 
 /**
