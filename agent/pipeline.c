@@ -171,24 +171,31 @@ static const char *terminate(const char *name, uint32_t size, char buffer[WIRE_S
 	return buffer;
 }
 
+/* The names are zero-terminated in the pipeline's room for them, until the next call. */
+static struct profile_frame_row describe_row(struct pipeline *pipeline,
+					     const struct frame_description *frame)
+{
+	return (struct profile_frame_row){
+		.function_key = frame->function_key,
+		.module_key = frame->module_key,
+		.kind = frame->kind,
+		.module_kind = frame->module_kind,
+		.name = terminate(frame->name, frame->name_size, pipeline->name),
+		.module_name = terminate(frame->module_name, frame->module_name_size,
+					 pipeline->module_name),
+		.file = terminate(frame->file, frame->file_size, pipeline->file_name),
+		.line = frame->line,
+		.start = frame->start,
+	};
+}
+
 /* Puts the frames of one address on top of the stack *stack_id, the outermost first. */
 static int push_frames(struct pipeline *pipeline, const struct frame_description *frames,
 		       unsigned int frame_count, uint32_t *stack_id)
 {
 	while (frame_count--) {
 		const struct frame_description *frame = &frames[frame_count];
-		struct profile_frame_row row = {
-			.function_key = frame->function_key,
-			.module_key = frame->module_key,
-			.kind = frame->kind,
-			.module_kind = frame->module_kind,
-			.name = terminate(frame->name, frame->name_size, pipeline->name),
-			.module_name = terminate(frame->module_name, frame->module_name_size,
-						 pipeline->module_name),
-			.file = terminate(frame->file, frame->file_size, pipeline->file_name),
-			.line = frame->line,
-			.start = frame->start,
-		};
+		struct profile_frame_row row = describe_row(pipeline, frame);
 		uint32_t frame_id;
 		int r = profile_frame(pipeline->profile, &row, &frame_id);
 
@@ -428,20 +435,29 @@ static void on_lost(void *context, const struct sampler_loss *loss)
 /* --- ticks ------------------------------------------------------------------------------------- */
 
 /* Names that arrived since the last tick go into the open segment; readers apply them backwards. */
+static int add_late_name(struct pipeline *pipeline, const struct late_name *name)
+{
+	if (name->function) {
+		struct profile_frame_row row = describe_row(pipeline, name->function);
+		uint32_t function_id;
+		int r = profile_function(pipeline->profile, &row, &function_id);
+
+		if (r)
+			return r;
+	}
+	return record_encoder_add_late_name(pipeline->encoder, name->key, name->canonical_key,
+					    terminate(name->name, name->name_size, pipeline->name));
+}
+
 static void add_late_names(struct pipeline *pipeline)
 {
 	struct late_name name;
 
 	while (symbolizer_next_late_name(pipeline->symbolizer, &name)) {
-		const char *text = terminate(name.name, name.name_size, pipeline->name);
-		int r = record_encoder_add_late_name(pipeline->encoder, name.key,
-						     name.canonical_key, text);
-
-		if (r == PROFILE_FULL) {
-			next_segment(pipeline, pipeline->drained_ns);
-			record_encoder_add_late_name(pipeline->encoder, name.key,
-						     name.canonical_key, text);
-		}
+		if (add_late_name(pipeline, &name) != PROFILE_FULL)
+			continue;
+		next_segment(pipeline, pipeline->drained_ns);
+		add_late_name(pipeline, &name);
 	}
 }
 

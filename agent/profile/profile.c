@@ -113,8 +113,8 @@ static int add_module(struct profile *profile, const struct profile_frame_row *r
 	return row_table_add(&profile->modules, &module, ret_module_id);
 }
 
-static int add_function(struct profile *profile, const struct profile_frame_row *row,
-			uint32_t *ret_function_id)
+int profile_function(struct profile *profile, const struct profile_frame_row *row,
+		     uint32_t *ret_function_id)
 {
 	struct profile_function function = { .key = row->function_key, .start = row->start };
 	int r;
@@ -137,7 +137,7 @@ int profile_frame(struct profile *profile, const struct profile_frame_row *row,
 	struct profile_frame frame = { .kind = row->kind, .line = row->line };
 	int r;
 
-	r = add_function(profile, row, &frame.function);
+	r = profile_function(profile, row, &frame.function);
 	if (r)
 		return r;
 	r = profile_string(profile, row->file, &frame.file);

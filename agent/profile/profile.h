@@ -143,6 +143,8 @@ void profile_reset(struct profile *profile, uint64_t start_mono_ns);
 
 /* Each finds or adds one row. Returns 0, an outcome named above, or -ENOMEM; the id on 0 only. */
 int profile_string(struct profile *profile, const char *string, uint32_t *ret_string_id);
+int profile_function(struct profile *profile, const struct profile_frame_row *row,
+		     uint32_t *ret_function_id);
 int profile_frame(struct profile *profile, const struct profile_frame_row *row,
 		  uint32_t *ret_frame_id);
 int profile_thread(struct profile *profile, const struct profile_thread_row *row,

@@ -203,6 +203,7 @@ static void step(struct search *search)
 		}
 		search->place++;
 		search->next_path = 0;
+		fd_close(TAKE_FD(search->process_fd));
 	}
 	if (search->place == SEARCH_DEBUGINFOD && files->debuginfod && search->build_id.size) {
 		struct debuginfod *debuginfod = files->debuginfod;

@@ -26,7 +26,7 @@ struct process_files;
 struct worker;
 
 enum debug_files_limits {
-	DEBUG_FILES_SEARCHES_MAX = 64, /* at a time: each holds up to three descriptors */
+	DEBUG_FILES_SEARCHES_MAX = 256, /* at a time: each holds up to three descriptors */
 };
 
 enum debug_files_outcome {

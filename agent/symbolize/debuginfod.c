@@ -230,6 +230,10 @@ int debuginfod_new(const struct debuginfod_options *options, struct debuginfod *
 	if (!debuginfod)
 		return -ENOMEM;
 	debuginfod->options = *options;
+	if (!options->size_max)
+		debuginfod->options.size_max = DEBUGINFOD_FILE_SIZE_MAX;
+	if (!options->silence_max_s)
+		debuginfod->options.silence_max_s = DEBUGINFOD_SILENCE_MAX_S;
 	debuginfod->running_fd = -1;
 	debuginfod->folder_fd = -1;
 	r = open_folder(options->folder, &debuginfod->folder_fd);
@@ -285,6 +289,8 @@ static void count_outcome(struct debuginfod *debuginfod, int outcome)
 		counters->refused++;
 }
 
+static void answer_next(struct debuginfod *debuginfod);
+
 static void on_fetched(int outcome, struct worker_result result, void *context)
 {
 	struct debuginfod *debuginfod = context;
@@ -312,6 +318,7 @@ static void on_fetched(int outcome, struct worker_result result, void *context)
 		debug_fd = open_cached(debuginfod, &build_id);
 	}
 	answer(debuginfod, debug_fd);
+	answer_next(debuginfod);
 }
 
 static bool may_ask(struct debuginfod *debuginfod)
@@ -330,7 +337,8 @@ static int submit(struct debuginfod *debuginfod, const struct build_id *build_id
 	struct bytes_writer argument = bytes_writer_with_max(WORKER_ARGUMENT_SIZE_MAX);
 	const struct debuginfod_request request = {
 		.build_id = *build_id,
-		.size_max = DEBUGINFOD_FILE_SIZE_MAX,
+		.size_max = debuginfod->options.size_max,
+		.silence_max_s = debuginfod->options.silence_max_s,
 		.urls = debuginfod->options.urls,
 		.url_count = debuginfod->options.url_count,
 	};
@@ -350,9 +358,9 @@ static int submit(struct debuginfod *debuginfod, const struct build_id *build_id
 	return 0;
 }
 
-void debuginfod_tick(struct debuginfod *debuginfod, uint64_t now_ns)
+/* Until the worker has to be waited for. */
+static void answer_next(struct debuginfod *debuginfod)
 {
-	debuginfod->now_ns = now_ns;
 	while (debuginfod->waiting_count && !debuginfod->is_running) {
 		const struct build_id build_id = debuginfod->waiting[0].build_id;
 		CLEANUP(fd_close) int debug_fd = open_cached(debuginfod, &build_id);
@@ -367,6 +375,12 @@ void debuginfod_tick(struct debuginfod *debuginfod, uint64_t now_ns)
 			answer(debuginfod, -1);
 		}
 	}
+}
+
+void debuginfod_tick(struct debuginfod *debuginfod, uint64_t now_ns)
+{
+	debuginfod->now_ns = now_ns;
+	answer_next(debuginfod);
 }
 
 const struct debuginfod_counters *debuginfod_counters(const struct debuginfod *debuginfod)

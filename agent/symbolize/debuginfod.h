@@ -23,7 +23,7 @@ struct worker;
 struct worker_job_type;
 
 enum debuginfod_limits {
-	DEBUGINFOD_WAITING_MAX = 64,
+	DEBUGINFOD_WAITING_MAX = 256,
 	DEBUGINFOD_REQUESTS_PER_HOUR_MAX = 500,
 	DEBUGINFOD_NONE_KEPT_S = 3600,
 	DEBUGINFOD_UNREACHABLE_PAUSE_S = 60,
@@ -37,7 +37,9 @@ struct debuginfod_options {
 	struct worker *worker;	 /* borrowed; was made with debuginfod_job_type() alone */
 	const char *const *urls; /* borrowed for the module's life */
 	size_t url_count;
-	const char *folder; /* made when missing */
+	const char *folder;	/* made when missing */
+	uint64_t size_max;	/* of a file; 0: DEBUGINFOD_FILE_SIZE_MAX */
+	uint32_t silence_max_s; /* of a server; 0: DEBUGINFOD_SILENCE_MAX_S */
 };
 
 struct debuginfod_counters {

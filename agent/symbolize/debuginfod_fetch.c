@@ -29,6 +29,7 @@ struct transfer {
 	int fd;
 	uint64_t size;
 	uint64_t size_max;
+	uint32_t silence_max_s;
 	bool is_too_large;
 };
 
@@ -37,6 +38,7 @@ void debuginfod_request_write(const struct debuginfod_request *request,
 {
 	bytes_write(ret_argument, &request->build_id, sizeof(request->build_id));
 	bytes_write_u64(ret_argument, request->size_max);
+	bytes_write_u32(ret_argument, request->silence_max_s);
 	for (size_t i = 0; i < request->url_count; i++)
 		bytes_write(ret_argument, request->urls[i], strlen(request->urls[i]) + 1);
 }
@@ -94,7 +96,7 @@ static void configure(const struct library *library, CURL *handle, const char *u
 	library->set(handle, CURLOPT_CONNECTTIMEOUT, (long)DEBUGINFOD_CONNECT_TIME_MAX_S);
 	library->set(handle, CURLOPT_TIMEOUT, (long)DEBUGINFOD_TRANSFER_TIME_MAX_S);
 	library->set(handle, CURLOPT_LOW_SPEED_LIMIT, (long)DEBUGINFOD_SPEED_LEAST);
-	library->set(handle, CURLOPT_LOW_SPEED_TIME, (long)DEBUGINFOD_SILENCE_MAX_S);
+	library->set(handle, CURLOPT_LOW_SPEED_TIME, (long)transfer->silence_max_s);
 	library->set(handle, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)transfer->size_max);
 	library->set(handle, CURLOPT_USERAGENT, "flickerscope/" FLICKERSCOPE_VERSION);
 	/* A page that comes with an error is no file. */
@@ -164,6 +166,7 @@ int debuginfod_fetch_job(int output_fd, struct bytes_reader argument,
 
 	bytes_read_into(&argument, &build_id, sizeof(build_id));
 	transfer.size_max = bytes_read_u64(&argument);
+	transfer.silence_max_s = bytes_read_u32(&argument);
 	if (argument.failed || !build_id.size || build_id.size > BUILD_ID_SIZE_MAX)
 		return -EINVAL;
 	if (!load_library(&library))

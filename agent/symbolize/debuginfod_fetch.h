@@ -22,7 +22,7 @@ enum debuginfod_fetch_limits {
 	DEBUGINFOD_FETCH_TIME_LIMIT_MS = 180000, /* for struct worker_job_type */
 	DEBUGINFOD_TRANSFER_TIME_MAX_S = 80,	 /* of one server */
 	DEBUGINFOD_CONNECT_TIME_MAX_S = 10,
-	DEBUGINFOD_SILENCE_MAX_S = 15, /* with less than DEBUGINFOD_SPEED_LEAST */
+	DEBUGINFOD_SILENCE_MAX_S = 15, /* with less than DEBUGINFOD_SPEED_LEAST, unless told */
 	DEBUGINFOD_SPEED_LEAST = 1024, /* bytes a second */
 	DEBUGINFOD_REDIRECTIONS_MAX = 4,
 };
@@ -37,6 +37,7 @@ enum debuginfod_fetch_outcome {
 struct debuginfod_request {
 	struct build_id build_id;
 	uint64_t size_max;
+	uint32_t silence_max_s;
 	const char *const *urls; /* asked in this order, until one has it */
 	size_t url_count;	 /* up to DEBUGINFOD_URLS_MAX */
 };

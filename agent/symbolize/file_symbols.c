@@ -61,7 +61,8 @@ struct row {
 	uint32_t pid;	     /* that was sampled in it last, while it has no table */
 	uint32_t tries;	     /* to open it since then */
 	uint32_t crashes;
-	bool draining; /* the provisional and unnamed ones get their names */
+	bool search_missed; /* too many went on: the next sample begins one */
+	bool draining;	    /* the provisional and unnamed ones get their names */
 	bool not_elf;
 	bool complained;
 };
@@ -411,17 +412,38 @@ static void on_debug_file(uint64_t search, int file_fd, int debug_fd, void *cont
 		end_search(row);
 }
 
-/* For a file that is open. When no more searches are possible it goes without. */
+/* For a file that is open. */
 static void search_debug_file(struct row *row, const struct executable *executable, int fd)
 {
 	struct file_symbols *symbols = row->owner;
 	uint64_t search = ++symbols->search_count;
+	int r;
 
 	end_search(row);
-	if (executable->kind == EXECUTABLE_FILE && !executable->is_memory &&
-	    debug_files_find(symbols->options.debug_files, executable, row->pid, fd,
-			     DEBUG_PART_SYMBOLS, search, on_debug_file, row) == 0)
+	if (executable->kind != EXECUTABLE_FILE || executable->is_memory)
+		return;
+	r = debug_files_find(symbols->options.debug_files, executable, row->pid, fd,
+			     DEBUG_PART_SYMBOLS, search, on_debug_file, row);
+	row->search_missed = r == DEBUG_FILES_BUSY;
+	if (r == 0)
 		row->debug_search = search;
+}
+
+/* Whoever is sampled in it leads to the file once more. */
+static void search_again(struct row *row, uint32_t pid, const struct mapping *mapping)
+{
+	struct file_symbols *symbols = row->owner;
+
+	if (!row->search_missed || row->better_search || symbols->now_ns < row->retry_ns)
+		return;
+	row->retry_ns = symbols->now_ns + FILE_SYMBOLS_RETRY_MS * NS_PER_MS;
+	row->pid = pid;
+	if (executable_table_open(symbols->options.executables, mapping->executable, pid,
+				  mapping->start, mapping->end, symbols->now_ns) != 0)
+		return;
+	search_debug_file(row, mapping->executable,
+			  executable_table_fd(symbols->options.executables, mapping->executable));
+	executable_table_close_fd(symbols->options.executables, mapping->executable);
 }
 
 /* --- building -------------------------------------------------------------------------------- */
@@ -630,8 +652,10 @@ enum file_symbols_answer file_symbols_find(struct file_symbols *symbols, uint32_
 	if (row->state == ROW_NEW)
 		build_for(row, pid, mapping);
 	*ret_place = (struct file_place){ .module_key = row->module_key, .offset = offset };
-	if (row->state == ROW_READY)
+	if (row->state == ROW_READY) {
+		search_again(row, pid, mapping);
 		return find_named(row, offset, ret_symbol);
+	}
 	if (row->state == ROW_FAILED)
 		return row->not_elf ? FILE_SYMBOLS_NOT_ELF : FILE_SYMBOLS_UNNAMED;
 	return find_provisional(row, offset, file_place_key(row->module_key, offset));
@@ -649,29 +673,28 @@ static bool take_due(struct row *row, struct provisional_name *ret_name)
 	       (!row->debug_search && provisional_names_take(&row->unnamed, ret_name));
 }
 
-static bool next_of_row(struct row *row, struct symbol *ret_symbol, uint64_t *ret_key,
-			uint64_t *ret_module_key)
+static bool next_of_row(struct row *row, struct file_late_name *ret_late)
 {
 	struct provisional_name name;
 
 	while (take_due(row, &name)) {
-		if (find_named(row, name.place, ret_symbol) != FILE_SYMBOLS_NAMED)
+		if (find_named(row, name.place, &ret_late->symbol) != FILE_SYMBOLS_NAMED)
 			continue; /* stays module+0xoffset */
-		*ret_key = name.key;
-		*ret_module_key = row->module_key;
+		ret_late->key = name.key;
+		ret_late->module_key = row->module_key;
+		ret_late->executable = executable_of(row);
 		return true;
 	}
 	row->draining = false;
 	return false;
 }
 
-bool file_symbols_next(struct file_symbols *symbols, struct symbol *ret_symbol, uint64_t *ret_key,
-		       uint64_t *ret_module_key)
+bool file_symbols_next(struct file_symbols *symbols, struct file_late_name *ret_late)
 {
 	for (; symbols->drain_row <= symbols->highest_row; symbols->drain_row++) {
 		struct row *row = &symbols->rows[symbols->drain_row];
 
-		if (row->draining && next_of_row(row, ret_symbol, ret_key, ret_module_key))
+		if (row->draining && next_of_row(row, ret_late))
 			return true;
 	}
 	symbols->drain_row = 1;

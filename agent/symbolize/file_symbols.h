@@ -17,12 +17,13 @@
 
 #include "base/cleanup.h"
 #include "base/hash_index.h"
+#include "elf/symbol_table.h"
 
 struct debug_files;
+struct executable;
 struct executable_table;
 struct file_symbols;
 struct mapping;
-struct symbol;
 struct worker;
 
 enum file_symbols_limits {
@@ -92,12 +93,16 @@ enum file_symbols_answer file_symbols_find(struct file_symbols *symbols, uint32_
 /* @now_ns: CLOCK_MONOTONIC; pauses count from it. */
 void file_symbols_tick(struct file_symbols *symbols, uint64_t now_ns);
 
-/*
- * The next provisional place that got a name: the key it was handed out under, the symbol, and the
- * key of the symbol's module. False when there is none.
- */
-bool file_symbols_next(struct file_symbols *symbols, struct symbol *ret_symbol, uint64_t *ret_key,
-		       uint64_t *ret_module_key);
+/* A place that was handed out under a key of its own, and what it turned out to be. */
+struct file_late_name {
+	uint64_t key;
+	uint64_t module_key;
+	struct symbol symbol;		     /* with or without a name */
+	const struct executable *executable; /* NULL: its slot has another one by now */
+};
+
+/* The next of them; borrowed until the next tick. False when there is none. */
+bool file_symbols_next(struct file_symbols *symbols, struct file_late_name *ret_late);
 
 /* Changes when a table comes. */
 uint64_t file_symbols_generation(const struct file_symbols *symbols);

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+struct frame_description;
+
 /* The function with @key is @canonical_key (often the same), and its name is this. */
 struct late_name {
 	uint64_t key;
@@ -13,6 +15,11 @@ struct late_name {
 		*name; /* not zero-terminated; borrowed until the next call; NULL: nobody knows it,
 			     and only what the key is a part of is told */
 	uint32_t name_size;
+	/*
+	 * What is known of canonical_key instead of a name; borrowed likewise. It may never have been
+	 * in a stack, and then nobody else tells where it starts. NULL: it needs no more than its name.
+	 */
+	const struct frame_description *function;
 };
 
 #endif

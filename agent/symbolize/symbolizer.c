@@ -40,6 +40,7 @@ struct symbolizer {
 	struct kernel_symbols *kernel;
 	struct demangler *demangler;
 	uint64_t time_ns; /* of the sample in hand */
+	struct frame_description late_function; /* of the last late name */
 	struct symbolizer_counters counters;
 };
 
@@ -138,6 +139,22 @@ static void describe_module_only(const char *name, enum wire_module_kind module_
 	};
 }
 
+/* A function of a file; of one that nobody named, its start is what it is called by. */
+static struct frame_description describe_start(const struct executable *executable,
+					       uint64_t module_key, uint64_t start)
+{
+	return (struct frame_description){
+		.function_key = file_place_key(module_key, start),
+		.module_key = module_key,
+		.module_name = executable->path,
+		.module_name_size = (uint32_t)strlen(executable->path),
+		.module_kind = executable->kind == EXECUTABLE_VDSO ? WIRE_MODULE_VDSO
+								   : WIRE_MODULE_FILE,
+		.kind = WIRE_FRAME_LIBRARY,
+		.start = start,
+	};
+}
+
 static void describe_file(struct symbolizer *symbolizer, struct process *process,
 			  const struct mapping *mapping, uint64_t address,
 			  struct frame_description *ret_frame)
@@ -151,22 +168,14 @@ static void describe_file(struct symbolizer *symbolizer, struct process *process
 	if (answer == FILE_SYMBOLS_NOT_ELF &&
 	    jit_symbols_describe(symbolizer->jit, process, address, symbolizer->time_ns, ret_frame))
 		return;
-	*ret_frame = (struct frame_description){
-		.module_key = place.module_key,
-		.module_name = executable->path,
-		.module_name_size = (uint32_t)strlen(executable->path),
-		.module_kind = executable->kind == EXECUTABLE_VDSO ? WIRE_MODULE_VDSO
-								   : WIRE_MODULE_FILE,
-		.kind = mapping->is_main_executable ? WIRE_FRAME_PROGRAM : WIRE_FRAME_LIBRARY,
-		.start = place.offset,
-	};
+	*ret_frame = describe_start(executable, place.module_key,
+				    answer == FILE_SYMBOLS_NAMED ? symbol.start : place.offset);
+	if (mapping->is_main_executable)
+		ret_frame->kind = WIRE_FRAME_PROGRAM;
 	if (answer == FILE_SYMBOLS_NAMED) {
-		ret_frame->start = symbol.start;
-		/* Without a name, a function is told from others by its start. */
 		ret_frame->name = symbol.name_size ? symbol.name : NULL;
 		ret_frame->name_size = symbol.name_size;
 	}
-	ret_frame->function_key = file_place_key(place.module_key, ret_frame->start);
 	ret_frame->provisional = answer == FILE_SYMBOLS_PROVISIONAL;
 	if (answer == FILE_SYMBOLS_NAMED &&
 	    demangler_name(symbolizer->demangler, ret_frame->function_key, &ret_frame->name,
@@ -247,15 +256,20 @@ void symbolizer_tick(struct symbolizer *symbolizer, uint64_t now_ns)
 
 static bool next_of_files(struct symbolizer *symbolizer, struct late_name *ret_late_name)
 {
-	struct late_name late;
-	struct symbol symbol;
-	uint64_t module_key;
+	struct late_name late = { 0 };
+	struct file_late_name found;
 
-	if (!file_symbols_next(symbolizer->files, &symbol, &late.key, &module_key))
+	if (!file_symbols_next(symbolizer->files, &found))
 		return false;
-	late.canonical_key = file_place_key(module_key, symbol.start);
-	late.name = symbol.name_size ? symbol.name : NULL;
-	late.name_size = symbol.name_size;
+	late.key = found.key;
+	late.canonical_key = file_place_key(found.module_key, found.symbol.start);
+	late.name = found.symbol.name_size ? found.symbol.name : NULL;
+	late.name_size = found.symbol.name_size;
+	if (!late.name && found.executable) {
+		symbolizer->late_function =
+			describe_start(found.executable, found.module_key, found.symbol.start);
+		late.function = &symbolizer->late_function;
+	}
 	demangler_name(symbolizer->demangler, late.canonical_key, &late.name, &late.name_size);
 	*ret_late_name = late;
 	return true;

@@ -3,14 +3,15 @@
  * Where names are when the program itself has none: one program, packed as distributions pack theirs, in one recording.
  */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { basename, dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { temporaryFolder } from './agent.mjs';
 import { build, checkChain, deepChain, ofProcess, recordWhile } from './chains.mjs';
 
 const DEPTH = 6;
-const BURN = 600;
+const BURN_MS = 800;
 const text = (command, ...args) => execFileSync(command, args, { encoding: 'utf8' });
 
 /** A program with a build id of its own, or none. */
@@ -53,12 +54,25 @@ function startsOf(program) {
 		.map(([name, , value]) => [name, `${basename(program)}+0x${(Number.parseInt(value, 16) - shift).toString(16)}`]));
 }
 
-test('names of .gnu_debugdata, of debug files by build id and by link, inside a container, and of nobody', async (t) => {
+/** A debuginfod server on loopback that has one file. */
+async function serveDebugFile(t, id, bytes) {
+	const server = createServer((request, response) => {
+		const found = request.url === `/buildid/${id}/debuginfo`;
+		response.writeHead(found ? 200 : 404).end(found ? bytes : '');
+	});
+	await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+	t.after(() => server.close());
+	return `http://127.0.0.1:${server.address().port}`;
+}
+
+test('names of .gnu_debugdata, of debug files by build id and by link, inside a container, from a server, and of nobody', async (t) => {
 	const folder = temporaryFolder(t);
 	const placed = [];
 	t.after(() => placed.forEach((path) => rmSync(path, { force: true })));
-	const run = (program, args = []) => ({ program: args.length ? args[0] : program,
-		args: [...args.slice(1), ...(args.length ? [program] : []), String(BURN), String(DEPTH)], name: basename(program) });
+	const run = (program, { through = [], burn_ms = BURN_MS } = {}) => {
+		const [first, ...args] = [...through, program, String(burn_ms), String(DEPTH)];
+		return { program: first, args, name: basename(program) };
+	};
 	/* Only programs of this test have these build ids. */
 	const place = (root, program, debug) => {
 		const id = buildId(program);
@@ -92,10 +106,17 @@ test('names of .gnu_debugdata, of debug files by build id and by link, inside a 
 	const starts = startsOf(nobody);
 	text('strip', '--strip-all', nobody);
 
+	const fetched = makeProgram(folder, 'fetched');
+	const server = await serveDebugFile(t, buildId(fetched), readFileSync(separate(fetched)));
+
 	const mountAndRun = 'mount --bind "$0" /usr/lib/debug && exec "$@"';
-	const runs = [run(mini), run(byId), run(byLink), run(nobody),
-		run(inside, ['unshare', '-m', 'sh', '-c', mountAndRun, insideRoot])];
-	const samples = await recordWhile(t, runs, { lead_ms: 2500 });
+	/* On a busy machine the first one waits for the tables of all else that runs. */
+	const runs = [run(fetched, { burn_ms: 2 * BURN_MS }), run(mini), run(byId), run(byLink), run(nobody),
+		run(inside, { through: ['unshare', '-m', 'sh', '-c', mountAndRun, insideRoot] })];
+	const samples = await recordWhile(t, runs, {
+		lead_ms: 1500,
+		args: ['--debuginfod', server, '--debuginfod-cache', join(folder, 'cache')],
+	});
 	for (const { name, pid } of runs.filter(({ name }) => name !== 'nobody')) checkChain(t, name, ofProcess(samples, pid), deepChain(DEPTH));
 
 	checkChain(t, 'nobody', ofProcess(samples, runs.find(({ name }) => name === 'nobody').pid), deepChain(DEPTH).map((step) => starts.get(step)),
