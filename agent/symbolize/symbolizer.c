@@ -39,7 +39,7 @@ struct symbolizer {
 	struct jit_symbols *jit;
 	struct kernel_symbols *kernel;
 	struct demangler *demangler;
-	uint64_t time_ns; /* of the sample in hand */
+	uint64_t time_ns;			/* of the sample in hand */
 	struct frame_description late_function; /* of the last late name */
 	struct symbolizer_counters counters;
 };
