@@ -12,6 +12,7 @@
 
 enum {
 	ROWS_LEAST = 256,
+	VARINT_BLOCK = 512, /* numbers that are read at once: an even number */
 };
 
 /* Times beyond this, 285 years from a segment's start, are damage: nobody's sums overflow. */
@@ -196,6 +197,76 @@ static bool make_room(void **array, uint32_t *capacity, uint32_t count, size_t s
 	return true;
 }
 
+/* --- many numbers at once ---------------------------------------------------------------------- */
+
+/* The number in the varint of at most 5 bytes that @bytes holds, its first byte lowest. */
+static inline uint64_t varint_value(uint64_t bytes)
+{
+	return (bytes & 0x7f) | (bytes >> 1 & 0x3f80) | (bytes >> 2 & 0x1fc000) |
+	       (bytes >> 3 & 0xfe00000) | (bytes >> 4 & UINT64_C(0x7f0000000));
+}
+
+static inline uint64_t low_bits(uint64_t word, uint32_t bits)
+{
+	return word & ((UINT64_C(1) << bits) - 1);
+}
+
+/*
+ * Reads up to VARINT_BLOCK of @count varints. Returns how many, at least 1 and an even number when
+ * @count is even; on failure some are 0.
+ *
+ * Most numbers of a capture are of one or two bytes, in no order that a CPU could foresee. So eight
+ * bytes are looked at together: they are eight numbers, or else their first four numbers are cut
+ * out without asking how long each is.
+ */
+static uint32_t varint_block(struct bytes_reader *reader, uint64_t *values, uint32_t count)
+{
+	const uint64_t tops = UINT64_C(0x8080808080808080);
+	const uint8_t *at = reader->at, *end = reader->end; /* not through memory */
+	uint32_t i = 0;
+
+	if (count > VARINT_BLOCK)
+		count = VARINT_BLOCK;
+	while (count - i >= 8 && end - at >= 8) {
+		uint64_t word, first, second, third, fourth; /* top bits of the last bytes */
+		uint32_t ends[4];			     /* in bits */
+
+		memcpy(&word, at, sizeof(word));
+		word = le64toh(word);
+		first = ~word & tops;
+		if (first == tops) {
+			for (uint32_t j = 0; j < 8; j++)
+				values[i + j] = at[j];
+			i += 8;
+			at += 8;
+			continue;
+		}
+		second = first & (first - 1);
+		third = second & (second - 1);
+		fourth = third & (third - 1);
+		if (!fourth) {
+			reader->at = at;
+			values[i++] = bytes_read_uleb128(reader);
+			at = reader->at;
+			continue;
+		}
+		ends[0] = (uint32_t)__builtin_ctzll(first) + 1;
+		ends[1] = (uint32_t)__builtin_ctzll(second) + 1;
+		ends[2] = (uint32_t)__builtin_ctzll(third) + 1;
+		ends[3] = (uint32_t)__builtin_ctzll(fourth) + 1;
+		values[i] = varint_value(low_bits(word, ends[0]));
+		values[i + 1] = varint_value(low_bits(word >> ends[0], ends[1] - ends[0]));
+		values[i + 2] = varint_value(low_bits(word >> ends[1], ends[2] - ends[1]));
+		values[i + 3] = varint_value(low_bits(word >> ends[2], ends[3] - ends[2]));
+		i += 4;
+		at += ends[3] / 8;
+	}
+	reader->at = at;
+	while (i < count)
+		values[i++] = bytes_read_uleb128(reader);
+	return count;
+}
+
 /* --- the records ---------------------------------------------------------------------------- */
 
 static int read_segment(struct record_decoder *decoder, struct bytes_reader *reader)
@@ -330,31 +401,61 @@ static int read_frames(struct record_decoder *decoder, struct bytes_reader *read
 	return reader->failed ? bad(decoder, "frames that do not hold") : 0;
 }
 
-static int read_stacks(struct record_decoder *decoder, struct bytes_reader *reader)
+/* Room for @count more stacks; false without memory. */
+static bool make_stack_room(struct record_decoder *decoder, uint32_t count)
 {
-	uint32_t count = read_row_count(reader, decoder->stack_count, 2);
+	uint32_t capacity = decoder->stack_capacity ? decoder->stack_capacity : ROWS_LEAST;
+	uint16_t *depths;
 
+	if (decoder->stack_count + count <= decoder->stack_capacity)
+		return true;
+	while (capacity < decoder->stack_count + count)
+		capacity *= 2;
+	depths = reallocarray(decoder->stack_depths, capacity, sizeof(*depths));
+	if (!depths)
+		return false;
+	decoder->stack_depths = depths;
+	decoder->stack_capacity = capacity;
+	return true;
+}
+
+/* Rows {own id - parent's id, frame} that were read; the room for them is there. */
+static int take_stacks(struct record_decoder *decoder, const uint64_t *values, uint32_t count)
+{
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t id = decoder->stack_count + 1;
-		uint32_t up = (uint32_t)read_at_most(reader, id);
-		struct record_stack stack = { 0 };
+		uint64_t up = values[2 * i], frame = values[2 * i + 1];
+		struct record_stack stack = { .frame = (uint32_t)frame, .depth = 1 };
 
-		stack.parent = id - up;
-		stack.frame = (uint32_t)read_at_most(reader, decoder->frame_count);
-		stack.depth = 1;
-		if (reader->failed)
-			break;
-		if (!up || !stack.frame)
+		if (up > id || frame > decoder->frame_count)
+			return bad(decoder, "stacks that do not hold");
+		if (!up || !frame)
 			return bad(decoder, "a stack that is its own parent, or has no frame");
+		stack.parent = id - (uint32_t)up;
 		if (stack.parent)
 			stack.depth += decoder->stack_depths[stack.parent - 1];
 		if (stack.depth > WIRE_STACK_DEPTH_MAX)
 			return bad(decoder, "a stack that is too deep");
-		if (!make_room((void **)&decoder->stack_depths, &decoder->stack_capacity,
-			       decoder->stack_count, sizeof(*decoder->stack_depths)))
-			return -ENOMEM;
 		decoder->stack_depths[decoder->stack_count++] = (uint16_t)stack.depth;
 		VISIT(decoder, stack, id, &stack);
+	}
+	return 0;
+}
+
+static int read_stacks(struct record_decoder *decoder, struct bytes_reader *reader)
+{
+	uint32_t count = read_row_count(reader, decoder->stack_count, 2);
+	uint64_t values[VARINT_BLOCK];
+
+	if (!make_stack_room(decoder, count))
+		return -ENOMEM;
+	while (count && !reader->failed) {
+		uint32_t rows = varint_block(reader, values, 2 * count) / 2;
+		int r = reader->failed ? 0 : take_stacks(decoder, values, rows);
+
+		if (r)
+			return r;
+		count -= rows;
 	}
 	return reader->failed ? bad(decoder, "stacks that do not hold") : 0;
 }
@@ -395,24 +496,92 @@ static void read_runs(struct bytes_reader *reader, uint8_t *values, uint32_t cou
 	}
 }
 
+/* Each block of a column is read at once, then looked at at once: both loops stay short. */
+static void read_times(const struct record_decoder *decoder, struct bytes_reader *reader,
+		       int64_t first_us)
+{
+	struct record_samples *samples = decoder->samples;
+	uint64_t values[VARINT_BLOCK], period_us = 0, time_us = (uint64_t)first_us, wrong = 0;
+
+	for (uint32_t at = 0; at < samples->count;) {
+		uint32_t count = varint_block(reader, values, samples->count - at);
+
+		for (uint32_t i = 0; i < count; i++) {
+			uint64_t difference = (uint64_t)of_zigzag(values[i]);
+
+			/* As for one alone, see read_time_difference(); unsigned, so that it may wrap. */
+			time_us += period_us + difference;
+			wrong |= difference + 2 * TIME_MAX_US > 4 * TIME_MAX_US;
+			wrong |= time_us + TIME_MAX_US > 2 * TIME_MAX_US;
+			samples->time_us[at + i] = (int64_t)time_us;
+			period_us = decoder->period_us;
+		}
+		at += count;
+	}
+	reader->failed = reader->failed || wrong;
+}
+
+static void read_cpus(struct record_samples *samples, struct bytes_reader *reader)
+{
+	uint64_t values[VARINT_BLOCK], wrong = 0;
+
+	for (uint32_t at = 0; at < samples->count;) {
+		uint32_t count = varint_block(reader, values, samples->count - at);
+
+		for (uint32_t i = 0; i < count; i++) {
+			wrong |= values[i] >= WIRE_CPUS_MAX;
+			samples->cpu[at + i] = (uint16_t)values[i];
+		}
+		at += count;
+	}
+	reader->failed = reader->failed || wrong;
+}
+
+static void read_thread_ids(const struct record_decoder *decoder, struct bytes_reader *reader)
+{
+	struct record_samples *samples = decoder->samples;
+	uint64_t values[VARINT_BLOCK], wrong = 0;
+
+	for (uint32_t at = 0; at < samples->count;) {
+		uint32_t count = varint_block(reader, values, samples->count - at);
+
+		for (uint32_t i = 0; i < count; i++) {
+			wrong |= values[i] > decoder->thread_count;
+			samples->thread[at + i] = (uint32_t)values[i];
+		}
+		at += count;
+	}
+	reader->failed = reader->failed || wrong;
+}
+
+static void read_stack_ids(const struct record_decoder *decoder, struct bytes_reader *reader)
+{
+	struct record_samples *samples = decoder->samples;
+	uint64_t values[VARINT_BLOCK], stack = 0, wrong = 0;
+
+	for (uint32_t at = 0; at < samples->count;) {
+		uint32_t count = varint_block(reader, values, samples->count - at);
+
+		for (uint32_t i = 0; i < count; i++) {
+			stack += (uint64_t)of_zigzag(values[i]);
+			wrong |= stack > decoder->stack_count;
+			samples->stack[at + i] = (uint32_t)stack;
+		}
+		at += count;
+	}
+	reader->failed = reader->failed || wrong;
+}
+
 static void read_columns(const struct record_decoder *decoder, struct bytes_reader *reader,
 			 int64_t time_us)
 {
 	struct record_samples *samples = decoder->samples;
-	uint32_t count = samples->count, stack = 0;
+	uint32_t count = samples->count;
 
-	for (uint32_t i = 0; i < count; i++) {
-		time_us = read_time_difference(reader, i ? time_us + decoder->period_us : time_us);
-		samples->time_us[i] = time_us;
-	}
-	for (uint32_t i = 0; i < count; i++)
-		samples->cpu[i] = (uint16_t)read_at_most(reader, WIRE_CPUS_MAX - 1);
-	for (uint32_t i = 0; i < count; i++)
-		samples->thread[i] = (uint32_t)read_at_most(reader, decoder->thread_count);
-	for (uint32_t i = 0; i < count; i++) {
-		stack = read_id_difference(reader, stack, decoder->stack_count);
-		samples->stack[i] = stack;
-	}
+	read_times(decoder, reader, time_us);
+	read_cpus(samples, reader);
+	read_thread_ids(decoder, reader);
+	read_stack_ids(decoder, reader);
 	read_runs(reader, samples->user_status, count);
 	read_runs(reader, samples->kernel_status, count);
 	read_runs(reader, samples->event, count);
