@@ -11,7 +11,7 @@ import { STACK_COMPLETE, startRecording } from './recording.mjs';
 const sources = join(root, 'tests', 'e2e', 'chains');
 const FREQUENCY = 499;
 export const BURN_MS = 1500;
-const NAMES_MS = 1200; // the last names may come later than the last samples
+const NAMES_MS = 2000; // the last names may come later than the last samples
 export const SAMPLES_LEAST = 10; // of BURN_MS x FREQUENCY = 750 on an idle machine
 
 const NO_FRAME_POINTERS = ['-fomit-frame-pointer', '-fno-optimize-sibling-calls'];
