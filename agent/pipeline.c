@@ -548,6 +548,7 @@ static void add_counters(struct pipeline *pipeline, uint64_t now_ns)
 	const struct symbolizer_counters *names = symbolizer_counters(pipeline->symbolizer);
 	const struct process_table_counters *processes =
 		process_table_counters(pipeline->processes);
+	const struct unwinder_counters *unwinder = unwinder_counters(pipeline->unwinder);
 	const struct worker_counters *worker = worker_counters(pipeline->worker);
 	const struct worker_counters *unwind_worker = worker_counters(pipeline->unwind_worker);
 	struct server_counters server = { 0 };
@@ -583,6 +584,12 @@ static void add_counters(struct pipeline *pipeline, uint64_t now_ns)
 	values[WIRE_COUNTER_FILTERED] = kernel[SAMPLER_FILTERED];
 	values[WIRE_COUNTER_FILE_BYTES] = file.written_bytes;
 	values[WIRE_COUNTER_FILE_LOST_BYTES] = file.lost_bytes;
+	values[WIRE_COUNTER_UNWIND_TABLES] = unwinder->tables.tables;
+	values[WIRE_COUNTER_UNWIND_BYTES] = unwinder->upload.slab_bytes;
+	values[WIRE_COUNTER_UNWIND_BUILDING] = unwinder->tables.building;
+	values[WIRE_COUNTER_UNWIND_EVICTED] = unwinder->tables.evicted;
+	values[WIRE_COUNTER_UNWIND_NO_ROOM] = unwinder->tables.refused;
+	values[WIRE_COUNTER_UNWIND_FAILED] = unwinder->tables.failed;
 	record_encoder_add_counters(pipeline->encoder, now_ns, values);
 }
 

@@ -257,6 +257,12 @@ enum wire_counter {
 	WIRE_COUNTER_FILE_BYTES,      /* written to the capture file */
 	WIRE_COUNTER_FILE_LOST_BYTES, /* not written: the disk was full or too slow */
 	WIRE_COUNTER_IDLE, /* of a foreign file: samples of idle CPUs, which are left out */
+	WIRE_COUNTER_UNWIND_TABLES,   /* of files, now, not a total */
+	WIRE_COUNTER_UNWIND_BYTES,    /* that they take now, not a total */
+	WIRE_COUNTER_UNWIND_BUILDING, /* that are being made now, not a total */
+	WIRE_COUNTER_UNWIND_EVICTED,  /* given up to make room for others */
+	WIRE_COUNTER_UNWIND_NO_ROOM,  /* left out, as all the room was in use: see --memory */
+	WIRE_COUNTER_UNWIND_FAILED,   /* files that could not be opened or understood */
 	WIRE_COUNTER_COUNT,
 };
 

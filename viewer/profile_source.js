@@ -331,6 +331,12 @@ export class ProfileSource {
 			lost: gaps.reduce((sum, { lost }) => sum + lost, 0),
 			gap_count: gaps_count(gaps),
 			agent_cpus: agent_us === null ? null : (agent_us + (bpf_us ?? 0)) / second_us,
+			unwind: {
+				tables: counters.latest(wire.WIRE_COUNTER_UNWIND_TABLES),
+				bytes: counters.latest(wire.WIRE_COUNTER_UNWIND_BYTES),
+				building: counters.latest(wire.WIRE_COUNTER_UNWIND_BUILDING),
+				no_room: counters.latest(wire.WIRE_COUNTER_UNWIND_NO_ROOM),
+			},
 			reached_hz: profile.rate_reached_mhz() / 1000,
 		};
 	}

@@ -124,7 +124,13 @@ export const WIRE_COUNTER_FILTERED = 16;
 export const WIRE_COUNTER_FILE_BYTES = 17;
 export const WIRE_COUNTER_FILE_LOST_BYTES = 18;
 export const WIRE_COUNTER_IDLE = 19;
-export const WIRE_COUNTER_COUNT = 20;
+export const WIRE_COUNTER_UNWIND_TABLES = 20;
+export const WIRE_COUNTER_UNWIND_BYTES = 21;
+export const WIRE_COUNTER_UNWIND_BUILDING = 22;
+export const WIRE_COUNTER_UNWIND_EVICTED = 23;
+export const WIRE_COUNTER_UNWIND_NO_ROOM = 24;
+export const WIRE_COUNTER_UNWIND_FAILED = 25;
+export const WIRE_COUNTER_COUNT = 26;
 
 /* enum wire_message_kind */
 export const WIRE_MESSAGE_HELLO = 1;

@@ -72,6 +72,7 @@ struct unwind_tables {
 	struct row rows[EXECUTABLES_MAX + 1]; /* by slot of the executable */
 	uint32_t highest_row;
 	uint32_t building_count; /* jobs in the worker's hands */
+	uint64_t evict_ns;	 /* not before: all were in use */
 	uint64_t retry_ns;	 /* the earliest of the rows that wait; 0: none */
 	uint64_t use_count;
 	uint64_t generation;
@@ -441,6 +442,9 @@ const struct unwind_upload_table *unwind_table_use_place(const struct unwind_tab
 void unwind_tables_tick(struct unwind_tables *tables, uint64_t now_ns)
 {
 	tables->now_ns = now_ns;
+	if (unwind_upload_is_tight(tables->options.upload) && now_ns >= tables->evict_ns &&
+	    !evict_one(tables))
+		tables->evict_ns = now_ns + UNWIND_TABLES_REST_MS * NS_PER_MS;
 	if (!tables->retry_ns || now_ns < tables->retry_ns)
 		return;
 	tables->retry_ns = 0;
@@ -461,7 +465,8 @@ uint64_t unwind_tables_generation(const struct unwind_tables *tables)
 	return tables->generation;
 }
 
-const struct unwind_tables_counters *unwind_tables_counters(const struct unwind_tables *tables)
+const struct unwind_tables_counters *unwind_tables_counters(struct unwind_tables *tables)
 {
+	tables->counters.building = tables->building_count;
 	return &tables->counters;
 }

@@ -3,8 +3,8 @@
  * The unwind tables of the files that sampled processes map.
  *
  * A table is asked of the worker when the first process wants it, and is put where the kernel reads it
- * when it comes. Files with one build id share one. A table that no process uses stays until its
- * room is needed; a file that could not be read stays without. Owned by the loop thread.
+ * when it comes. Files with one build id share one. A table that no process uses stays until room
+ * gets short; a file that could not be read stays without. Owned by the loop thread.
  */
 #ifndef FLICKERSCOPE_UNWIND_TABLES_H
 #define FLICKERSCOPE_UNWIND_TABLES_H
@@ -28,7 +28,7 @@ enum unwind_tables_limits {
 	UNWIND_TABLES_BUILDING_MAX = 64,	 /* jobs at a time: each holds a descriptor */
 	UNWIND_TABLES_TRIES_MAX = 10,		 /* to open a file */
 	UNWIND_TABLES_RETRY_MS = 100,		 /* after the file could not be opened */
-	UNWIND_TABLES_REST_MS = 1500,	     /* after others made room: see UNWIND_UPLOAD_REST_MS */
+	UNWIND_TABLES_REST_MS = 1100,	     /* after others made room: see UNWIND_UPLOAD_REST_MS */
 	UNWIND_TABLES_FULL_PAUSE_MS = 10000, /* after there was no room */
 	UNWIND_TABLES_CRASHES_MAX = 2,	     /* tries that may end with the worker's death */
 };
@@ -44,7 +44,8 @@ enum unwind_tables_answer {
 struct unwind_table_use;
 
 struct unwind_tables_counters {
-	uint64_t tables; /* now */
+	uint64_t tables;   /* now */
+	uint64_t building; /* now */
 	uint64_t built;
 	uint64_t evicted;
 	uint64_t failed; /* files that are bad, or lie outside the limits */
@@ -89,6 +90,6 @@ void unwind_tables_tick(struct unwind_tables *tables, uint64_t now_ns);
 /* Changes when it is worth asking again for what was pending. */
 uint64_t unwind_tables_generation(const struct unwind_tables *tables);
 
-const struct unwind_tables_counters *unwind_tables_counters(const struct unwind_tables *tables);
+const struct unwind_tables_counters *unwind_tables_counters(struct unwind_tables *tables);
 
 #endif

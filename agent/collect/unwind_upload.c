@@ -22,6 +22,7 @@ struct unwind_upload {
 	struct range_pool *pages;
 	struct range_pool *mappings;
 	uint32_t slabs_max;
+	uint32_t live_chunks; /* of rows: in use and not resting */
 	uint32_t last_generation;
 	uint32_t last_serial;
 	uint64_t turned_ns;
@@ -123,6 +124,15 @@ static int make_slabs(struct unwind_upload *upload, const struct unwind_page_row
 	return 0;
 }
 
+static uint32_t chunks_of_pages(const struct unwind_page_rows *pages, uint32_t page_count)
+{
+	uint32_t chunks = 0;
+
+	for (uint32_t i = 0; i < page_count; i++)
+		chunks += chunks_of(pages[i].count);
+	return chunks;
+}
+
 static void give_rows(struct unwind_upload *upload, const struct unwind_page_rows *pages,
 		      uint32_t page_count)
 {
@@ -192,6 +202,8 @@ int unwind_upload_add_table(struct unwind_upload *upload, const struct unwind_ta
 		if (r == 0) {
 			table.serial = next_number(&upload->last_serial, UNWIND_SERIAL_LEAST);
 			set_serial(upload, &table, table.serial);
+			upload->live_chunks +=
+				chunks_of_pages(pages + table.first_page, table.page_count);
 		}
 	}
 	if (r != 0) {
@@ -205,11 +217,21 @@ int unwind_upload_add_table(struct unwind_upload *upload, const struct unwind_ta
 void unwind_upload_remove_table(struct unwind_upload *upload,
 				const struct unwind_upload_table *table)
 {
+	const struct unwind_page_rows *pages = unwind_maps_pages(upload->maps) + table->first_page;
+
 	if (!table->page_count)
 		return;
 	set_serial(upload, table, 0);
-	give_rows(upload, unwind_maps_pages(upload->maps) + table->first_page, table->page_count);
+	upload->live_chunks -= chunks_of_pages(pages, table->page_count);
+	give_rows(upload, pages, table->page_count);
 	range_pool_give(upload->pages, table->first_page - 1, 1 + table->page_count);
+}
+
+bool unwind_upload_is_tight(const struct unwind_upload *upload)
+{
+	uint32_t all = upload->slabs_max * SLAB_CHUNKS;
+
+	return upload->live_chunks > all - all / UNWIND_UPLOAD_KEPT_FREE;
 }
 
 void unwind_upload_teach_file(struct unwind_upload *upload, int fd,

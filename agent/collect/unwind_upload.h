@@ -11,6 +11,7 @@
 #ifndef FLICKERSCOPE_UNWIND_UPLOAD_H
 #define FLICKERSCOPE_UNWIND_UPLOAD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,7 @@ enum unwind_upload_limits {
 	UNWIND_UPLOAD_REST_MS = 500,	/* at least; a walk takes microseconds */
 	UNWIND_UPLOAD_CHUNK_ROWS = 256, /* rows are handed out by this many: 2 KiB */
 	UNWIND_UPLOAD_SLABS_AHEAD = 3,	/* made together with one that is needed */
+	UNWIND_UPLOAD_KEPT_FREE = 4,	/* one part of so many, for tables that come */
 };
 
 enum unwind_upload_outcome {
@@ -79,6 +81,9 @@ int unwind_upload_add_table(struct unwind_upload *upload, const struct unwind_ta
 			    struct unwind_upload_table *ret_table);
 void unwind_upload_remove_table(struct unwind_upload *upload,
 				const struct unwind_upload_table *table);
+
+/* Whether tables should be removed before others need their room, which has to rest first. */
+bool unwind_upload_is_tight(const struct unwind_upload *upload);
 
 /*
  * Whoever maps the file has his stacks walked by this table from now on, until it is removed. @fd:

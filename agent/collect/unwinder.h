@@ -23,7 +23,7 @@ struct unwinder;
 
 enum unwinder_limits {
 	UNWINDER_ENDED_KEPT_MS =
-		1000, /* after the last sample of a process whose main thread ended */
+		250, /* after the last sample of a process whose main thread ended */
 	UNWINDER_EVICT_IDLE_MS = 5000, /* who was sampled since then does not make room */
 };
 

@@ -10,10 +10,11 @@
  * nobody has seen before.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync, chmodSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cpus as hostCpus, release, tmpdir } from 'node:os';
 import { loadPath, program, root, sleep } from '../e2e/agent.mjs';
+import { copyAsNew } from '../e2e/chains.mjs';
 import { STACK_COMPLETE, STACK_NONE, readRecording } from '../e2e/recording.mjs';
 
 const quick = process.argv.includes('--quick');
@@ -139,17 +140,6 @@ async function benchLoad() {
 	printRows(shorter, `processes under ${SHORT_MS} ms`);
 }
 
-/** A copy with another build id: a file that nobody has seen. */
-function newFile(template, path) {
-	const bytes = Buffer.from(template);
-	const note = bytes.indexOf(Buffer.from('\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0', 'latin1'));
-	if (note < 0) throw new Error('no build id');
-	for (let i = 0; i < 20; i++) bytes[note + 16 + i] = Math.floor(Math.random() * 256);
-	writeFileSync(path, bytes);
-	chmodSync(path, 0o755);
-	return path;
-}
-
 async function benchNew() {
 	const deep = join(folder, 'deep');
 	const built = spawnSync('gcc', ['-O2', '-fomit-frame-pointer', '-fno-optimize-sibling-calls', '-Wl,--build-id=sha1', '-o', deep,
@@ -159,7 +149,7 @@ async function benchNew() {
 	const seconds = (NEW_PROCESSES * (NEW_BURN_MS + 60)) / 1000 + 2;
 	const recording = await record(seconds, NEW_FREQUENCY, 'new.flick');
 	for (let i = 0; i < NEW_PROCESSES; i++)
-		await start(newFile(template, join(folder, `new${i}`)), [String(NEW_BURN_MS), '12']).ended;
+		await start(copyAsNew(template, join(folder, `new${i}`)), [String(NEW_BURN_MS), '12']).ended;
 	await recording.ended;
 	const firsts = new Map();
 	for (const { thread, status, time_us } of await recording.read()) {

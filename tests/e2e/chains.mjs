@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root, sleep } from './agent.mjs';
 import { STACK_COMPLETE, startRecording } from './recording.mjs';
@@ -21,6 +22,16 @@ export function build(compiler, output, source, flags = []) {
 		{ encoding: 'utf8' });
 	assert.equal(status, 0, stderr);
 	return output;
+}
+
+/** Writes a program's bytes with another build id: a file that nobody has seen. */
+export function copyAsNew(template, path) {
+	const bytes = Buffer.from(template);
+	const note = bytes.indexOf(Buffer.from('\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0', 'latin1'));
+	assert.ok(note >= 0, 'it has a build id');
+	for (let i = 0; i < 20; i++) bytes[note + 16 + i] = Math.floor(Math.random() * 256);
+	writeFileSync(path, bytes, { mode: 0o755 });
+	return path;
 }
 
 /** Starts a program that ends by itself, and ends it with the test should it not. */

@@ -4,11 +4,12 @@
  * recorded, and each sample is compared with the chain, frame by frame.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { temporaryFolder } from './agent.mjs';
-import { BURN_MS, build, checkChain, deepChain, has, ofProcess, recordWhile } from './chains.mjs';
+import { startAgent, temporaryFolder, until } from './agent.mjs';
+import { BURN_MS, build, checkChain, copyAsNew, deepChain, has, ofProcess, recordWhile } from './chains.mjs';
+import { inFunction, openStream, startProgram, wire } from './stream.mjs';
 
 for (const compiler of ['gcc', 'clang']) {
 	test(`recursion to 100 frames of odd sizes, by ${compiler}, at -O0 to -O3`,
@@ -91,4 +92,54 @@ test('a thread that outlives the main one, and its child that does not exec', as
 	checkChain(t, 'thread', ofProcess(all, runs[0].pid), [...chain, 'burn_leaf']);
 	const ofChild = all.filter(({ thread }) => thread.pid !== runs[0].pid);
 	checkChain(t, 'child', ofChild, [...chain, 'child_burns', 'burn_leaf']);
+});
+
+/** Functions that nobody calls, with three rows of a table each. */
+const FILLER = `
+	.text
+	.rept 20000
+	.cfi_startproc
+	sub $24, %rsp
+	.cfi_adjust_cfa_offset 24
+	xor %eax, %eax
+	add $24, %rsp
+	.cfi_adjust_cfa_offset -24
+	ret
+	.cfi_endproc
+	.endr
+	.section .note.GNU-stack,"",@progbits
+`;
+
+const PROGRAMS = 16;
+
+test('tables beyond the memory for them: those of ended programs make room, others wait', async (t) => {
+	const folder = temporaryFolder(t);
+	const filler = join(folder, 'filler.s');
+	writeFileSync(filler, FILLER);
+	const template = readFileSync(build('gcc', join(folder, 'filled'), 'deep.c', ['-O2', filler, '-Wl,--build-id=sha1']));
+	const programs = Array.from({ length: PROGRAMS }, (_, i) => copyAsNew(template, join(folder, `filled${i}`)));
+	const script = `read line; for program; do "$program" 300 12; done; echo one by one
+		read line; for program; do "$program" 20000 12 & done; wait`;
+	const shell = startProgram(t, 'sh', ['-c', script, 'sh', ...programs], { stdio: ['pipe', 'pipe', 'ignore'] });
+	let said = '';
+	shell.stdout.on('data', (text) => (said += text));
+	const agent = await startAgent(t, ['-p', String(shell.pid), '-F', '499', '--memory', '32M']);
+	const stream = await openStream(t, agent);
+	const bytes = () => stream.counter(wire.WIRE_COUNTER_UNWIND_BYTES);
+	const room = (32 << 20) / 8;
+
+	shell.stdin.write('go\n');
+	await until(() => said.includes('one by one'), 'all have run');
+	await until(() => stream.counter(wire.WIRE_COUNTER_UNWIND_EVICTED) > 0, 'a table made room');
+	t.diagnostic(`${stream.counter(wire.WIRE_COUNTER_UNWIND_TABLES)} tables take ${bytes()} of ${room} bytes, ` +
+		`${stream.counter(wire.WIRE_COUNTER_UNWIND_EVICTED)} were given up`);
+	assert.ok(bytes() > 0 && bytes() <= room);
+	const whole = stream.samples().filter((sample) => inFunction(sample, 'burn_leaf') && inFunction(sample, 'main'));
+	const walked = new Set(whole.map(({ thread }) => thread.process));
+	assert.ok(walked.size >= 0.75 * PROGRAMS, `whole stacks of ${[...walked].join(' ')}`);
+
+	shell.stdin.write('go\n');
+	await until(() => stream.counter(wire.WIRE_COUNTER_UNWIND_NO_ROOM) > 0, 'there is no room for all at once');
+	assert.ok(bytes() <= room, `${bytes()} bytes`);
+	assert.equal(agent.exit, null);
 });

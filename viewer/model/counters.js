@@ -8,7 +8,8 @@ export const counters_max = 3600;
 
 /** Counters that are no totals but what is now. */
 const gauges = new Set([wire.WIRE_COUNTER_AGENT_RSS_BYTES, wire.WIRE_COUNTER_WINDOW_BYTES,
-	wire.WIRE_COUNTER_CLIENTS]);
+	wire.WIRE_COUNTER_CLIENTS, wire.WIRE_COUNTER_UNWIND_TABLES, wire.WIRE_COUNTER_UNWIND_BYTES,
+	wire.WIRE_COUNTER_UNWIND_BUILDING]);
 
 /** @typedef {{ instance_id: string, time_us: number, values: Float64Array }} CounterRow */
 

@@ -4,6 +4,7 @@
 import { announce, by_id, element, emphasized, text_set, warning_icon } from "views/elements";
 import { clock_text, count_text, span_words } from "views/format";
 import { name_escape } from "views/names";
+import { size_text } from "views/saving";
 
 /**
  * @typedef {object} Facts
@@ -16,6 +17,8 @@ import { name_escape } from "views/names";
  * @property {number} lost samples
  * @property {number} gap_count
  * @property {number | null} agent_cpus CPU time of the agent, as a share of one CPU
+ * @property {{ tables: number, bytes: number, building: number, no_room: number }} unwind the tables
+ * that stacks are walked by
  */
 
 /**
@@ -29,6 +32,15 @@ import { name_escape } from "views/names";
 /** Hz as people write it. @param {number} hz */
 export function rate_text(hz) {
 	return hz < 9.95 ? String(Number(hz.toFixed(1))) : count_text(hz);
+}
+
+/** What whole stacks cost. @param {Facts["unwind"]} unwind @returns {string} */
+function unwind_words({ tables, bytes, building, no_room }) {
+	if (!tables)
+		return "";
+	return `Unwind tables of ${count_text(tables)} files take ${size_text(bytes)}` +
+		(building ? `, ${count_text(building)} more are being made` : "") +
+		(no_room ? `. ${count_text(no_room)} found no room: give the agent more with --memory` : "");
 }
 
 /** @param {State} state @returns {string[]} as emphasized() takes it */
@@ -110,6 +122,7 @@ export class StatusBar {
 		const agent = this.fact("agent");
 		const agent_text = facts.agent_cpus === null ? "" :
 			`${(100 * facts.agent_cpus).toFixed(facts.agent_cpus < 0.0995 ? 2 : 1)}\u2009%`;
+		agent.title = unwind_words(facts.unwind);
 		if (this.shown.get("agent") !== agent_text) {
 			this.shown.set("agent", agent_text);
 			agent.replaceChildren(...(agent_text ? ["agent ", element("b", "", agent_text),
