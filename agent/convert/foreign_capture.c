@@ -295,8 +295,10 @@ static enum wire_event event_kind(const char *name)
 {
 	size_t size = strcspn(name, ":");
 
+	/* The last is what we call the samples of V8: of a thread that had something to do. */
 	if ((size == 9 && strncmp(name, "cpu-clock", size) == 0) ||
-	    (size == 10 && strncmp(name, "task-clock", size) == 0))
+	    (size == 10 && strncmp(name, "task-clock", size) == 0) ||
+	    (size == 11 && strncmp(name, "cpu-profile", size) == 0))
 		return WIRE_EVENT_CPU_CLOCK;
 	if ((size >= 6 && strncmp(name, "cycles", 6) == 0) || strstr(name, "cpu-cycles") ||
 	    strstr(name, "cpu/cycles") || strstr(name, "cpu_core/cycles"))

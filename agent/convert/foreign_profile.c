@@ -51,7 +51,8 @@ const char *foreign_profile_full(const struct foreign_profile *profile)
 	return profile->full;
 }
 
-static int add_text(struct foreign_profile *profile, struct foreign_text text, uint32_t *ret_id)
+int foreign_profile_string(struct foreign_profile *profile, struct foreign_text text,
+			   uint32_t *ret_id)
 {
 	int r;
 
@@ -63,30 +64,35 @@ static int add_text(struct foreign_profile *profile, struct foreign_text text, u
 	return r == STRING_TABLE_FULL ? full(profile, "names") : r;
 }
 
+int foreign_profile_frame_row(struct foreign_profile *profile, const struct foreign_frame_row *row,
+			      uint32_t *ret_frame)
+{
+	int r = row_table_add(&profile->frames, row, ret_frame);
+
+	return r == ROW_TABLE_FULL ? full(profile, "functions") : r;
+}
+
 int foreign_profile_frame(struct foreign_profile *profile, const struct foreign_frame *frame,
 			  uint32_t *ret_frame)
 {
 	struct foreign_frame_row row = {
 		.line = frame->line,
-		.kinds = (uint32_t)frame->kind | (uint32_t)frame->module_kind << 8,
+		.kinds = foreign_kinds(frame->kind, frame->module_kind),
 	};
-	int r = add_text(profile, frame->name, &row.name);
+	int r = foreign_profile_string(profile, frame->name, &row.name);
 
 	if (!r)
-		r = add_text(profile, frame->module, &row.module);
+		r = foreign_profile_string(profile, frame->module, &row.module);
 	if (!r)
-		r = add_text(profile, frame->file, &row.file);
-	if (r)
-		return r;
-	r = row_table_add(&profile->frames, &row, ret_frame);
-	return r == ROW_TABLE_FULL ? full(profile, "functions") : r;
+		r = foreign_profile_string(profile, frame->file, &row.file);
+	return r ? r : foreign_profile_frame_row(profile, &row, ret_frame);
 }
 
 int foreign_profile_thread(struct foreign_profile *profile, uint32_t pid, uint32_t tid,
 			   struct foreign_text comm, uint32_t *ret_thread)
 {
 	struct foreign_thread_row row = { .pid = pid, .tid = tid };
-	int r = add_text(profile, comm, &row.comm);
+	int r = foreign_profile_string(profile, comm, &row.comm);
 
 	if (r)
 		return r;

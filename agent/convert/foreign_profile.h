@@ -126,8 +126,12 @@ void foreign_profile_free(struct foreign_profile *profile); /* NULL is fine */
 DEFINE_CLEANUP(struct foreign_profile *, foreign_profile_free);
 
 /* Each finds or adds one. Returns 0, FOREIGN_PROFILE_FULL or -ENOMEM; the id on 0 only. */
+int foreign_profile_string(struct foreign_profile *profile, struct foreign_text text,
+			   uint32_t *ret_string); /* 0 for an empty one */
 int foreign_profile_frame(struct foreign_profile *profile, const struct foreign_frame *frame,
 			  uint32_t *ret_frame);
+int foreign_profile_frame_row(struct foreign_profile *profile, const struct foreign_frame_row *row,
+			      uint32_t *ret_frame);
 int foreign_profile_thread(struct foreign_profile *profile, uint32_t pid, uint32_t tid,
 			   struct foreign_text comm, uint32_t *ret_thread);
 int foreign_profile_event(struct foreign_profile *profile, struct foreign_text name,
@@ -145,6 +149,22 @@ void foreign_profile_idle(struct foreign_profile *profile, uint32_t event);
 
 /* What there are too many of, in words; after FOREIGN_PROFILE_FULL. */
 const char *foreign_profile_full(const struct foreign_profile *profile);
+
+/* The string with @id, borrowed until the next is added; empty for 0. */
+static inline struct foreign_text foreign_profile_text(const struct foreign_profile *profile,
+						       uint32_t id)
+{
+	struct foreign_text text = { 0 };
+
+	if (id)
+		text.bytes = string_table_string(&profile->strings, id, &text.size);
+	return text;
+}
+
+static inline uint32_t foreign_kinds(enum wire_frame_kind kind, enum wire_module_kind module_kind)
+{
+	return (uint32_t)kind | (uint32_t)module_kind << 8;
+}
 
 static inline uint32_t foreign_profile_sample_count(const struct foreign_profile *profile)
 {

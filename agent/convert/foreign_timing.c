@@ -119,14 +119,16 @@ static int find_frequency(struct foreign_timing *timing, const struct foreign_pr
 	return 0;
 }
 
-/* The thread's last CPU where it is free, else the first that is. */
+/* The thread's last CPU where nobody took it since, or where it is free; else the first that is. */
 static uint16_t take_lane(struct foreign_timing *timing, uint32_t thread, int64_t from_us,
 			  int64_t to_us)
 {
 	uint16_t *own = &timing->thread_lanes[thread];
 	uint32_t lane = *own;
+	bool is_own = lane < timing->lane_count && timing->lane_threads[lane] == thread;
 
-	if (lane >= timing->lane_count || timing->lane_us[lane] > from_us - timing->apart_us)
+	if (!is_own &&
+	    (lane >= timing->lane_count || timing->lane_us[lane] > from_us - timing->apart_us))
 		for (lane = 0; lane < timing->lane_count; lane++)
 			if (timing->lane_us[lane] <= from_us - timing->apart_us)
 				break;
@@ -137,6 +139,7 @@ static uint16_t take_lane(struct foreign_timing *timing, uint32_t thread, int64_
 			lane = thread % FOREIGN_LANES_MAX;
 	}
 	timing->lane_us[lane] = to_us;
+	timing->lane_threads[lane] = thread;
 	*own = (uint16_t)lane;
 	return (uint16_t)lane;
 }
@@ -162,7 +165,8 @@ static int count_cpus(struct foreign_timing *timing, const struct foreign_profil
 	timing->lane_us = calloc(FOREIGN_LANES_MAX, sizeof(*timing->lane_us));
 	timing->thread_lanes =
 		calloc(profile->threads.row_count + 1, sizeof(*timing->thread_lanes));
-	if (!timing->lane_us || !timing->thread_lanes)
+	timing->lane_threads = calloc(FOREIGN_LANES_MAX, sizeof(*timing->lane_threads));
+	if (!timing->lane_us || !timing->lane_threads || !timing->thread_lanes)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < foreign_profile_sample_count(profile); i++) {
 		if (samples[i].event == event) {
@@ -225,5 +229,6 @@ int foreign_timing_open(struct foreign_profile *profile, uint32_t event,
 void foreign_timing_close(struct foreign_timing *timing)
 {
 	free(timing->lane_us);
+	free(timing->lane_threads);
 	free(timing->thread_lanes);
 }

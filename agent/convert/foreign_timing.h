@@ -22,6 +22,7 @@ struct foreign_timing {
 	uint64_t end_us;  /* of the last sample, with the shift */
 	/* For samples without a CPU: the last sample of each, and each thread's last CPU. */
 	int64_t *lane_us;
+	uint32_t *lane_threads; /* whose it was */
 	uint16_t *thread_lanes;
 	uint32_t lane_count;
 	int64_t apart_us; /* samples nearer than this are of different CPUs */

@@ -2,19 +2,13 @@
 #include "convert/import_folded.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "convert/foreign_profile.h"
 #include "convert/import_step.h"
 #include "convert/input_bytes.h"
-
-enum {
-	US_PER_S = 1000000,
-	STEP_US = US_PER_S / IMPORT_TIMELESS_HZ,
-};
+#include "convert/timeless.h"
 
 /* A line taken apart: "NAMES COUNT", or two counts, of which the last is the newer one. */
 struct folded_line {
@@ -141,14 +135,8 @@ static int add_line(struct foreign_profile *profile, const struct folded_line *l
 	return r;
 }
 
-struct folding {
-	struct foreign_profile *profile;
-	struct bytes_writer counts; /* uint64_t for each sample row: counts as they stand */
-	uint64_t total;
-};
-
 /* One row for the line; its place in time and its share follow when all counts are known. */
-static int take_line(struct input_bytes *input, struct folding *folding, const char *bytes,
+static int take_line(struct input_bytes *input, struct timeless *timeless, const char *bytes,
 		     size_t size)
 {
 	struct foreign_sample sample = { .cpu = 0 };
@@ -160,55 +148,18 @@ static int take_line(struct input_bytes *input, struct folding *folding, const c
 	if (!take_apart(bytes, size, &line))
 		return input_bytes_bad_line(input,
 					    "no folded stack: a count is missing at its end");
-	if (!line.count)
-		return 0;
-	if (line.count > INT64_MAX - folding->total)
-		return input_bytes_bad_line(input, "the counts are too large");
-	r = add_line(folding->profile, &line, &sample);
-	if (!r)
-		r = foreign_profile_sample(folding->profile, &sample);
+	r = add_line(timeless->profile, &line, &sample);
 	if (r)
-		return import_step_failed(input, folding->profile, r);
-	folding->total += line.count;
-	bytes_write(&folding->counts, &line.count, sizeof(line.count));
-	return folding->counts.failed ? -ENOMEM : 0;
-}
-
-/* Gives each row its part of the samples, none more than the whole has, and its place. */
-static void lay_out(struct folding *folding)
-{
-	struct foreign_sample *samples = (struct foreign_sample *)folding->profile->samples.bytes;
-	const uint64_t *counts = (const uint64_t *)folding->counts.bytes;
-	uint32_t row_count = foreign_profile_sample_count(folding->profile);
-	uint64_t scale = (folding->total + FOLDED_SAMPLES_MAX - 1) / FOLDED_SAMPLES_MAX;
-	uint64_t counted = 0, placed = 0;
-
-	for (uint32_t i = 0; i < row_count; i++) {
-		uint64_t end;
-
-		counted += counts[i];
-		end = counted / scale;
-		samples[i].count = (uint32_t)(end - placed);
-		samples[i].time_us = (int64_t)(placed * STEP_US);
-		placed = end;
-	}
-	folding->profile->events[0].sample_count = placed;
-	folding->profile->last_time_us = (int64_t)((placed - 1) * STEP_US);
-	snprintf(folding->profile->facts.note, sizeof(folding->profile->facts.note),
-		 "Folded stacks have no times: the samples are laid out one after another, %d a "
-		 "second%s",
-		 IMPORT_TIMELESS_HZ, scale > 1 ? "" : ".");
-	if (scale > 1)
-		snprintf(folding->profile->facts.note + strlen(folding->profile->facts.note), 64,
-			 ", one for %" PRIu64 " counts.", scale);
+		return import_step_failed(input, timeless->profile, r);
+	r = timeless_add(timeless, &sample, line.count);
+	if (r == TIMELESS_OVERFLOW)
+		return input_bytes_bad_line(input, "the counts add up to too much");
+	return r == -EFBIG ? import_step_failed(input, timeless->profile, FOREIGN_PROFILE_FULL) : r;
 }
 
 int import_folded(struct input_bytes *input, struct foreign_profile *profile)
 {
-	struct folding folding = {
-		.profile = profile,
-		.counts = bytes_writer_with_max(FOREIGN_SAMPLES_MAX * sizeof(uint64_t)),
-	};
+	struct timeless timeless = timeless_open(profile);
 	uint32_t event;
 	const char *line;
 	size_t size;
@@ -217,16 +168,12 @@ int import_folded(struct input_bytes *input, struct foreign_profile *profile)
 	while (!r) {
 		r = input_bytes_line(input, &line, &size);
 		if (!r)
-			r = take_line(input, &folding, line, size);
+			r = take_line(input, &timeless, line, size);
 	}
 	if (r == INPUT_BYTES_END) {
+		timeless_lay_out(&timeless, TIMELESS_HZ * 1000, "Folded stacks have");
 		r = 0;
-		profile->events[event].frequency_mhz = IMPORT_TIMELESS_HZ * 1000;
-		profile->facts.cpu_count = 1;
-		profile->facts.step_us = STEP_US;
-		if (foreign_profile_sample_count(profile))
-			lay_out(&folding);
 	}
-	bytes_writer_free(&folding.counts);
+	timeless_close(&timeless);
 	return r;
 }

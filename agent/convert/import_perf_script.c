@@ -13,6 +13,7 @@
 #include "convert/import_step.h"
 #include "convert/input_bytes.h"
 #include "convert/perf_script_text.h"
+#include "convert/timeless.h"
 #include "profile/id_cache.h"
 
 enum {
@@ -25,7 +26,6 @@ enum {
 	LINE_FRAMES_MAX = 32,
 	/* Callers that are kept of a chain, so that there is always room for the leaf's line. */
 	CALLERS_MAX = WIRE_STACK_DEPTH_MAX - LINE_FRAMES_MAX,
-	US_PER_S = 1000000,
 };
 
 enum idleness {
@@ -575,22 +575,24 @@ static int read_lines(struct perf_script *script)
 	return r < 0 ? r : 0;
 }
 
-/* Samples without times, one after another. */
-static void lay_out(struct perf_script *script)
+/* Samples without times: each has a count of one. */
+static int lay_out(struct perf_script *script)
 {
 	struct foreign_profile *profile = script->profile;
-	struct foreign_sample *samples = (struct foreign_sample *)profile->samples.bytes;
+	struct timeless timeless = timeless_open(profile);
 	uint32_t count = foreign_profile_sample_count(profile);
+	const uint64_t one = 1;
+	int r;
 
-	for (uint32_t i = 0; i < count; i++)
-		samples[i].time_us = (int64_t)i * (US_PER_S / IMPORT_TIMELESS_HZ);
 	for (uint32_t i = 0; i < profile->event_count; i++)
-		profile->events[i].frequency_mhz = IMPORT_TIMELESS_HZ * 1000;
-	profile->last_time_us = count ? samples[count - 1].time_us : 0;
-	profile->facts.cpu_count = 1;
-	snprintf(profile->facts.note, sizeof(profile->facts.note),
-		 "The samples have no times: they are laid out one after another, %d a second.",
-		 IMPORT_TIMELESS_HZ);
+		timeless.totals[i] = profile->events[i].sample_count;
+	for (uint32_t i = 0; i < count; i++)
+		bytes_write(&timeless.counts, &one, sizeof(one));
+	r = timeless.counts.failed ? -ENOMEM : 0;
+	if (!r)
+		timeless_lay_out(&timeless, TIMELESS_HZ * 1000, "The samples have");
+	timeless_close(&timeless);
+	return r;
 }
 
 bool import_perf_script_is_line(const char *line, size_t size)
@@ -612,7 +614,7 @@ int import_perf_script(struct input_bytes *input, struct foreign_profile *profil
 		if (!r)
 			r = read_lines(script);
 		if (!r && !script->has_times)
-			lay_out(script);
+			r = lay_out(script);
 		if (!r && script->passed_over && !input->quiet)
 			log_warning("%s: %" PRIu64
 				    " lines are no part of a sample, the first is line %" PRIu64

@@ -8,11 +8,6 @@
 #include "convert/foreign_profile.h"
 #include "convert/input_bytes.h"
 
-enum import_step_limits {
-	IMPORT_TIMELESS_HZ =
-		100, /* where a file has no times, its samples are laid out at this rate */
-};
-
 /* Says what a foreign_profile_...() that returned @r met. Returns -errno. */
 static inline int import_step_failed(const struct input_bytes *input,
 				     const struct foreign_profile *profile, int r)

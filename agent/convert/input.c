@@ -11,7 +11,10 @@
 #include "convert/foreign_capture.h"
 #include "convert/foreign_profile.h"
 #include "convert/import_folded.h"
+#include "convert/import_json.h"
+#include "convert/import_nflxprofile.h"
 #include "convert/import_perf_script.h"
+#include "convert/import_pprof.h"
 #include "convert/input_bytes.h"
 #include "stream/capture_reader.h"
 
@@ -71,7 +74,23 @@ static bool knows_folded(const struct foreign_text *front)
 	return first_line(*front, &line) && import_folded_is_line(line.bytes, line.size);
 }
 
+/* "{" and a name or its end, or "[" and an object or its end. */
+static bool knows_json(const struct foreign_text *front)
+{
+	char seen[2] = { 0 };
+	size_t count = 0;
+
+	for (size_t i = 0; i < front->size && count < 2; i++)
+		if (!memchr(" \t\r\n", front->bytes[i], 4))
+			seen[count++] = front->bytes[i];
+	return (seen[0] == '{' && (seen[1] == '"' || seen[1] == '}')) ||
+	       (seen[0] == '[' && (seen[1] == '{' || seen[1] == ']'));
+}
+
 static const struct importer importers[] = {
+	{ "JSON", knows_json, import_json },
+	{ "nflxprofile", import_nflxprofile_knows, import_nflxprofile },
+	{ "pprof", import_pprof_knows, import_pprof },
 	{ "perf script text", knows_perf_script, import_perf_script },
 	{ "folded stacks", knows_folded, import_folded },
 };

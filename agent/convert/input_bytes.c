@@ -352,6 +352,26 @@ int input_bytes_need(struct input_bytes *input, size_t size)
 	return (size_t)(input->end - input->at) < size ? INPUT_BYTES_END : 0;
 }
 
+int input_bytes_whole(struct input_bytes *input, struct bytes_writer *ret_bytes)
+{
+	struct bytes_writer whole = bytes_writer_with_max(INPUT_WHOLE_MAX);
+	int r;
+
+	do {
+		bytes_write(&whole, input->at, (size_t)(input->end - input->at));
+		input->at = input->end;
+		r = whole.failed ? input_bytes_bad_offset(input, input_bytes_offset(input),
+							  "more than %d bytes", INPUT_WHOLE_MAX)
+				 : input_bytes_need(input, 1);
+	} while (!r);
+	if (r < 0) {
+		bytes_writer_free(&whole);
+		return r;
+	}
+	*ret_bytes = whole;
+	return 0;
+}
+
 int input_bytes_long_line(struct input_bytes *input, const char **ret_line, size_t *ret_size)
 {
 	const uint8_t *newline = NULL;

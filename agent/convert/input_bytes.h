@@ -14,10 +14,12 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/cleanup.h"
 
 enum input_bytes_limits {
 	INPUT_BUFFER_SIZE = 4194304, /* also the longest line */
+	INPUT_WHOLE_MAX = 1073741824,
 	INPUT_BLOCK_SIZE = 65536,    /* read at a time: it stays in the CPU's cache */
 	INPUT_RATIO_MAX = 400,	     /* unpacked by packed bytes; text comes near 60 ... */
 	INPUT_RATIO_FREE = 67108864, /* ... and nobody asks before so many were unpacked */
@@ -59,6 +61,15 @@ DEFINE_CLEANUP(struct input_bytes *, input_bytes_free);
  * -errno, logged.
  */
 int input_bytes_need(struct input_bytes *input, size_t size);
+
+/*
+ * All that is left, for formats that cannot be read from the front: up to INPUT_WHOLE_MAX bytes.
+ *
+ * @ret_bytes: an empty writer.
+ *
+ * Returns 0 or -errno, logged.
+ */
+int input_bytes_whole(struct input_bytes *input, struct bytes_writer *ret_bytes);
 
 /* Whether gzip packed the file; known once something was read. */
 bool input_bytes_is_packed(const struct input_bytes *input);
