@@ -82,6 +82,14 @@ struct pipeline {
 	char file_name[WIRE_STRING_SIZE_MAX + 1];
 };
 
+_Static_assert((int)STACK_COMPLETE == (int)WIRE_STACK_COMPLETE &&
+		       (int)STACK_FRAME_POINTERS == (int)WIRE_STACK_FRAME_POINTERS &&
+		       (int)STACK_TRUNCATED == (int)WIRE_STACK_TRUNCATED &&
+		       (int)STACK_UNREADABLE == (int)WIRE_STACK_UNREADABLE &&
+		       (int)STACK_NO_MAPPING == (int)WIRE_STACK_NO_MAPPING &&
+		       (int)STACK_NO_ROW == (int)WIRE_STACK_NO_ROW &&
+		       (int)STACK_UNSUPPORTED == (int)WIRE_STACK_UNSUPPORTED,
+	       "passed on as they are");
 _Static_assert((int)SAMPLE_BUSY_PARTLY == (int)WIRE_BUSY_PARTLY &&
 		       (int)SAMPLE_BUSY_THROUGHOUT == (int)WIRE_BUSY_THROUGHOUT,
 	       "passed on as they are");

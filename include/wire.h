@@ -153,11 +153,23 @@ enum wire_record_kind {
  *   cpu     varint
  *   thread  varint, id
  *   stack   zigzag differences of ids, the first against 0; id 0 when no frame is known
- *   status  runs {enum stack_status of the user part, length} until all rows are covered
- *   kernel  runs {enum stack_status of the kernel part, length}
+ *   status  runs {enum wire_stack of the user part, length} until all rows are covered
+ *   kernel  runs {enum wire_stack of the kernel part, length}
  *   event   runs {event, length}; 0 is the segment's first event
  *   busy    runs {enum wire_busy, length}: what is known of the time since the CPU's last sample
  */
+
+/* How far a stack reaches: the values of enum stack_status (include/sample_abi.h). */
+enum wire_stack {
+	WIRE_STACK_NONE = 0,	       /* there is no such stack */
+	WIRE_STACK_COMPLETE = 1,       /* to the thread's first function */
+	WIRE_STACK_FRAME_POINTERS = 2, /* found by frame pointers alone: callers may be missing */
+	WIRE_STACK_TRUNCATED = 3,      /* deeper than is followed */
+	WIRE_STACK_UNREADABLE = 4,     /* the memory was not there */
+	WIRE_STACK_NO_MAPPING = 5,     /* an address in no file that is mapped */
+	WIRE_STACK_NO_ROW = 6,	       /* an address of which the file does not say who called */
+	WIRE_STACK_UNSUPPORTED = 7,
+};
 
 /* The values of enum sample_busy (include/sample_abi.h). */
 enum wire_busy {

@@ -26,6 +26,7 @@ import { MapInput } from "views/map_input";
 import { name_escape } from "views/names";
 import { save, stamp_text } from "views/saving";
 import { SelectionBar } from "views/selection_bar";
+import { stacks_sheet_open } from "views/stacks_sheet";
 import { StatusBar, rate_text } from "views/status_bar";
 import { theme_shown, theme_toggle, theme_watch } from "views/theme";
 import { token_take } from "views/token_form";
@@ -58,6 +59,7 @@ class Page {
 			theme: () => theme_toggle(),
 			help: () => keys_sheet_open(theme_shown()),
 			retry: () => this.connection.retry(),
+			stacks: () => this.stacks_open(),
 		});
 		this.graph = new FlameGraph({
 			zoomed: () => this.panel.trail_show(),
@@ -399,6 +401,15 @@ class Page {
 		const end_us = Math.min(map.geometry.end * second_us, map.now_us());
 		return { kind: "paused", at_us: source.to_wall_us(end_us),
 			behind_us: Math.max(0, source.now_us() - end_us) };
+	}
+
+	/** Which stacks are whole in what the graph is of. */
+	stacks_open() {
+		const { source } = this;
+		const range = this.graph_range();
+		const [from, to] = [range.start_us, range.end_us].map((us) => clock_text(source.to_wall_us(us)));
+		stacks_sheet_open(source.completeness(range),
+			`${this.selection ? "the selected stretch" : "what is on screen"}, ${from} to ${to}`);
 	}
 
 	/** @param {ReturnType<ProfileSource["facts"]>} facts */

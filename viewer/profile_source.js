@@ -6,6 +6,7 @@
  */
 
 import { NameSearch, call_tree_build } from "model/call_tree";
+import { completeness, completeness_share } from "model/completeness";
 import { Heat, second_us } from "model/heat";
 import { GAP_LOADING, GAP_SKIPPED, Profile } from "model/profile";
 import * as wire from "wire";
@@ -29,6 +30,8 @@ const hits_known_max = 4096;
 const gap_apart_us = 250000;
 /** Over how long the agent's CPU time is taken together. */
 const agent_span_s = 10;
+/** Over how long the share of whole stacks is taken together while more comes. */
+const stacks_span_s = 10;
 /** The clocks of host and page are taken for one when data seems to come within this. */
 const clocks_agree_ms = 2000;
 
@@ -79,6 +82,8 @@ export class ProfileSource {
 		this.hits_known = new Map();
 		/** The last tree, until the profile changes. */
 		this.last = { key: "", tree: /** @type {CallTree | null} */ (null) };
+		/** The share of whole stacks, until the profile changes. */
+		this.stacks_known = /** @type {{ stacks: number, complete: number } | null} */ (null);
 		/** Columns [from, end) look different; set by who shows them. */
 		this.on_change = (/** @type {number} */ _from, /** @type {number} */ _end) => {};
 		/** Identities of calls are others from now on; set by who keeps some. */
@@ -101,6 +106,7 @@ export class ProfileSource {
 	profile_changed({ from_us, to_us, names, renumbered }) {
 		const { profile } = this;
 		this.last.key = "";
+		this.stacks_known = null;
 		if (this.base_second === null) {
 			if (!profile.blocks.length)
 				return;
@@ -309,6 +315,19 @@ export class ProfileSource {
 		};
 	}
 
+	/** Which stacks of a stretch are whole. @param {Range} range */
+	completeness({ start_us, end_us }) {
+		return completeness(this.profile, start_us + this.base_us, end_us + this.base_us);
+	}
+
+	/** How many are, lately; of a capture, in all of it. */
+	stacks() {
+		const { covered_us, oldest_us } = this.profile;
+		const from_us = this.live() ? covered_us - stacks_span_s * second_us : oldest_us;
+		this.stacks_known ??= completeness_share(this.profile, Math.max(oldest_us, from_us), covered_us);
+		return this.stacks_known;
+	}
+
 	/** @returns {Facts & { reached_hz: number, title: string }} */
 	facts() {
 		const { profile } = this;
@@ -337,6 +356,7 @@ export class ProfileSource {
 				building: counters.latest(wire.WIRE_COUNTER_UNWIND_BUILDING),
 				no_room: counters.latest(wire.WIRE_COUNTER_UNWIND_NO_ROOM),
 			},
+			stacks: this.stacks(),
 			reached_hz: profile.rate_reached_mhz() / 1000,
 		};
 	}

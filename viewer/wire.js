@@ -58,6 +58,16 @@ export const WIRE_RECORD_LATE_NAMES = 15;
 export const WIRE_RECORD_INDEX = 16;
 export const WIRE_RECORD_KIND_COUNT = 17;
 
+/* enum wire_stack */
+export const WIRE_STACK_NONE = 0;
+export const WIRE_STACK_COMPLETE = 1;
+export const WIRE_STACK_FRAME_POINTERS = 2;
+export const WIRE_STACK_TRUNCATED = 3;
+export const WIRE_STACK_UNREADABLE = 4;
+export const WIRE_STACK_NO_MAPPING = 5;
+export const WIRE_STACK_NO_ROW = 6;
+export const WIRE_STACK_UNSUPPORTED = 7;
+
 /* enum wire_busy */
 export const WIRE_BUSY_UNKNOWN = 0;
 export const WIRE_BUSY_PARTLY = 1;

@@ -285,3 +285,33 @@ test("without a token the page asks for it in words", async () => {
 	await other.waitForFunction(() => window.flickerscope.source.now_us() > 0);
 	await context.close();
 });
+
+test("the share of whole stacks stands in the first row, and behind it why the others end early", async () => {
+	problems = [];
+	const share = await page.textContent("#stacks");
+	assert.match(share, /^stacks 9\d\.\d\u2009% complete$/);
+	await page.focus("#stacks");
+	await page.keyboard.press("Enter");
+	await page.waitForSelector("#sheet[open]");
+	assert.match(await page.textContent("#sheet .lead"), /9\d\.\d\u2009% of [\d\u2009]+ reach the thread's first function\./);
+	assert.match(await page.textContent("#sheet .lead"), /what is on screen, \d\d:\d\d:\d\d to \d\d:\d\d:\d\d/);
+	const reasons = await page.$$eval("#sheet .reasons tbody tr", (rows) => rows.map((row) => row.textContent));
+	assert.match(reasons[0], /^Code made at run time\..*--perf-basic-prof.*%/);
+	assert.ok(reasons.some((text) => /^The file does not say who called\..*-fasynchronous-unwind-tables/.test(text)), reasons.join("\n"));
+	const processes = await page.$$eval("#sheet .processes tbody tr", (rows) =>
+		rows.map((row) => [...row.cells].map((cell) => cell.textContent)));
+	assert.deepEqual(processes.map(([name]) => name).sort(), ["cron_job", "java", "nginx"]);
+	assert.equal(processes.find(([name]) => name === "java")[3], "Code made at run time");
+	assert.ok(await look(() => document.querySelector("#sheet").contains(document.activeElement)), "the keyboard is in the sheet");
+	await page.keyboard.press("Escape");
+	await page.waitForSelector("#sheet", { state: "hidden" });
+	assert.equal(await look(() => document.activeElement.id), "stacks", "and back where it came from");
+	await look(() => document.activeElement.blur());
+	/* Of a selection, when there is one. */
+	await page.keyboard.press(" ");
+	await drag(await map_point(20, 0.3), await map_point(12, 0.9));
+	await page.click("#stacks");
+	assert.match(await page.textContent("#sheet .lead"), /Counted: the selected stretch/);
+	await page.keyboard.press("Escape");
+	assert.deepEqual(problems, []);
+});

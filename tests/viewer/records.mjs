@@ -55,8 +55,8 @@ class Rows {
 }
 
 /**
- * A sample is { time_us (of the timeline), cpu, process, tid, stack }; its stack is a list of
- * frames from the root, each a name or { name, kind, module, key, named, file, line, start }.
+ * A sample is { time_us (of the timeline), cpu, process, tid, stack, status }; its stack is a list of
+ * frames from the root, each a name or { name, kind, module, module_kind, key, named, file, line, start }.
  */
 export class SegmentMaker {
 	constructor(head = {}) {
@@ -80,9 +80,9 @@ export class SegmentMaker {
 
 	frame(given) {
 		const { name, kind = wire.WIRE_FRAME_PROGRAM, module = "program", key = name, named = true,
-			file = "", line = 0, start = 0x1000 } = typeof given === "string" ? { name: given } : given;
+			module_kind = wire.WIRE_MODULE_FILE, file = "", line = 0, start = 0x1000 } = typeof given === "string" ? { name: given } : given;
 		const module_id = this.modules.add(module, () => ({ ...key_of(`module ${module}`),
-			name: this.string(module), module_kind: wire.WIRE_MODULE_FILE }));
+			name: this.string(module), module_kind }));
 		const function_id = this.functions.add(key, () => ({ ...key_of(key), module: module_id,
 			name: named ? this.string(name) : 0, start }));
 		return this.frames.add(`${key} ${kind} ${file} ${line}`, () => ({ function_id,
@@ -124,7 +124,7 @@ export class SegmentMaker {
 			{ kind: wire.WIRE_RECORD_THREADS, rows: this.threads.take() },
 			{ kind: wire.WIRE_RECORD_SAMPLES, count: samples.length, time: Int32Array.from(column(0)),
 				cpu: column(1), thread: column(2), stack: column(3),
-				user_status: samples.map(() => 1), kernel_status: samples.map(() => 0),
+				user_status: samples.map(({ status }) => status ?? wire.WIRE_STACK_COMPLETE), kernel_status: samples.map(() => 0),
 				busy: column(4).map((busy) => busy ?? wire.WIRE_BUSY_UNKNOWN) },
 			...more];
 	}

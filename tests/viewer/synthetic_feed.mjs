@@ -35,7 +35,7 @@ const late_after_us = 2e6;
 const library = (name, module = "libc.so.6") => ({ name, module, kind: wire.WIRE_FRAME_LIBRARY });
 const kernel = (name) => ({ name, module: "vmlinux", kind: wire.WIRE_FRAME_KERNEL });
 const inlined = (name, module, line) => ({ name, module, kind: wire.WIRE_FRAME_INLINED, file: "src/tape.cc", line });
-const jit = (name) => ({ name, module: "perf-map", kind: wire.WIRE_FRAME_JIT });
+const jit = (name) => ({ name, module: "[jit]", module_kind: wire.WIRE_MODULE_JIT, kind: wire.WIRE_FRAME_JIT });
 const program = (name, module) => ({ name, module });
 /* Named two seconds after it was first sent; its parts turn out to be one function. */
 const late = (part) => ({ name: `ssl_part_${part}`, module: "libssl.so.3", kind: wire.WIRE_FRAME_LIBRARY,
@@ -94,6 +94,17 @@ function work_at(time_us, cpu, second, offset, burst) {
 	return burst;
 }
 
+/** How far a stack reaches: a kernel thread has none, a few of some processes end early. */
+function status_of(process, stack, dice) {
+	if (process.startsWith("kworker"))
+		return wire.WIRE_STACK_NONE;
+	if (stack.some(({ kind }) => kind === wire.WIRE_FRAME_JIT) && dice < 0.05)
+		return wire.WIRE_STACK_NO_ROW;
+	if (process === "nginx" && dice < 0.08)
+		return dice < 0.02 ? wire.WIRE_STACK_UNREADABLE : wire.WIRE_STACK_NO_ROW;
+	return process === "cron_job" && dice < 0.01 ? wire.WIRE_STACK_FRAME_POINTERS : wire.WIRE_STACK_COMPLETE;
+}
+
 /** The host's samples, in order of time on each CPU. */
 class Host {
 	constructor(start_us) {
@@ -125,7 +136,7 @@ class Host {
 				const [process, tid] = work;
 				const stacks = workloads[process];
 				const stack = stacks[Math.floor(this.random() ** 2 * stacks.length)];
-				samples.push({ time_us, cpu, process, tid, stack });
+				samples.push({ time_us, cpu, process, tid, stack, status: status_of(process, stack, this.random()) });
 			}
 		}
 		return samples;

@@ -21,6 +21,7 @@ export const gaps_max = 65536;
 const covered_span_max_us = 2 * wire.WIRE_SEGMENT_SPAN_MAX_US;
 /** Bits of a sample's status: 3 of the user part's, 3 of the kernel part's, then enum wire_busy. */
 export const busy_shift = 6;
+export const user_status_mask = 7;
 /** How many rows are sorted in a segment in all: many times what an agent's order asks for. */
 const sorted_rows_max = 1 << 25;
 
@@ -86,7 +87,7 @@ export class Block {
 		this.thread = new Uint8Array(0);
 		/** @type {CountArray} number within the block */
 		this.stack = new Uint8Array(0);
-		/** enum stack_status of the user part, and of the kernel part << 4 */
+		/** enum wire_stack of both parts and enum wire_busy, see busy_shift */
 		this.status = new Uint8Array(0);
 		/** Threads and stacks of the dictionary. */
 		this.thread_ids = new Int32Array(1);
@@ -260,7 +261,7 @@ export class Block {
 			time[at] = record.time[i];
 			cpu[at] = record.cpu[i];
 			thread[at] = record.thread[i];
-			status[at] = (record.user_status[i] & 7) | (record.kernel_status[i] & 7) << 3 |
+			status[at] = (record.user_status[i] & user_status_mask) | (record.kernel_status[i] & 7) << 3 |
 				record.busy[i] << busy_shift;
 			const number = this.stack_number(fill.processes[record.thread[i]], record.stack[i],
 				fill, dictionary);

@@ -5,6 +5,7 @@ import { announce, by_id, element, emphasized, text_set, warning_icon } from "vi
 import { clock_text, count_text, span_words } from "views/format";
 import { name_escape } from "views/names";
 import { size_text } from "views/saving";
+import { complete_text } from "views/stacks_sheet";
 
 /**
  * @typedef {object} Facts
@@ -19,6 +20,7 @@ import { size_text } from "views/saving";
  * @property {number | null} agent_cpus CPU time of the agent, as a share of one CPU
  * @property {{ tables: number, bytes: number, building: number, no_room: number }} unwind the tables
  * that stacks are walked by
+ * @property {{ stacks: number, complete: number }} stacks lately: of user code, and whole ones among them
  */
 
 /**
@@ -28,6 +30,9 @@ import { size_text } from "views/saving";
  * | { kind: "connecting" } | { kind: "token", refused: boolean } | { kind: "ended", why: string }
  * | { kind: "lost", since_s: number }} State times are of the wall clock
  */
+
+/** Below this share of whole stacks the figure is a warning. */
+const complete_least = 0.9;
 
 /** Hz as people write it. @param {number} hz */
 export function rate_text(hz) {
@@ -66,7 +71,8 @@ function state_pieces(state) {
 }
 
 export class StatusBar {
-	/** @param {{ follow: () => void, theme: () => void, help: () => void, retry: () => void }} actions */
+	/** @param {{ follow: () => void, theme: () => void, help: () => void, retry: () => void,
+	 * stacks: () => void }} actions */
 	constructor(actions) {
 		this.row = by_id("status", HTMLElement);
 		this.state = by_id("state", HTMLElement);
@@ -78,6 +84,7 @@ export class StatusBar {
 		this.retry.addEventListener("click", actions.retry);
 		by_id("theme", HTMLButtonElement).addEventListener("click", actions.theme);
 		by_id("help", HTMLButtonElement).addEventListener("click", actions.help);
+		by_id("stacks", HTMLButtonElement).addEventListener("click", actions.stacks);
 		/** What each part says now, so that only changes touch the page. */
 		this.shown = new Map();
 	}
@@ -119,6 +126,7 @@ export class StatusBar {
 		this.write("lost", lost ? ["", `${count_text(lost)} lost`, ` in ${gaps}`]
 			: some ? ["", gaps, " without data"]
 			: frequency_hz ? ["0 lost"] : [], lost_fact, some ? [warning_icon()] : []);
+		this.stacks_show(facts.stacks);
 		const agent = this.fact("agent");
 		const agent_text = facts.agent_cpus === null ? "" :
 			`${(100 * facts.agent_cpus).toFixed(facts.agent_cpus < 0.0995 ? 2 : 1)}\u2009%`;
@@ -128,6 +136,16 @@ export class StatusBar {
 			agent.replaceChildren(...(agent_text ? ["agent ", element("b", "", agent_text),
 				element("span", "give-way", " of a CPU")] : []));
 		}
+	}
+
+	/** @param {Facts["stacks"]} stacks */
+	stacks_show({ stacks, complete }) {
+		const fact = this.fact("stacks");
+		const some = complete < complete_least * stacks;
+		fact.classList.toggle("some", some);
+		this.write("stacks", stacks
+			? ["stacks ", complete_text(complete, stacks), " complete"] : [], fact,
+		some ? [warning_icon()] : []);
 	}
 
 	/**
