@@ -208,8 +208,6 @@ static int listen_open(struct server *server, const char *text)
 
 static int context_open(struct server *server)
 {
-	/* Its own times are whole seconds, and a last resort. */
-	unsigned int guest_time_s = (server->connections.guest_time_ms + 999) / 1000;
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN_SERVER, /* we accept, it adopts */
 		.protocols = PROTOCOLS,
@@ -223,8 +221,9 @@ static int context_open(struct server *server)
 				       CONNECTIONS_SPARE,
 		.max_http_header_data = SERVER_HEADERS_SIZE_MAX,
 		.max_http_header_pool = SERVER_READERS_MAX + SERVER_GUESTS_MAX + CONNECTIONS_SPARE,
-		.timeout_secs = guest_time_s,
-		.keepalive_timeout = (int)guest_time_s,
+		/* Its own times are a last resort: connection.c knows who is who. */
+		.timeout_secs = SERVER_READER_TIME_MAX_MS / 1000,
+		.keepalive_timeout = SERVER_READER_TIME_MAX_MS / 1000,
 		.retry_and_idle_policy = &server->patience,
 		.vhost_name = "flickerscope",
 	};

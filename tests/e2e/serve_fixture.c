@@ -7,19 +7,21 @@
  *
  * The byte at (segment, offset) is ((segment * 2654435761 + offset * 40503) >> 8) & 255 in 32 bits.
  * Prints the URL as its first line, and a line of JSON with its counters at each SIGUSR1; at SIGUSR2
- * it grows by one chunk. Ends at SIGTERM.
+ * it grows by one chunk; with control=1 it has a control socket. Ends at SIGTERM.
  */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "profile/chunk.h"
 #include "profile/sample_window.h"
+#include "serve/control.h"
 #include "serve/server.h"
 
 struct fixture {
@@ -31,6 +33,8 @@ struct fixture {
 	uint32_t segment;
 	uint32_t sequence;
 	uint32_t offset;
+	uint64_t dispatched_us; /* when the timer below came last */
+	uint64_t pause_us;	/* the longest time between two of them */
 };
 
 static const char *option(char **arguments, const char *name, const char *fallback)
@@ -81,6 +85,25 @@ static void on_timer(void *context)
 	server_wake(fixture->server);
 }
 
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* Every millisecond: how long the loop is kept away from what it should do. */
+static void on_pulse(void *context)
+{
+	struct fixture *fixture = context;
+	uint64_t now = now_us(), pause = now - fixture->dispatched_us;
+
+	if (pause > fixture->pause_us)
+		fixture->pause_us = pause;
+	fixture->dispatched_us = now;
+}
+
 static uint64_t resident_bytes(void)
 {
 	CLEANUP(file_close) FILE *file = fopen("/proc/self/statm", "re");
@@ -93,14 +116,14 @@ static uint64_t resident_bytes(void)
 
 static void on_report(int signal, void *context)
 {
-	const struct fixture *fixture = context;
+	struct fixture *fixture = context;
 	struct server_counters counters = server_counters(fixture->server);
 	struct rusage usage;
 
 	getrusage(RUSAGE_SELF, &usage);
 	printf("{\"clients\":%llu,\"total\":%llu,\"refused\":%llu,\"skipped\":%llu,\"sent\":%llu,"
 	       "\"rss\":%llu,\"cpu_us\":%llu,\"switches\":%ld,\"oldest\":%u,\"newest\":%u,"
-	       "\"open\":%u,\"window\":%llu}\n",
+	       "\"open\":%u,\"window\":%llu,\"pause_us\":%llu}\n",
 	       (unsigned long long)counters.clients, (unsigned long long)counters.clients_total,
 	       (unsigned long long)counters.clients_refused,
 	       (unsigned long long)counters.clients_skipped,
@@ -109,7 +132,9 @@ static void on_report(int signal, void *context)
 		       (unsigned long long)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec),
 	       usage.ru_nvcsw, sample_window_oldest(fixture->window),
 	       sample_window_newest(fixture->window), sample_window_open(fixture->window),
-	       (unsigned long long)sample_window_bytes(fixture->window));
+	       (unsigned long long)sample_window_bytes(fixture->window),
+	       (unsigned long long)fixture->pause_us);
+	fixture->pause_us = 0;
 	fflush(stdout);
 }
 
@@ -144,6 +169,12 @@ static int serve(struct fixture *fixture, char **arguments)
 	};
 	const uint32_t interval_ms = number(arguments, "interval_ms", "50");
 	CLEANUP(server_free) struct server *server = NULL;
+	CLEANUP(control_free) struct control *control = NULL;
+	struct control_options control_options = {
+		.loop = fixture->loop,
+		.window = fixture->window,
+		.instance_id = options.instance_id,
+	};
 
 	if (server_new(&options, &server) < 0)
 		return 1;
@@ -156,6 +187,12 @@ static int serve(struct fixture *fixture, char **arguments)
 		return 1;
 	if (interval_ms &&
 	    loop_add_timer(fixture->loop, interval_ms * 1000000ull, on_timer, fixture, NULL) < 0)
+		return 1;
+	control_options.port = server_port(server);
+	fixture->dispatched_us = now_us();
+	if (number(arguments, "control", "0") &&
+	    (control_new(&control_options, &control) < 0 ||
+	     loop_add_timer(fixture->loop, 1000000, on_pulse, fixture, NULL) < 0))
 		return 1;
 	printf("%s\n", server_url(server));
 	fflush(stdout);
