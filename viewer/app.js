@@ -8,13 +8,15 @@ import { Connection } from "connection";
 import { embedded_capture } from "embedded";
 import { ProfileSource } from "profile_source";
 import { TransferError } from "transfer";
-import { cell_card, cell_words, frame_card, small_card } from "views/cards";
-import { frame_shades_make, heat_tables_make, tokens_read } from "views/colors";
+import { cell_card, cell_words, change_card, frame_card, small_card } from "views/cards";
+import { change_shades_make, frame_shades_make, heat_tables_make, tokens_read } from "views/colors";
+import { ChangesPanel, change_legend_show } from "views/changes_panel";
 import { drop_listen } from "views/drop_target";
 import { announce, by_id, text_set } from "views/elements";
 import { FlameGraph } from "views/flame_graph";
 import { flame_input_listen } from "views/flame_input";
 import { clock_text, span_text } from "views/format";
+import { FoundRow, mark_shapes } from "views/found_row";
 import { GraphPanel } from "views/graph_panel";
 import { HeatMap } from "views/heat_map";
 import { HoverCard } from "views/hover_card";
@@ -31,6 +33,8 @@ import { StatusBar, rate_text } from "views/status_bar";
 import { theme_shown, theme_toggle, theme_watch } from "views/theme";
 import { token_take } from "views/token_form";
 
+/** @typedef {import("model/changes").Changes} Changes */
+/** @typedef {import("views/found_row").Moment} Moment */
 /** @typedef {import("views/heat_map").Range} Range */
 /** @typedef {import("views/heat_map").Cell} Cell */
 /** @typedef {import("views/flame_layout").FlameRect} FlameRect */
@@ -43,6 +47,10 @@ const drag_graph_ms = 10;
 const rate_reached_min = 0.9;
 /** One behind the other: how many frames in a row a rate may be low before it is said. */
 const rate_low_seconds = 3;
+
+/** How long the page looks for unusual moments at a time, and how long it then does something else. */
+const unusual_budget_ms = 6;
+const unusual_pause_ms = 24;
 
 class Page {
 	/**
@@ -71,11 +79,20 @@ class Page {
 			preview: (range) => this.preview(range),
 			select: (range) => this.select(range),
 			scroll: (columns) => this.scroll(this.map.geometry.first + columns),
+			mark: (mark) => this.moment_open(this.found.moments[mark]),
 		});
+		this.found = new FoundRow({ open: (moment) => this.moment_open(moment) });
+		this.changes_panel = new ChangesPanel({ find: (name) => this.panel.find(name),
+			rest: () => this.compare("rest") });
+		/** What the selection is compared with, while it is. @type {"before" | "rest" | null} */
+		this.compared = null;
+		/** @type {Changes | null} */
+		this.changes = null;
 		this.selection_bar = new SelectionBar({
 			change: (start_us, end_us) => this.select_wall(start_us, end_us),
 			clear: () => this.select(null),
 			save: (button) => this.save(button, this.selection),
+			compare: (choice) => this.compare(choice),
 			start_us: () => this.source.zero_wall_us(),
 		});
 		/** @type {Range | null} */
@@ -85,6 +102,7 @@ class Page {
 		this.graph_stale = true;
 		this.graph_cost_ms = 0;
 		this.previewing = false;
+		this.unusual_busy = false;
 		/** Whether there has been any data: what it says is not waited for. */
 		this.begun = false;
 		this.rate_low_count = 0;
@@ -92,6 +110,7 @@ class Page {
 		flame_input_listen(this.graph);
 		this.map.changed = this.graph.changed = () => this.frame_ask();
 		this.rows_fill();
+		this.tabs_listen();
 		this.keys_listen();
 		drop_listen((file) => this.connection.open_file(file));
 		theme_watch(() => this.color());
@@ -139,6 +158,7 @@ class Page {
 		this.begun = false;
 		source.search(this.panel.pattern);
 		this.selection = this.map.selection = null;
+		this.compared = this.changes = this.found.chosen_us = null;
 		this.map.frozen_us = null;
 		this.map.follow(true);
 		this.graph.zooms = [];
@@ -200,6 +220,7 @@ class Page {
 		this.message_show();
 		if (!this.previewing && !document.hidden)
 			this.graph_refresh();
+		this.unusual_update();
 		this.input.moved();
 	}
 
@@ -214,7 +235,8 @@ class Page {
 	graph_update() {
 		const started_ms = performance.now();
 		this.graph_stale = false;
-		const tree = this.source.tree(this.graph_range());
+		const tree = this.changes_update() ?? this.source.tree(this.graph_range());
+		this.graph.cpus_of_rate = 1 / (this.source.facts().frequency_hz || 1);
 		this.graph.tree_show(tree);
 		this.panel.kinds_show(tree.kinds());
 		this.matches_show();
@@ -235,6 +257,102 @@ class Page {
 		this.panel.message_show(!this.source.now_us() ? "" : this.selection
 			? `The CPUs were idle here. Select a ${brighter} stretch.`
 			: "Nothing has run in what the map shows.");
+	}
+
+	/* ---- comparing ---- */
+
+	/** @returns {import("model/changes").ChangeTree | null} null: nothing is compared */
+	changes_update() {
+		const { selection, compared } = this;
+		const baseline = selection && compared && !this.previewing
+			? this.source.baseline(selection, compared) : [];
+		this.changes = selection && compared && !this.previewing
+			? this.source.changes(selection, baseline) : null;
+		this.map.baseline = baseline;
+		this.map.overlay_changed();
+		this.changes_panel.show(this.changes);
+		this.tabs_show();
+		/* The panel takes its width from the graph. */
+		this.graph.resize();
+		return this.changes?.comparable ? this.changes.tree : null;
+	}
+
+	/** @param {"before" | "rest" | null} choice */
+	compare(choice) {
+		this.compared = choice;
+		if (choice && !this.selection)
+			this.select(this.map.shown_range());
+		else
+			this.graph_update();
+	}
+
+	/** @param {Moment | undefined} moment */
+	moment_open(moment) {
+		if (!moment)
+			return;
+		this.found.chosen_us = moment.start_us;
+		this.compared = "before";
+		this.select_shown({ start_us: moment.start_us, end_us: moment.end_us });
+		this.found_show();
+	}
+
+	tabs_listen() {
+		const tabs = [by_id("tab-graph", HTMLButtonElement), by_id("tab-compare", HTMLButtonElement)];
+		tabs[0].addEventListener("click", () => this.compare(null));
+		tabs[1].addEventListener("click", () => this.compare("before"));
+		for (const tab of tabs)
+			tab.addEventListener("keydown", (event) => {
+				if (event.key !== "ArrowLeft" && event.key !== "ArrowRight")
+					return;
+				event.preventDefault();
+				const other = tabs[1 - tabs.indexOf(tab)];
+				other.click();
+				other.focus();
+			});
+	}
+
+	tabs_show() {
+		const comparing = this.compared !== null;
+		for (const [id, selected] of /** @type {const} */ ([["tab-graph", !comparing], ["tab-compare", comparing]])) {
+			const tab = by_id(id, HTMLButtonElement);
+			tab.setAttribute("aria-selected", String(selected));
+			tab.tabIndex = selected ? 0 : -1;
+		}
+		by_id("kinds", HTMLElement).hidden = comparing;
+		by_id("change-legend", HTMLElement).hidden = !comparing;
+	}
+
+	/* ---- what is unusual ---- */
+
+	/** A little at a time: a history of hours is looked at as well. */
+	unusual_update() {
+		if (this.unusual_busy)
+			return;
+		this.unusual_busy = this.source.unusual_update(unusual_budget_ms);
+		this.found_show();
+		if (this.unusual_busy)
+			setTimeout(() => {
+				this.unusual_busy = false;
+				this.unusual_update();
+			}, unusual_pause_ms);
+	}
+
+	found_show() {
+		const { source, map } = this;
+		const moments = source.moments();
+		by_id("found", HTMLElement).hidden = !source.now_us();
+		const { start_us, end_us } = map.shown_range();
+		this.found.show(moments, { ...source.unusual_facts(),
+			on_screen: moments.filter((moment) => moment.start_us < end_us && moment.end_us > start_us).length,
+			span_us: Math.round((source.now_us() - source.oldest_us()) / second_us) * second_us,
+			wall_us: (us) => source.to_wall_us(us) });
+		const current = this.selection && this.found.chosen_us;
+		const marks = moments.map((moment) => ({ start_us: moment.start_us, end_us: moment.end_us,
+			shape: mark_shapes[moment.kind], current: moment.start_us === current }));
+		if (JSON.stringify(marks) === JSON.stringify(map.marks))
+			return;
+		map.marks = marks;
+		map.overlay_changed();
 	}
 
 	matches_show() {
@@ -272,6 +390,8 @@ class Page {
 	select(range) {
 		this.previewing = false;
 		this.selection = this.map.selection = range;
+		if (!range)
+			this.compared = null;
 		this.graph_stale = true;
 		this.map.overlay_changed();
 		this.graph_update();
@@ -325,6 +445,7 @@ class Page {
 			chosen: this.selection !== null,
 			following: this.map.following && source.live(),
 			can_save: source.live() && this.connection.can_save(),
+			compared: this.changes ? this.compared : null,
 			/* While dragging the words follow the graph. */
 			summary: this.previewing && this.graph_stale ? null
 				: source.summary(range),
@@ -484,7 +605,9 @@ class Page {
 		this.card.show("frame", `${rect.node} ${rect.depth} ${rect.total} ${zoom}`, point,
 			this.graph.scroller.getBoundingClientRect(), () => (rect.node < 0
 				? small_card(rect.small, rect.total, tree.total[0])
-				: frame_card(this.source.frame_facts(tree, rect.node), tree.total[0],
+				: this.changes && tree === this.changes.tree
+					? change_card(this.source.frame_facts(tree, rect.node), this.changes.facts(rect.node))
+					: frame_card(this.source.frame_facts(tree, rect.node), tree.total[0],
 					zoom ? tree.total[zoom] : null)));
 	}
 
@@ -495,7 +618,9 @@ class Page {
 		const tokens = tokens_read();
 		this.shades = frame_shades_make(theme);
 		this.map.color(tokens, heat_tables_make(theme));
-		this.graph.color(tokens, this.shades);
+		const change_shades = change_shades_make(theme);
+		this.graph.color(tokens, this.shades, change_shades);
+		change_legend_show(by_id("change-legend", HTMLElement), change_shades);
 		this.panel.kinds_color(this.shades);
 		this.panel.kinds_show(this.source.tree(this.graph_range()).kinds());
 		text_set(by_id("sentence", HTMLElement), "Each column is one second, read upwards. " +
@@ -508,7 +633,7 @@ class Page {
 	}
 
 	resize() {
-		const rows = document.querySelectorAll(".status, .how, .selection, .tabs, .crumbs");
+		const rows = document.querySelectorAll(".status, .how, .found, .selection, .tabs, .crumbs");
 		let other = marks_height + axis_height + graph_height_min + rows.length;
 		for (const row of rows)
 			other += /** @type {HTMLElement} */ (row).offsetHeight;

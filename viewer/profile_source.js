@@ -6,9 +6,11 @@
  */
 
 import { NameSearch, call_tree_build } from "model/call_tree";
+import { Changes, baseline_before, baseline_rest } from "model/changes";
 import { completeness, completeness_share } from "model/completeness";
 import { Heat, second_us } from "model/heat";
 import { GAP_LOADING, GAP_SKIPPED, Profile } from "model/profile";
+import { Unusual } from "model/unusual";
 import * as wire from "wire";
 
 /** @typedef {import("model/call_tree").CallTree} CallTree */
@@ -19,6 +21,8 @@ import * as wire from "wire";
 /** @typedef {import("views/selection_bar").Summary} Summary */
 /** @typedef {import("views/status_bar").Facts} Facts */
 /** @typedef {import("model/profile").Change} Change */
+/** @typedef {import("model/perturbations").Mark} Mark */
+/** @typedef {import("views/found_row").Moment} Moment */
 
 /** Functions on a cell's card. */
 const top_count = 3;
@@ -69,6 +73,9 @@ export class ProfileSource {
 	constructor(profile = new Profile(), is_live = () => true) {
 		this.profile = profile;
 		this.heat = new Heat(profile);
+		this.unusual = new Unusual(profile, this.heat);
+		/** What explains each mark; null: nothing does. @type {WeakMap<Mark, Moment["cause"]>} */
+		this.causes = new WeakMap();
 		this.live = is_live;
 		/** The second of the timeline that the views' times count from. @type {number | null} */
 		this.base_second = null;
@@ -297,6 +304,60 @@ export class ProfileSource {
 		const { module, file, line } = tree.place(node);
 		return { name: tree.name(node), kind: tree.kind(node), process: tree.process_of(node), module,
 			file, line, self: tree.self[node], total: tree.total[node] };
+	}
+
+	/* ---- what is unusual, and what changed ---- */
+
+	/** Looks at what has come. @param {number} budget_ms @returns {boolean} whether there is more */
+	unusual_update(budget_ms) {
+		return this.profile.facts().event_kind === wire.WIRE_EVENT_CPU_CLOCK &&
+			this.unusual.update(budget_ms);
+	}
+
+	/** @returns {Moment[]} in order of time */
+	moments() {
+		const { marks, current } = this.unusual;
+		/* What is behind a mark is looked up once, for one in a turn: it takes a comparison. */
+		const unknown = marks.findLast((mark) => !this.causes.has(mark));
+		if (unknown)
+			this.causes.set(unknown, this.cause(unknown));
+		return (current ? [...marks, current] : marks).map((mark) => ({ kind: mark.kind,
+			start_us: mark.from_us - this.base_us, end_us: mark.to_us - this.base_us, busy: mark.busy,
+			usual: mark.usual, level: mark.level, cause: this.causes.get(mark) ?? null }));
+	}
+
+	/** The function that explains most of a mark. @param {Mark} mark @returns {Moment["cause"]} */
+	cause({ kind, from_us, to_us }) {
+		const range = { from_us, to_us };
+		const changes = new Changes(this.profile, range, baseline_before(range, this.profile.oldest_us));
+		return changes.explain().find(({ now, before }) => (kind === "down") === (now < before)) ?? null;
+	}
+
+	/** @returns {{ judging: boolean, unseen_cpu_s: number }} */
+	unusual_facts() {
+		const { unseen_cpu_s } = this.unusual;
+		return { judging: Number.isFinite(unseen_cpu_s), unseen_cpu_s };
+	}
+
+	/**
+	 * What a stretch is compared with.
+	 * @param {Range} range
+	 * @param {"before" | "rest"} choice
+	 * @returns {Range[]}
+	 */
+	baseline({ start_us, end_us }, choice) {
+		const { base_us, profile } = this;
+		const range = { from_us: start_us + base_us, to_us: end_us + base_us };
+		const ranges = choice === "before" ? baseline_before(range, profile.oldest_us)
+			: baseline_rest(range, { from_us: profile.oldest_us, to_us: profile.covered_us });
+		return ranges.map(({ from_us, to_us }) => ({ start_us: from_us - base_us, end_us: to_us - base_us }));
+	}
+
+	/** @param {Range} range @param {Range[]} baseline */
+	changes(range, baseline) {
+		const of_timeline = (/** @type {Range} */ { start_us, end_us }) =>
+			({ from_us: start_us + this.base_us, to_us: end_us + this.base_us });
+		return new Changes(this.profile, of_timeline(range), baseline.map(of_timeline));
 	}
 
 	/* ---- words ---- */

@@ -311,6 +311,18 @@ export class Changes {
 		return { before: this.cpus(before.total[0], before_s), now: this.cpus(now.total[0], now_s) };
 	}
 
+	/**
+	 * What is told of a frame: CPUs and shares, before and now.
+	 * @param {number} node
+	 */
+	facts(node) {
+		const { now, before, now_s, before_s, certainties } = this.tree;
+		const pair = (/** @type {"self" | "total"} */ key) => /** @type {[number, number]} */ ([
+			this.cpus(before[key][node], before_s), this.cpus(now[key][node], now_s)]);
+		return { self: pair("self"), total: pair("total"), samples: now.total[node],
+			expected: this.tree.expected(before.total[node]), certainty: certainties[node] };
+	}
+
 	/** @param {number} id @returns {Certainty} of a function's change */
 	certainty(id) {
 		return this.judge.certainty(id, this.now_totals.get(id) ?? 0, this.before_totals.get(id) ?? 0);

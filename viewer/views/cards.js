@@ -138,3 +138,31 @@ export function small_card(count, samples, all) {
 		element("div", "", `${samples_text(samples)}, ${share_text(samples, all)} together.`),
 		element("div", "dim", "Click to widen them.")];
 }
+
+/** What the certainty of a change means. */
+export const certainty_words = /** @type {const} */ ({ certain: "Certain", likely: "Likely",
+	chance: "May be chance" });
+
+/**
+ * A frame of a comparison.
+ * @param {FrameFacts} facts
+ * @param {{ self: [number, number], total: [number, number], samples: number, expected: number,
+ * certainty: keyof typeof certainty_words }} change CPUs before and now
+ * @returns {Node[]}
+ */
+export function change_card({ name, kind, process, module, file, line }, change) {
+	const place = [process, kind ? kind_name(kind) : "", module].filter(Boolean).map(name_escape);
+	const parts = [element("div", "title", element("b", "", name_escape(name)))];
+	if (kind)
+		parts.push(element("div", "dim", place.join(", ")));
+	if (file)
+		parts.push(element("div", "dim", name_escape(file) + (line ? `:${line}` : "")));
+	const row = (/** @type {string} */ label, /** @type {[number, number]} */ [before, now]) =>
+		element("tr", "", element("td", "", label), element("td", "", `${cpus_text(before)} → `,
+			element("b", "", `${cpus_text(now)} CPUs`)));
+	parts.push(element("hr", ""), element("table", "", row("total", change.total), row("self", change.self)),
+		element("div", "", element("b", "", `${certainty_words[change.certainty]}.`),
+			` ${samples_text(change.samples)} where the time before lets expect ${
+				change.expected < 9.95 ? change.expected.toFixed(1) : count_text(change.expected)}.`));
+	return parts;
+}

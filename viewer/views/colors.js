@@ -16,6 +16,16 @@ const heat_stops = {
 		"#FACD79", "#FFF5C3"],
 };
 
+/** Much less, less, a little less than before, as before, a little more, more, much more. */
+const change_stops = {
+	light: ["#5B9FE3", "#94C0EE", "#C6DDF4", "#E4E6EA", "#FBD9B9", "#F7B67C", "#EE9146"],
+	dark: ["#3571B0", "#2C5A8B", "#25425F", "#31353C", "#5C3F27", "#8A552A", "#C0722F"],
+};
+/** The line around the part of a branch that is gone. */
+const change_lines = { light: "#3A7FCA", dark: "#4E93D8" };
+/** How many times more or less makes the second and the third step. */
+const change_steps = [3, 8];
+
 /** OKLCH of each kind of frame, [lightness, chroma, hue]; "process" is the level above them. */
 const frame_lch = {
 	light: {
@@ -171,10 +181,35 @@ export function heat_tables_make(theme) {
  * @param {Theme} theme
  */
 export function heat_swatches(theme) {
-	return heat_stops[theme].map((hex) => {
-		const y = rgb_luminance(hex_to_rgb(hex));
-		return { background: hex, ink: (y + 0.05) / 0.05 > 1.05 / (y + 0.05) ? "#000" : "#fff" };
-	});
+	return heat_stops[theme].map((hex) => ({ background: hex, ink: ink_on(hex) }));
+}
+
+/** The colour of text that is easier to read on a background. @param {string} hex */
+function ink_on(hex) {
+	const y = rgb_luminance(hex_to_rgb(hex));
+	return (y + 0.05) / 0.05 > 1.05 / (y + 0.05) ? "#000" : "#fff";
+}
+
+/**
+ * How a change is painted.
+ * @param {Theme} theme
+ */
+export function change_shades_make(theme) {
+	const surface = hex_to_rgb(heat_stops[theme][0]);
+	const steps = change_stops[theme].map((hex) => ({ fill: hex, ink: ink_on(hex),
+		faded: rgb_to_css(rgb_mix(hex_to_rgb(hex), surface, 0.7)) }));
+	return {
+		steps,
+		line: change_lines[theme],
+		/** @param {number} times as much as before @param {boolean} by_chance */
+		of: (times, by_chance) => {
+			if (by_chance || times === 1)
+				return steps[3];
+			const ratio = times > 1 ? times : 1 / times;
+			const step = 1 + change_steps.filter((least) => ratio >= least).length;
+			return steps[times > 1 ? 3 + step : 3 - step];
+		},
+	};
 }
 
 /**

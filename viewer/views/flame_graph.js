@@ -4,10 +4,11 @@
  * and search hold on to stacks and names, not to rectangles, so they outlive every update.
  */
 
+import { ChangeTree } from "model/changes";
 import { name_shade } from "views/colors";
 import { by_id } from "views/elements";
 import { FlameOrder, flame_layout } from "views/flame_layout";
-import { count_text, share_text } from "views/format";
+import { count_text, cpus_text, share_text } from "views/format";
 import { canvas_fit } from "views/map_frame";
 import { name_shorten } from "views/names";
 import { TextFit } from "views/text_fit";
@@ -56,6 +57,10 @@ export class FlameGraph {
 		this.cursor = -1;
 		this.tokens = /** @type {Tokens | null} */ (null);
 		this.shades = /** @type {Shades} */ ({});
+		/** Of a tree of changes. @type {ReturnType<typeof import("views/colors").change_shades_make> | null} */
+		this.change_shades = null;
+		/** CPUs for a sample a second. */
+		this.cpus_of_rate = 0;
 		/** Whether frames have a line around them. */
 		this.contrast = false;
 		this.width = 0;
@@ -71,10 +76,12 @@ export class FlameGraph {
 	/**
 	 * @param {Tokens} tokens
 	 * @param {Shades} shades
+	 * @param {NonNullable<FlameGraph["change_shades"]>} change_shades
 	 */
-	color(tokens, shades) {
+	color(tokens, shades, change_shades) {
 		this.tokens = tokens;
 		this.shades = shades;
+		this.change_shades = change_shades;
 		this.stale = true;
 		const family = getComputedStyle(document.body).fontFamily;
 		this.contrast = matchMedia("(prefers-contrast: more)").matches;
@@ -263,10 +270,10 @@ export class FlameGraph {
 		}
 		const kind = tree.kind(rect.node);
 		const name = tree.name(rect.node);
-		const shade = kind ? this.shades[kind] : this.shades.process;
 		const fade = above || (this.is_hit !== null && !this.is_hit(rect.node));
-		context.fillStyle = shade[fade ? "faded" : "plain"][kind ? name_shade(name) : 3];
-		context.fillRect(rect.x0, y, width, row_height - 1);
+		const frame_ink = tree instanceof ChangeTree
+			? this.change_fill(context, tokens, tree, rect, y, width, fade)
+			: this.frame_fill(context, tokens, kind, name, rect.x0, y, width, fade);
 		if (this.contrast && width > 2) {
 			context.strokeStyle = tokens.ink3;
 			context.lineWidth = 1;
@@ -275,11 +282,12 @@ export class FlameGraph {
 		if (width < 24)
 			return;
 		const style = !kind ? "bold" : kind === wire.WIRE_FRAME_INLINED ? "italic" : "plain";
-		const ink = fade ? tokens.ink2 : tokens["frame-ink"];
+		const ink = fade ? tokens.ink2 : frame_ink;
 		const differs = rect.parent < 0 || tree.total[rect.parent] !== rect.total;
 		let share_width = 0;
 		if (width >= share_room && differs) {
-			const share = share_text(rect.total, tree.total[0]);
+			const share = tree instanceof ChangeTree ? this.change_words(tree, rect.node)
+				: share_text(rect.total, tree.total[0]);
 			const fonts = /** @type {{ plain: string }} */ (this.fonts);
 			share_width = this.text.width(fonts.plain, share) + 8;
 			context.font = fonts.plain;
@@ -288,6 +296,67 @@ export class FlameGraph {
 				y + 9);
 		}
 		this.label_draw(context, name_shorten(name), style, ink, rect, y, share_width);
+	}
+
+	/**
+	 * @param {CanvasRenderingContext2D} context
+	 * @param {Tokens} tokens
+	 * @param {number} kind
+	 * @param {string} name
+	 * @param {number} x
+	 * @param {number} y
+	 * @param {number} width
+	 * @param {boolean} fade
+	 * @returns {string} colour of the text on it
+	 */
+	frame_fill(context, tokens, kind, name, x, y, width, fade) {
+		const shade = kind ? this.shades[kind] : this.shades.process;
+		context.fillStyle = shade[fade ? "faded" : "plain"][kind ? name_shade(name) : 3];
+		context.fillRect(x, y, width, row_height - 1);
+		return tokens["frame-ink"];
+	}
+
+	/**
+	 * As far as it still runs in the colour of its change, and a line around what is gone.
+	 * @param {CanvasRenderingContext2D} context
+	 * @param {Tokens} tokens
+	 * @param {ChangeTree} tree
+	 * @param {FlameRect} rect
+	 * @param {number} y
+	 * @param {number} width
+	 * @param {boolean} fade
+	 * @returns {string} colour of the text on it
+	 */
+	change_fill(context, tokens, tree, rect, y, width, fade) {
+		const shades = /** @type {NonNullable<FlameGraph["change_shades"]>} */ (this.change_shades);
+		const { times, certainty, running } = tree.change(rect.node);
+		const shade = shades.of(times, certainty === "chance");
+		const filled = Math.round(width * running);
+		context.fillStyle = fade ? shade.faded : shade.fill;
+		context.fillRect(rect.x0, y, filled, row_height - 1);
+		if (filled < width && width > 1) {
+			context.strokeStyle = shades.line;
+			context.lineWidth = 1;
+			context.strokeRect(rect.x0 + 0.5, y + 0.5, width - 1, row_height - 2);
+		}
+		/* Text that begins on the ground must be read there. */
+		return filled >= width / 2 ? shade.ink : tokens.ink;
+	}
+
+	/** How much a node is: "1 491 samples", or how it changed. @param {number} node */
+	amount_words(node) {
+		const tree = /** @type {CallTree} */ (this.tree);
+		if (tree instanceof ChangeTree)
+			return this.change_words(tree, node);
+		return `${count_text(tree.total[node])} sample${tree.total[node] === 1 ? "" : "s"}`;
+	}
+
+	/** "0.27 → 5.9 CPUs" @param {ChangeTree} tree @param {number} node */
+	change_words(tree, node) {
+		const cpus = (/** @type {number} */ samples, /** @type {number} */ seconds) =>
+			cpus_text(samples / seconds * this.cpus_of_rate);
+		return `${cpus(tree.before.total[node], tree.before_s)} → ${
+			cpus(tree.now.total[node], tree.now_s)} CPUs`;
 	}
 
 	/**
@@ -378,7 +447,8 @@ export class FlameGraph {
 	rect_words(rect) {
 		const tree = /** @type {CallTree} */ (this.tree);
 		const name = rect.node < 0 ? `${rect.small} small` : name_shorten(tree.name(rect.node));
-		return `${name}, ${count_text(rect.total)} samples, ` +
-			share_text(rect.total, tree.total[0]);
+		if (rect.node < 0)
+			return `${name}, ${share_text(rect.total, tree.total[0])}`;
+		return `${name}, ${this.amount_words(rect.node)}, ${share_text(rect.total, tree.total[0])}`;
 	}
 }

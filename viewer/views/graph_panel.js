@@ -2,7 +2,7 @@
 /* What stands around the flame graph: search, the way back from a zoom, the legend, and messages. */
 
 import { by_id, element, text_set } from "views/elements";
-import { count_text, share_text } from "views/format";
+import { share_text } from "views/format";
 import { name_shorten } from "views/names";
 import * as wire from "wire";
 
@@ -102,6 +102,12 @@ export class GraphPanel {
 		this.trail_key = "";
 	}
 
+	/** Looks for a function by its name. @param {string} name */
+	find(name) {
+		this.search.value = name.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+		this.search_take();
+	}
+
 	search_take() {
 		const text = this.search.value;
 		let problem = "";
@@ -168,7 +174,7 @@ export class GraphPanel {
 		this.back.disabled = !zoomed;
 		this.hint.hidden = zoomed;
 		const total = tree?.total[0] ?? 0;
-		const words = `${count_text(total)} sample${total === 1 ? "" : "s"}`;
+		const words = tree ? graph.amount_words(0) : "";
 		const trail = tree && total ? graph.trail() : [];
 		const key = trail.map((node) => tree?.name(node)).join("\u0000") + words + zoomed +
 			graph.zoom_is_gone();
@@ -197,7 +203,7 @@ export class GraphPanel {
 			const node = trail[trail.length - 1];
 			parts.push(element("span", "", graph.zoom_is_gone()
 				? "What was zoomed into did not run here."
-				: `${count_text(tree.total[node])} samples, ${share_text(tree.total[node], total)}`));
+				: `${graph.amount_words(node)}, ${share_text(tree.total[node], total)}`));
 		}
 		this.trail.replaceChildren(...parts);
 	}

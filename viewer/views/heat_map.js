@@ -46,6 +46,10 @@ export class HeatMap {
 		this.tokens = null;
 		/** @type {Range | null} */
 		this.selection = null;
+		/** What the selection is compared with. @type {Range[]} */
+		this.baseline = [];
+		/** Unusual moments. @type {import("views/map_frame").MapMark[]} */
+		this.marks = [];
 		/** Under the pointer. @type {Cell | null} */
 		this.hovered = null;
 		/** Of the keyboard. @type {Cell | null} */
@@ -235,6 +239,8 @@ export class HeatMap {
 				selection: this.selection,
 				cell: this.hovered ?? (focused ? this.cursor : null),
 				boxes: this.label_boxes,
+				baseline: this.baseline,
+				marks: this.marks,
 			}, labels);
 		}
 	}

@@ -15,7 +15,7 @@ const columns = 24, rows = 16, cell_px = 4;
 
 /** @type {{ title: string, text: string, picture: Picture }[]} */
 const patterns = [
-	{ title: "Spike", text: "Many CPUs at once, for a moment. Drag over it to see what ran.",
+	{ title: "Spike", text: "Many CPUs at once, for a moment. Click its mark above the map, or drag over it.",
 		picture: (x, y, noise) => (x > 12 && x < 15 && y > 4 && y < 10 ? 0.9 : noise * 0.3) },
 	{ title: "Stripe", text: "The same height in every second: work on a timer.",
 		picture: (x, y, noise) => (y === 10 || y === 9 ? 0.55 + noise * 0.2 : noise * 0.3) },

@@ -127,7 +127,14 @@ function time_axis_draw(context, geometry, tokens, labels, ret_boxes) {
  * @property {{ start_us: number, end_us: number } | null} selection
  * @property {{ second: number, row: number } | null} cell hovered, or under the keyboard's cursor
  * @property {Box[]} boxes labels that the cell's own may cover
+ * @property {{ start_us: number, end_us: number }[]} baseline what the selection is compared with
+ * @property {MapMark[]} marks unusual moments
  */
+
+/** @typedef {{ start_us: number, end_us: number, shape: string, current: boolean }} MapMark */
+
+/** A mark is as wide as this, and may be pointed at within it. */
+const mark_reach = 7;
 
 /**
  * @param {HTMLCanvasElement} canvas
@@ -139,10 +146,143 @@ function time_axis_draw(context, geometry, tokens, labels, ret_boxes) {
 export function overlay_draw(canvas, geometry, tokens, overlay, labels) {
 	const context = canvas_fit(canvas, geometry.width, geometry.height, geometry.scale);
 	context.clearRect(0, 0, geometry.width, geometry.height);
+	baseline_draw(context, canvas, geometry, tokens, overlay.baseline);
 	if (overlay.selection)
-		selection_draw(context, canvas, geometry, tokens, overlay.selection);
+		selection_draw(context, canvas, geometry, tokens, overlay.selection, overlay.marks);
+	marks_draw(context, geometry, tokens, overlay.marks);
 	if (overlay.cell)
 		cell_draw(context, canvas, geometry, tokens, { ...overlay, cell: overlay.cell }, labels);
+}
+
+/**
+ * Where the pill with the length stands: beside the marks, and within the map.
+ * @param {MapGeometry} geometry
+ * @param {MapMark[]} marks
+ * @param {number} wanted
+ * @param {number} width
+ */
+function pill_x(geometry, marks, wanted, width) {
+	const within = (/** @type {number} */ x) =>
+		Math.round(Math.min(geometry.right - width, Math.max(geometry.left, x)));
+	const taken = marks.filter((mark) => mark_is_shown(geometry, mark)).map((mark) => mark_x(geometry, mark));
+	const hidden = (/** @type {number} */ x) =>
+		taken.filter((mark) => mark > x - mark_reach && mark < x + width + mark_reach);
+	let right = within(wanted), left = right;
+	/* Each step passes a mark: as many as there are at most. */
+	for (const _ of taken) {
+		if (!hidden(right).length)
+			return right;
+		if (!hidden(left).length)
+			return left;
+		right = within(Math.max(...hidden(right)) + mark_reach);
+		left = within(Math.min(...hidden(left)) - mark_reach - width);
+	}
+	return hidden(right).length ? left : right;
+}
+
+/** Where a mark points, in the middle of its columns. @param {MapGeometry} geometry @param {MapMark} mark */
+function mark_x(geometry, { start_us, end_us }) {
+	const first = Math.floor(start_us / second_us);
+	const last = Math.max(first, Math.ceil(end_us / second_us) - 1);
+	return (Math.max(geometry.left, geometry.column_x(first)) +
+		Math.min(geometry.right, geometry.column_x(last + 1))) / 2;
+}
+
+/** @param {MapGeometry} geometry @param {MapMark} mark */
+function mark_is_shown(geometry, { start_us, end_us }) {
+	return end_us > geometry.first * second_us && start_us < geometry.end * second_us;
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {MapGeometry} geometry
+ * @param {Tokens} tokens
+ * @param {MapMark[]} marks
+ */
+function marks_draw(context, geometry, tokens, marks) {
+	for (const mark of marks) {
+		if (!mark_is_shown(geometry, mark))
+			continue;
+		context.save();
+		context.translate(Math.round(mark_x(geometry, mark)), geometry.top - 9);
+		context.fillStyle = mark.current ? tokens.accent : tokens.ink2;
+		context.strokeStyle = tokens.surface;
+		context.lineWidth = 3;
+		const path = new Path2D(mark.shape);
+		context.stroke(path);
+		context.fill(path);
+		context.restore();
+	}
+}
+
+/**
+ * The mark above the map that is meant by a point; -1: none.
+ * @param {MapGeometry} geometry
+ * @param {MapMark[]} marks
+ * @param {{ x: number, y: number }} point
+ */
+export function mark_at(geometry, marks, { x, y }) {
+	if (y >= geometry.top)
+		return -1;
+	let best = -1, distance = mark_reach + 1;
+	marks.forEach((mark, i) => {
+		const apart = mark_is_shown(geometry, mark) ? Math.abs(mark_x(geometry, mark) - x) : Infinity;
+		if (apart < distance)
+			[best, distance] = [i, apart];
+	});
+	return best;
+}
+
+/**
+ * Dashed; the same part of many seconds is one band.
+ * @param {CanvasRenderingContext2D} context
+ * @param {HTMLCanvasElement} canvas
+ * @param {MapGeometry} geometry
+ * @param {Tokens} tokens
+ * @param {{ start_us: number, end_us: number }[]} baseline
+ */
+function baseline_draw(context, canvas, geometry, tokens, baseline) {
+	if (!baseline.length)
+		return;
+	const { left, right, top, bottom } = geometry;
+	const first = baseline[0], last = baseline[baseline.length - 1];
+	const band = baseline.length > 2 && Math.floor(first.start_us / second_us) ===
+		Math.ceil(first.end_us / second_us) - 1;
+	let polygons = baseline.flatMap(({ start_us, end_us }) => geometry.outline(start_us, end_us));
+	if (band) {
+		const second = Math.floor(first.start_us / second_us);
+		const x0 = geometry.column_x(second), x1 = geometry.column_x(Math.floor(last.start_us / second_us) + 1);
+		const y0 = geometry.offset_y_whole(first.end_us - second * second_us);
+		const y1 = geometry.offset_y_whole(first.start_us - second * second_us);
+		polygons = [[x0, y0, x1, y0, x1, y1, x0, y1]];
+	}
+	context.save();
+	context.beginPath();
+	context.rect(left - 4, top - 4, right - left + 8, bottom - top + 8);
+	context.clip();
+	polygons_trace(context, polygons);
+	context.strokeStyle = tokens.surface;
+	context.lineWidth = 4;
+	context.stroke();
+	context.strokeStyle = tokens.ink;
+	context.lineWidth = 1.5;
+	context.setLineDash([5, 3]);
+	context.stroke();
+	context.restore();
+	const x = Math.max(left, Math.min(...polygons.map(([corner]) => corner)));
+	if (x > right - 48)
+		return;
+	const y = Math.max(top, Math.min(...polygons[0].filter((_, i) => i % 2)) - 15);
+	context.font = font(canvas, "600");
+	context.fillStyle = tokens.surface;
+	context.fillRect(x + 2, y, 46, 14);
+	context.strokeStyle = tokens.ink;
+	context.lineWidth = 1;
+	context.strokeRect(x + 2.5, y + 0.5, 45, 13);
+	context.fillStyle = tokens.ink;
+	context.textAlign = "center";
+	context.textBaseline = "middle";
+	context.fillText("before", x + 25, y + 7.5);
 }
 
 /**
@@ -180,8 +320,9 @@ function outline_stroke(context, tokens) {
  * @param {MapGeometry} geometry
  * @param {Tokens} tokens
  * @param {{ start_us: number, end_us: number }} range
+ * @param {MapMark[]} marks
  */
-function selection_draw(context, canvas, geometry, tokens, range) {
+function selection_draw(context, canvas, geometry, tokens, range, marks) {
 	const { left, right, top, bottom } = geometry;
 	const from = Math.floor(range.start_us / second_us);
 	const last = Math.max(from, Math.ceil(range.end_us / second_us) - 1);
@@ -213,7 +354,7 @@ function selection_draw(context, canvas, geometry, tokens, range) {
 	const width = Math.ceil(context.measureText(text).width) + 14;
 	const middle = (Math.max(left, geometry.column_x(from)) +
 		Math.min(right, geometry.column_x(last + 1))) / 2;
-	const x = Math.round(Math.min(right - width, Math.max(left, middle - width / 2)));
+	const x = pill_x(geometry, marks, middle - width / 2, width);
 	context.fillStyle = tokens.accent;
 	context.beginPath();
 	context.roundRect(x, 0, width, 16, 3);

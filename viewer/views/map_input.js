@@ -4,6 +4,7 @@
  * keyboard moves a cursor over the cells and selects with it.
  */
 
+import { mark_at } from "views/map_frame";
 import { second_us } from "views/map_geometry";
 
 /** @typedef {import("views/heat_map").HeatMap} HeatMap */
@@ -16,6 +17,7 @@ import { second_us } from "views/map_geometry";
  * @property {(range: Range) => void} preview while a drag goes on
  * @property {(range: Range | null) => void} select
  * @property {(columns: number) => void} scroll towards newer columns
+ * @property {(mark: number) => void} mark one of the map's marks was clicked
  */
 
 const drag_min_px = 4;
@@ -92,6 +94,11 @@ export class MapInput {
 		const point = this.point(event);
 		const { map } = this;
 		const grip = this.grip_at(point);
+		const mark = event.button === 0 && !grip ? mark_at(map.geometry, map.marks, point) : -1;
+		if (mark >= 0) {
+			this.events.mark(mark);
+			return;
+		}
 		if (event.button !== 0 || !(grip || map.geometry.holds(point.x, point.y)))
 			return;
 		map.overlay_canvas.setPointerCapture(event.pointerId);
@@ -108,7 +115,10 @@ export class MapInput {
 		const point = this.point(event);
 		this.pointer = point;
 		const { drag, map } = this;
-		map.overlay_canvas.classList.toggle("grip", !drag && this.grip_at(point) !== null);
+		const on_grip = !drag && this.grip_at(point) !== null;
+		map.overlay_canvas.classList.toggle("grip", on_grip);
+		map.overlay_canvas.classList.toggle("mark", !drag && !on_grip &&
+			mark_at(map.geometry, map.marks, point) >= 0);
 		if (!drag) {
 			this.hover_update(event);
 			return;

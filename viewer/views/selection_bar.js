@@ -25,6 +25,7 @@ import { name_escape } from "views/names";
  * @property {boolean} chosen selected by somebody; else it is what the map shows
  * @property {boolean} following
  * @property {boolean} can_save
+ * @property {"before" | "rest" | null} compared what it is compared with; null: nothing
  * @property {Summary | null} summary null while it is being dragged faster than counted
  * @property {{ text: string, action?: string, act?: () => void } | null} problem
  */
@@ -34,8 +35,8 @@ const processes_shown = 3;
 export class SelectionBar {
 	/**
 	 * @param {{ change: (start_us: number, end_us: number) => void, clear: () => void,
-	 * save: (button: HTMLButtonElement) => void, start_us: () => number }} actions start_us: the time
-	 * of T = 0
+	 * save: (button: HTMLButtonElement) => void, start_us: () => number, compare: (choice: "before" | "rest") => void
+	 * }} actions start_us: the time of T = 0
 	 */
 	constructor(actions) {
 		this.actions = actions;
@@ -56,8 +57,19 @@ export class SelectionBar {
 		this.save.type = "button";
 		this.save.title = "Save the segments that this stretch touches, up to a minute each, as a capture";
 		this.save.addEventListener("click", () => actions.save(this.save));
+		this.compare = element("button", "button", "Show what changed");
+		this.compare.type = "button";
+		this.compare.addEventListener("click", () => actions.compare("before"));
+		this.baseline = element("select", "field");
+		this.baseline.setAttribute("aria-label", "What the selection is compared with");
+		this.baseline.add(new Option("", "before"));
+		this.baseline.add(new Option("all the rest", "rest"));
+		this.baseline.addEventListener("change", () =>
+			actions.compare(this.baseline.value === "rest" ? "rest" : "before"));
+		this.compared = element("span", "compared", "compared with ", this.baseline);
 		this.row.append(this.lead, this.start, this.to, this.end, this.span, this.samples,
-			this.words, this.problem, element("span", "right", this.save, this.clear));
+			this.compared, this.words, this.problem,
+			element("span", "right", this.compare, this.save, this.clear));
 		/** @type {Shown | null} */
 		this.shown = null;
 		/** What is wrong with what was typed, until it is typed again or the selection moves. */
@@ -182,6 +194,8 @@ export class SelectionBar {
 		for (const part of [this.start, this.to, this.end, this.clear])
 			part.hidden = !shown.chosen;
 		this.save.hidden = !shown.chosen || !shown.can_save;
+		this.compare.hidden = !shown.chosen || shown.compared !== null;
+		this.baseline_show(shown);
 		this.lead.textContent = shown.chosen ? "Selected" :
 			shown.following ? "On screen now" : "On screen";
 		this.fields_fill(moved && document.activeElement !== this.start &&
@@ -194,6 +208,20 @@ export class SelectionBar {
 		this.summary_show(shown);
 		if (!this.typed_problem)
 			this.problem_show(shown.problem);
+	}
+
+	/** @param {Shown} shown */
+	baseline_show({ compared, start_us, end_us }) {
+		this.compared.hidden = compared === null;
+		if (!compared)
+			return;
+		const [before] = this.baseline.options;
+		const offset_ms = Math.round(start_us % 1e6 / 1e3);
+		const text = end_us - start_us >= 1e6 ? "the 60 s before"
+			: `${offset_ms} to ${offset_ms + Math.round((end_us - start_us) / 1e3)} ms of each of the 60 s before`;
+		if (before.text !== text)
+			before.text = text;
+		this.baseline.value = compared;
 	}
 
 	/** @param {Shown} shown */
