@@ -734,6 +734,7 @@ static int make_unwinder(struct pipeline *pipeline, const struct pipeline_option
 		.worker = pipeline->unwind_worker,
 		.processes = pipeline->processes,
 		.tables_bytes_max = options->memory_bytes / 8,
+		.debug_files = symbolizer_debug_files(pipeline->symbolizer),
 	};
 	int r = sampler_session_unwind_maps(pipeline->session, &unwinder.maps);
 

@@ -11,9 +11,11 @@
 #include "base/log.h"
 #include "collect/unwind_upload.h"
 #include "elf/elf_unwind.h"
+#include "elf/executable_file.h"
 #include "elf/unwind_table.h"
 #include "process/executable_table.h"
 #include "process/mapping_table.h"
+#include "symbolize/debug_files.h"
 #include "worker/worker.h"
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -64,7 +66,9 @@ struct row {
 	uint64_t retry_ns;		/* not before */
 	uint32_t tries;			/* to open and read the file */
 	uint32_t crashes;
-	bool waits; /* somebody wants it, and should ask again at retry_ns */
+	uint32_t pid;  /* a process that maps it */
+	bool searched; /* its debug file was looked for */
+	bool waits;    /* somebody wants it, and should ask again at retry_ns */
 };
 
 struct unwind_tables {
@@ -328,6 +332,68 @@ static bool was_written(const struct row *row)
 	       status.st_mtim.tv_nsec != before->tv_nsec;
 }
 
+static void on_table(int outcome, struct worker_result result, void *context);
+
+/* Gives a file to the worker, with its debug file or -1. Both are borrowed. */
+static void submit(struct row *row, int file_fd, int debug_fd)
+{
+	struct unwind_tables *tables = row->owner;
+	CLEANUP(fd_close)
+	int fd = fcntl(file_fd, F_DUPFD_CLOEXEC, 0);
+	struct stat status;
+	int r = fd < 0 || fstat(fd, &status) < 0 ? -errno : WORKER_QUEUE_FULL;
+
+	if (r > 0 && tables->building_count < UNWIND_TABLES_BUILDING_MAX)
+		r = worker_submit_pair(tables->options.worker,
+				       status.st_size <= UNWIND_TABLES_SMALL_FILE_MAX ? JOB_SMALL
+										      : JOB_LARGE,
+				       fd, debug_fd, NULL, 0, on_table, row);
+	/* The file stays open: its symbols will be asked for next. */
+	if (r == WORKER_QUEUE_FULL) {
+		retry_later(row, 0);
+	} else if (r != 0) {
+		fail(row);
+	} else {
+		row->state = ROW_BUILDING;
+		row->building_id = row->executable_id;
+		row->changed = status.st_mtim;
+		row->building_fd = TAKE_FD(fd);
+		tables->building_count++;
+	}
+}
+
+/* --- debug files ----------------------------------------------------------------------------- */
+
+static void on_debug_file(uint64_t executable_id, int file_fd, int debug_fd, void *context)
+{
+	struct row *row = context;
+
+	if (row->executable_id != executable_id || row->state != ROW_BUILDING || row->building_id)
+		return;
+	submit(row, file_fd, debug_fd);
+	if (row->state == ROW_NEW)
+		row->searched = false; /* the worker's queue was full: all anew, later */
+}
+
+/*
+ * Whether the table has to wait for a search: the file describes little of its code, as one that was
+ * built without .eh_frame, whose .debug_frame went into a debug file.
+ */
+static bool search(struct row *row, const struct executable *executable, int outcome,
+		   const struct unwind_table_view *view)
+{
+	struct unwind_tables *tables = row->owner;
+	bool is_sparse = outcome == EXECUTABLE_NO_SECTION ||
+			 (outcome == 0 && view->header->covered_size < view->header->code_size / 2);
+
+	if (!is_sparse || row->searched || !tables->options.debug_files ||
+	    executable->kind != EXECUTABLE_FILE)
+		return false;
+	row->searched = true;
+	return debug_files_find(tables->options.debug_files, executable, row->pid, row->building_fd,
+				DEBUG_PART_FRAMES, row->executable_id, on_debug_file, row) == 0;
+}
+
 static void on_table(int outcome, struct worker_result result, void *context)
 {
 	struct row *row = context;
@@ -342,6 +408,8 @@ static void on_table(int outcome, struct worker_result result, void *context)
 			outcome = unwind_table_view_open(result.bytes, result.size, &view);
 		if (was_written(row))
 			try_again(row);
+		else if (search(row, executable, outcome, &view))
+			; /* it stays in the building until that has ended */
 		else if (outcome == 0)
 			take_table(row, executable, &view);
 		else if (outcome == WORKER_CRASHED && ++row->crashes < UNWIND_TABLES_CRASHES_MAX)
@@ -351,34 +419,6 @@ static void on_table(int outcome, struct worker_result result, void *context)
 	}
 	fd_close(row->building_fd);
 	worker_result_free(&result);
-}
-
-static void submit(struct row *row, struct executable *executable)
-{
-	struct unwind_tables *tables = row->owner;
-	CLEANUP(fd_close)
-	int fd = fcntl(executable_table_fd(tables->options.executables, executable),
-		       F_DUPFD_CLOEXEC, 0);
-	struct stat status;
-	int r = fd < 0 || fstat(fd, &status) < 0 ? -errno : WORKER_QUEUE_FULL;
-
-	if (r > 0 && tables->building_count < UNWIND_TABLES_BUILDING_MAX)
-		r = worker_submit(tables->options.worker,
-				  status.st_size <= UNWIND_TABLES_SMALL_FILE_MAX ? JOB_SMALL
-										 : JOB_LARGE,
-				  fd, NULL, 0, on_table, row);
-	/* The file stays open: its symbols will be asked for next. */
-	if (r == WORKER_QUEUE_FULL) {
-		retry_later(row, 0);
-	} else if (r != 0) {
-		fail(row);
-	} else {
-		row->state = ROW_BUILDING;
-		row->building_id = row->executable_id;
-		row->changed = status.st_mtim;
-		row->building_fd = TAKE_FD(fd);
-		tables->building_count++;
-	}
 }
 
 static void build(struct row *row, uint32_t pid, const struct mapping *mapping)
@@ -394,7 +434,9 @@ static void build(struct row *row, uint32_t pid, const struct mapping *mapping)
 	r = executable_table_open(tables->options.executables, mapping->executable, pid,
 				  mapping->start, mapping->end, tables->now_ns);
 	if (r == 0) {
-		submit(row, mapping->executable);
+		row->pid = pid;
+		submit(row, executable_table_fd(tables->options.executables, mapping->executable),
+		       -1);
 		return;
 	}
 	tables->counters.open_failed += r != -EAGAIN;

@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 
+struct debug_files;
 struct executable_table;
 struct mapping;
 struct unwind_tables;
@@ -64,6 +65,8 @@ struct unwind_tables_options {
 	struct worker *worker;
 	struct executable_table *executables;
 	struct unwind_upload *upload;
+	struct debug_files
+		*debug_files; /* for files that describe little of their code; may be NULL */
 };
 
 int unwind_tables_new(const struct unwind_tables_options *options,

@@ -47,6 +47,7 @@ int unwinder_new(const struct unwinder_options *options, struct unwinder **ret_u
 	struct unwind_tables_options tables = {
 		.worker = options->worker,
 		.executables = process_table_executables(options->processes),
+		.debug_files = options->debug_files,
 	};
 	int r;
 

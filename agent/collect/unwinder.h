@@ -19,6 +19,7 @@
 struct process;
 struct process_table;
 struct unwind_maps;
+struct debug_files;
 struct unwinder;
 
 enum unwinder_limits {
@@ -32,6 +33,7 @@ struct unwinder_options {
 	struct process_table *processes;
 	struct unwind_maps *maps; /* taken, also on failure */
 	uint64_t tables_bytes_max;
+	struct debug_files *debug_files; /* borrowed; NULL: none are searched */
 };
 
 struct unwinder_counters {

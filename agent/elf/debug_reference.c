@@ -32,18 +32,6 @@ static bool has_section(const struct executable_file *file, const char *name)
 	return section && section->sh_type != SHT_NOBITS && section->sh_size;
 }
 
-static uint64_t code_size(const struct executable_file *file)
-{
-	size_t count;
-	const Elf64_Phdr *segments = executable_file_segments(file, &count);
-	uint64_t size = 0;
-
-	for (size_t i = 0; i < count; i++)
-		if (segments[i].p_type == PT_LOAD && (segments[i].p_flags & PF_X))
-			size += segments[i].p_filesz;
-	return size;
-}
-
 /*
  * Whether .eh_frame describes most of the code. The C library's own parts bring some of it into
  * every program, also into one that was compiled without.
@@ -57,7 +45,7 @@ static bool describes_code(const struct executable_file *file)
 		return false;
 	for (size_t i = 0; i < functions.count; i++)
 		covered += functions.entries[i].size;
-	return covered >= code_size(file) / 2;
+	return covered >= executable_file_code_size(file) / 2;
 }
 
 /* Which of @wanted parts a file has. */

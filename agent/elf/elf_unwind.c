@@ -131,6 +131,7 @@ int elf_unwind_table(const struct executable_file *file, const struct executable
 	if (build.end)
 		unwind_table_builder_add(&build.builder, build.end,
 					 (struct unwind_row){ .kinds = UNWIND_CFA_INVALID });
+	build.header.code_size = executable_file_code_size(file);
 	executable_file_build_id(file, &build.header.build_id);
 	r = unwind_table_builder_finish(&build.builder, build.header);
 	return r == -EFBIG ? EXECUTABLE_TOO_LARGE : r;

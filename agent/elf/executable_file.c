@@ -383,6 +383,16 @@ uint64_t executable_file_size(const struct executable_file *file)
 	return file->size;
 }
 
+uint64_t executable_file_code_size(const struct executable_file *file)
+{
+	uint64_t size = 0;
+
+	for (size_t i = 0; i < file->load_count; i++)
+		if (file->segments[i].p_flags & PF_X)
+			size += file->segments[i].p_filesz;
+	return size;
+}
+
 static bool find_build_id(const struct executable_file *file, uint64_t offset, uint64_t size,
 			  uint64_t alignment, struct build_id *ret_build_id)
 {

@@ -105,6 +105,9 @@ int executable_file_read_into(const struct executable_file *file, uint64_t offse
 
 uint64_t executable_file_size(const struct executable_file *file);
 
+/* Bytes in segments that are executed. */
+uint64_t executable_file_code_size(const struct executable_file *file);
+
 /* Of the segments' notes, else of the sections'. Returns false when there is none. */
 bool executable_file_build_id(const struct executable_file *file, struct build_id *ret_build_id);
 

@@ -38,11 +38,12 @@ struct unwind_table_header {
 	uint32_t function_count;    /* descriptions that went into it */
 	uint32_t unsupported_count; /* rows of UNWIND_CFA_UNSUPPORTED */
 	uint32_t left_out_count; /* descriptions that could not be read, overlap, or lie outside */
-	uint64_t covered_size;	 /* bytes of code with a description */
+	uint64_t covered_size;	 /* bytes of code with a description ... */
+	uint64_t code_size;	 /* ... of so many */
 	struct build_id build_id;
 };
 
-_Static_assert(sizeof(struct unwind_table_header) == 64, "no padding");
+_Static_assert(sizeof(struct unwind_table_header) == 72, "no padding");
 
 struct unwind_page {
 	uint32_t first; /* index of its first row */
