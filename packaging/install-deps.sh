@@ -20,6 +20,7 @@ test_packages=(
 	nodejs npm chromium              # the page in a real browser
 	libclang-rt-dev                  # AddressSanitizer and libFuzzer for clang
 	linux-perf                       # the peer that the benches measure beside
+	llvm                             # its addr2line, the judge of lines
 	jq binutils g++ clang-format cppcheck fonts-liberation
 )
 
