@@ -43,6 +43,7 @@ struct pipeline {
 		*unwind_worker;	     /* a stack that was cut cannot be mended: never behind names */
 	struct worker *fetch_worker; /* for debuginfod, which is slow; NULL: not asked for */
 	struct debuginfod *debuginfod;
+	struct worker *debug_worker; /* takes seconds for a large file: nobody waits behind it */
 	struct process_files *process_files;
 	struct process_table *processes;
 	struct unwinder *unwinder; /* gives the kernel what the next samples' stacks need */
@@ -61,6 +62,7 @@ struct pipeline {
 	struct loop_source *drain_timer;
 	struct loop_source *second_timer;
 	struct loop_source *session_source;
+	uint64_t source_generation; /* of the symbolizer, that the stacks in the cache are of */
 	uint64_t instance_id;
 	uint64_t start_ns;
 	uint64_t drained_ns; /* every event before this has been taken from the kernel */
@@ -469,6 +471,17 @@ static void add_late_names(struct pipeline *pipeline)
 	}
 }
 
+/* Stacks that are known would never get the inlined functions that have come meanwhile. */
+static void forget_old_stacks(struct pipeline *pipeline)
+{
+	uint64_t generation = symbolizer_generation(pipeline->symbolizer);
+
+	if (generation == pipeline->source_generation)
+		return;
+	pipeline->source_generation = generation;
+	id_cache_clear(&pipeline->stack_ids);
+}
+
 static void write_chunks(struct pipeline *pipeline, uint64_t now_ns)
 {
 	record_encoder_flush(pipeline->encoder, pipeline->drained_ns);
@@ -519,6 +532,7 @@ static void on_drain_timer(void *context)
 	unwinder_tick(pipeline->unwinder, now_ns);
 	symbolizer_tick(pipeline->symbolizer, now_ns);
 	add_late_names(pipeline);
+	forget_old_stacks(pipeline);
 	/* Small chunks cost bytes. */
 	due_ns = pipeline->watched ? 0 : PIPELINE_WRITE_INTERVAL_MS * NS_PER_MS;
 	if (now_ns - pipeline->written_ns >= due_ns)
@@ -559,6 +573,7 @@ static void add_counters(struct pipeline *pipeline, uint64_t now_ns)
 	const struct unwinder_counters *unwinder = unwinder_counters(pipeline->unwinder);
 	const struct worker_counters *worker = worker_counters(pipeline->worker);
 	const struct worker_counters *unwind_worker = worker_counters(pipeline->unwind_worker);
+	const struct worker_counters *debug_worker = worker_counters(pipeline->debug_worker);
 	struct server_counters server = { 0 };
 	struct capture_writer_status file = { 0 };
 	struct sampler_session_statistics session;
@@ -579,7 +594,7 @@ static void add_counters(struct pipeline *pipeline, uint64_t now_ns)
 	values[WIRE_COUNTER_LOST_OVERLOAD] = pipeline->lost_overload;
 	values[WIRE_COUNTER_LOST_SIDE_BAND] = session.side_band_lost;
 	values[WIRE_COUNTER_AGENT_CPU_US] =
-		cpu_us_of_self() + worker->cpu_us + unwind_worker->cpu_us;
+		cpu_us_of_self() + worker->cpu_us + unwind_worker->cpu_us + debug_worker->cpu_us;
 	values[WIRE_COUNTER_AGENT_BPF_US] = bpf_ns / 1000;
 	values[WIRE_COUNTER_AGENT_RSS_BYTES] = resident_bytes();
 	values[WIRE_COUNTER_WINDOW_BYTES] = sample_window_bytes(pipeline->window);
@@ -587,7 +602,8 @@ static void add_counters(struct pipeline *pipeline, uint64_t now_ns)
 	values[WIRE_COUNTER_CLIENTS_REFUSED] = server.clients_refused;
 	values[WIRE_COUNTER_CLIENTS_SKIPPED] = server.clients_skipped;
 	values[WIRE_COUNTER_PARSE_FAILED] = names->parse_failed + processes->parse_failed;
-	values[WIRE_COUNTER_WORKER_RESTARTS] = worker->restarts + unwind_worker->restarts;
+	values[WIRE_COUNTER_WORKER_RESTARTS] =
+		worker->restarts + unwind_worker->restarts + debug_worker->restarts;
 	values[WIRE_COUNTER_TICKS] = kernel[SAMPLER_TICKS];
 	values[WIRE_COUNTER_FILTERED] = kernel[SAMPLER_FILTERED];
 	values[WIRE_COUNTER_FILE_BYTES] = file.written_bytes;
@@ -723,6 +739,7 @@ static int make_names(struct pipeline *pipeline, const struct pipeline_options *
 	}
 	symbolizer.debuginfod = pipeline->debuginfod;
 	symbolizer.worker = pipeline->worker;
+	symbolizer.debug_worker = pipeline->debug_worker;
 	symbolizer.processes = pipeline->processes;
 	symbolizer.files = pipeline->process_files;
 	return symbolizer_new(&symbolizer, &pipeline->symbolizer);
@@ -743,14 +760,18 @@ static int make_unwinder(struct pipeline *pipeline, const struct pipeline_option
 
 static int start_workers(struct pipeline *pipeline, const struct pipeline_options *options)
 {
-	size_t name_count, table_count;
+	size_t name_count, table_count, debug_count;
 	const struct worker_job_type *names = symbolizer_job_types(&name_count);
 	const struct worker_job_type *tables = unwind_tables_job_types(&table_count);
+	const struct worker_job_type *debug = symbolizer_debug_job_types(&debug_count);
 	int r = worker_new(pipeline->loop, names, name_count, &pipeline->worker);
 
 	if (r < 0)
 		return r;
 	r = worker_new(pipeline->loop, tables, table_count, &pipeline->unwind_worker);
+	if (r < 0)
+		return r;
+	r = worker_new(pipeline->loop, debug, debug_count, &pipeline->debug_worker);
 	if (r < 0 || !options->debuginfod_url_count)
 		return r;
 	return worker_new(pipeline->loop, debuginfod_job_type(), 1, &pipeline->fetch_worker);
@@ -859,6 +880,7 @@ void pipeline_free(struct pipeline *pipeline)
 	worker_free(pipeline->worker);
 	worker_free(pipeline->unwind_worker);
 	worker_free(pipeline->fetch_worker);
+	worker_free(pipeline->debug_worker);
 	unwinder_free(pipeline->unwinder);
 	sampler_session_free(pipeline->session);
 	record_encoder_free(pipeline->encoder);

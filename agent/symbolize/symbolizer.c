@@ -9,6 +9,7 @@
 #include "elf/debug_reference.h"
 #include "elf/demangle.h"
 #include "elf/elf_symbols.h"
+#include "elf/inline_frames.h"
 #include "elf/symbol_table.h"
 #include "process/process_table.h"
 #include "symbolize/debug_files.h"
@@ -20,10 +21,12 @@
 #include "symbolize/kernel_symbols.h"
 #include "symbolize/kernel_text.h"
 #include "symbolize/perf_map_text.h"
+#include "symbolize/source_lines.h"
 #include "symbolize/symbol_jobs.h"
 #include "worker/worker.h"
 
-enum { JIT_SHARE = 4 }; /* perf maps may take one part in so many of the tables' memory */
+/* Perf maps, and debug information, may take one part in so many of the tables' memory. */
+enum { JIT_SHARE = 4, LINES_SHARE = 4 };
 
 /* The legacy system call page of x86-64, the same in every process (arch/x86/entry/vsyscall). */
 #define VSYSCALL_START UINT64_C(0xffffffffff600000)
@@ -36,6 +39,7 @@ struct symbolizer {
 	struct debuginfod *debuginfod; /* borrowed; NULL: not asked for */
 	struct debug_files *debug_files;
 	struct file_symbols *files;
+	struct source_lines *lines;
 	struct jit_symbols *jit;
 	struct kernel_symbols *kernel;
 	struct demangler *demangler;
@@ -67,6 +71,18 @@ const struct worker_job_type *symbolizer_job_types(size_t *ret_count)
 	return types;
 }
 
+const struct worker_job_type *symbolizer_debug_job_types(size_t *ret_count)
+{
+	static const struct worker_job_type type = {
+		.name = "debug information",
+		.time_limit_ms = INLINE_FRAMES_TIME_LIMIT_MS,
+		.run_pair = inline_frames_job,
+	};
+
+	*ret_count = 1;
+	return &type;
+}
+
 int symbolizer_new(const struct symbolizer_options *options, struct symbolizer **ret_symbolizer)
 {
 	CLEANUP(symbolizer_free) struct symbolizer *symbolizer = calloc(1, sizeof(*symbolizer));
@@ -91,8 +107,17 @@ int symbolizer_new(const struct symbolizer_options *options, struct symbolizer *
 			.worker = options->worker,
 			.executables = process_table_executables(options->processes),
 			.debug_files = symbolizer->debug_files,
-			.bytes_max = bytes_max - bytes_max / JIT_SHARE },
+			.bytes_max = bytes_max - bytes_max / JIT_SHARE - bytes_max / LINES_SHARE },
 		&symbolizer->files);
+	if (r < 0)
+		return r;
+	r = source_lines_new(
+		&(struct source_lines_options){
+			.worker = options->debug_worker,
+			.executables = process_table_executables(options->processes),
+			.debug_files = symbolizer->debug_files,
+			.bytes_max = bytes_max / LINES_SHARE },
+		&symbolizer->lines);
 	if (r < 0)
 		return r;
 	r = jit_symbols_new(options->worker, options->files, options->processes,
@@ -112,6 +137,7 @@ void symbolizer_free(struct symbolizer *symbolizer)
 		return;
 	demangler_free(symbolizer->demangler);
 	jit_symbols_free(symbolizer->jit);
+	source_lines_free(symbolizer->lines);
 	file_symbols_free(symbolizer->files);
 	debug_files_free(symbolizer->debug_files);
 	kernel_symbols_free(symbolizer->kernel);
@@ -155,11 +181,59 @@ static struct frame_description describe_start(const struct executable *executab
 	};
 }
 
-static void describe_file(struct symbolizer *symbolizer, struct process *process,
-			  const struct mapping *mapping, uint64_t address,
-			  struct frame_description *ret_frame)
+/* Puts the line to the frame that its own symbol names. */
+static void describe_line(const struct source_frame *source, struct frame_description *frame)
 {
+	frame->file = source->file;
+	frame->file_size = source->file_size;
+	frame->line = source->line;
+}
+
+/* A function that was inlined into that of @outer. */
+static void describe_inlined(const struct source_frame *source,
+			     const struct frame_description *outer,
+			     struct frame_description *ret_frame)
+{
+	*ret_frame = (struct frame_description){
+		.function_key = stable_key(&source->key, sizeof(source->key), outer->module_key),
+		.module_key = outer->module_key,
+		.name = source->name,
+		.name_size = source->name_size,
+		.module_name = outer->module_name,
+		.module_name_size = outer->module_name_size,
+		.module_kind = outer->module_kind,
+		.kind = WIRE_FRAME_INLINED,
+	};
+	describe_line(source, ret_frame);
+}
+
+/*
+ * Adds what the debug information says of the place of a frame that is named: its line, and before
+ * it the functions inlined there, as many of the outer ones as there is room for.
+ */
+static unsigned int add_sources(struct symbolizer *symbolizer, const struct source_frame *sources,
+				unsigned int count, struct frame_description *frames,
+				unsigned int frames_max)
+{
+	unsigned int first = count > frames_max ? count - frames_max : 0;
+	struct frame_description outer = frames[0];
+
+	describe_line(&sources[count - 1], &outer);
+	for (unsigned int i = first; i + 1 < count; i++)
+		describe_inlined(&sources[i], &outer, &frames[i - first]);
+	frames[count - 1 - first] = outer;
+	symbolizer->counters.frames_inlined += count - 1 - first;
+	return count - first;
+}
+
+static unsigned int describe_file(struct symbolizer *symbolizer, struct process *process,
+				  const struct mapping *mapping, uint64_t address,
+				  struct frame_description *ret_frames, unsigned int frames_max)
+{
+	struct frame_description *ret_frame = ret_frames;
 	const struct executable *executable = mapping->executable;
+	struct source_frame sources[SOURCE_FRAMES_MAX];
+	unsigned int source_count;
 	struct file_place place;
 	struct symbol symbol;
 	enum file_symbols_answer answer = file_symbols_find(symbolizer->files, process->pid,
@@ -167,7 +241,7 @@ static void describe_file(struct symbolizer *symbolizer, struct process *process
 
 	if (answer == FILE_SYMBOLS_NOT_ELF &&
 	    jit_symbols_describe(symbolizer->jit, process, address, symbolizer->time_ns, ret_frame))
-		return;
+		return 1;
 	*ret_frame = describe_start(executable, place.module_key,
 				    answer == FILE_SYMBOLS_NAMED ? symbol.start : place.offset);
 	if (mapping->is_main_executable)
@@ -181,24 +255,37 @@ static void describe_file(struct symbolizer *symbolizer, struct process *process
 	    demangler_name(symbolizer->demangler, ret_frame->function_key, &ret_frame->name,
 			   &ret_frame->name_size))
 		ret_frame->provisional = true;
+	if (executable->kind != EXECUTABLE_FILE || answer == FILE_SYMBOLS_NOT_ELF)
+		return 1;
+	/* Asked for at once; but what a function is a part of is final only with the symbols. */
+	source_count = source_lines_find(symbolizer->lines,
+					 &(struct source_address){ .offset = place.offset,
+								   .mapping = mapping,
+								   .pid = process->pid },
+					 sources);
+	return source_count && answer != FILE_SYMBOLS_PROVISIONAL
+		       ? add_sources(symbolizer, sources, source_count, ret_frames, frames_max)
+		       : 1;
 }
 
-static void describe_user(struct symbolizer *symbolizer, struct process *process, uint64_t address,
-			  struct frame_description *ret_frame)
+static unsigned int describe_user(struct symbolizer *symbolizer, struct process *process,
+				  uint64_t address, struct frame_description *ret_frames,
+				  unsigned int frames_max)
 {
 	const struct mapping *mapping = process_find_mapping(process, address);
 
 	if (address >= VSYSCALL_START && address < VSYSCALL_END)
 		describe_module_only(vsyscall_name, WIRE_MODULE_VDSO, WIRE_FRAME_LIBRARY,
-				     ret_frame);
+				     ret_frames);
 	else if (!mapping)
 		describe_module_only(no_mapping_name, WIRE_MODULE_UNKNOWN, WIRE_FRAME_UNRESOLVED,
-				     ret_frame);
+				     ret_frames);
 	else if (mapping->executable->kind != EXECUTABLE_ANONYMOUS)
-		describe_file(symbolizer, process, mapping, address, ret_frame);
+		return describe_file(symbolizer, process, mapping, address, ret_frames, frames_max);
 	else if (!jit_symbols_describe(symbolizer->jit, process, address, symbolizer->time_ns,
-				       ret_frame))
-		jit_symbols_describe_unknown(ret_frame);
+				       ret_frames))
+		jit_symbols_describe_unknown(ret_frames);
+	return 1;
 }
 
 /* How well the frames are known, for the counters. */
@@ -221,11 +308,15 @@ unsigned int symbolizer_user(struct symbolizer *symbolizer, struct process *proc
 			     uint64_t address, bool return_address,
 			     struct frame_description *ret_frames, unsigned int frames_max)
 {
+	unsigned int count;
+
 	if (!frames_max)
 		return 0;
-	describe_user(symbolizer, process, address - return_address, ret_frames);
-	count_frame(symbolizer, ret_frames);
-	return 1;
+	count = describe_user(symbolizer, process, address - return_address, ret_frames,
+			      frames_max);
+	for (unsigned int i = 0; i < count; i++)
+		count_frame(symbolizer, &ret_frames[i]);
+	return count;
 }
 
 unsigned int symbolizer_kernel(struct symbolizer *symbolizer, uint64_t address, bool return_address,
@@ -249,6 +340,7 @@ void symbolizer_tick(struct symbolizer *symbolizer, uint64_t now_ns)
 		debuginfod_tick(symbolizer->debuginfod, now_ns);
 	debug_files_tick(symbolizer->debug_files);
 	file_symbols_tick(symbolizer->files, now_ns);
+	source_lines_tick(symbolizer->lines, now_ns);
 	jit_symbols_tick(symbolizer->jit, now_ns);
 	kernel_symbols_tick(symbolizer->kernel, now_ns);
 	demangler_tick(symbolizer->demangler);
@@ -294,8 +386,7 @@ struct debug_files *symbolizer_debug_files(struct symbolizer *symbolizer)
 uint64_t symbolizer_generation(const struct symbolizer *symbolizer)
 {
 	return file_symbols_generation(symbolizer->files) +
-	       kernel_symbols_counters(symbolizer->kernel)->reads +
-	       jit_symbols_counters(symbolizer->jit)->reads;
+	       source_lines_generation(symbolizer->lines);
 }
 
 const struct symbolizer_counters *symbolizer_counters(struct symbolizer *symbolizer)
@@ -303,15 +394,16 @@ const struct symbolizer_counters *symbolizer_counters(struct symbolizer *symboli
 	const struct file_symbols_counters *files = file_symbols_counters(symbolizer->files);
 	const struct kernel_symbols_counters *kernel = kernel_symbols_counters(symbolizer->kernel);
 	const struct jit_symbols_counters *jit = jit_symbols_counters(symbolizer->jit);
+	const struct source_lines_counters *lines = source_lines_counters(symbolizer->lines);
 	const struct demangler_counters *demangler = demangler_counters(symbolizer->demangler);
 	struct symbolizer_counters *counters = &symbolizer->counters;
 
 	counters->debug_files = debug_files_counters(symbolizer->debug_files)->found;
 	counters->tables = files->tables;
-	counters->tables_bytes = files->bytes + kernel->bytes + jit->bytes;
+	counters->tables_bytes = files->bytes + kernel->bytes + jit->bytes + lines->bytes;
 	counters->tables_built = files->built;
-	counters->tables_evicted = files->evicted + jit->evicted;
-	counters->parse_failed = files->failed + kernel->failed + jit->failed;
+	counters->tables_evicted = files->evicted + jit->evicted + lines->evicted;
+	counters->parse_failed = files->failed + kernel->failed + jit->failed + lines->failed;
 	counters->open_failed = files->open_failed;
 	counters->provisional_lost =
 		files->provisional_lost + kernel->provisional_lost + jit->provisional_lost;
@@ -319,5 +411,7 @@ const struct symbolizer_counters *symbolizer_counters(struct symbolizer *symboli
 	counters->demangle_failed = demangler->failed;
 	counters->kernel_reads = kernel->reads;
 	counters->perf_map_reads = jit->reads;
+	counters->lined_files = lines->files;
+	counters->lines_left_out = lines->left_out + lines->refused;
 	return counters;
 }

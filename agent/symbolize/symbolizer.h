@@ -10,6 +10,10 @@
  *
  * Tables are kept per executable, the least recently used ones make room when they take more than
  * tables_bytes_max. Owned by the loop thread.
+ *
+ * Where a file has debug information, an address has its line, and the functions that were inlined
+ * there are frames of their own. They too come when a worker has read them, for the samples
+ * that follow.
  */
 #ifndef FLICKERSCOPE_SYMBOLIZER_H
 #define FLICKERSCOPE_SYMBOLIZER_H
@@ -19,6 +23,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "elf/source_table.h"
 #include "symbolize/late_name.h"
 #include "wire.h"
 
@@ -33,7 +38,7 @@ struct worker_job_type;
 
 enum symbolizer_limits {
 	SYMBOLIZER_TABLES_BYTES_DEFAULT = 64 << 20,
-	SYMBOLIZER_FRAMES_MAX = 1, /* frames of one address: inlined ones will be more */
+	SYMBOLIZER_FRAMES_MAX = SOURCE_FRAMES_MAX, /* of one address, inlined functions included */
 };
 
 /* What one address means: a function, or what is known instead. Strings are not zero-terminated. */
@@ -55,6 +60,7 @@ struct frame_description {
 
 struct symbolizer_options {
 	struct worker *worker;		 /* borrowed; was started with symbolizer_job_types() */
+	struct worker *debug_worker;	 /* ... with symbolizer_debug_job_types() */
 	struct process_table *processes; /* borrowed */
 	struct process_files *files;	 /* borrowed */
 	size_t tables_bytes_max;	 /* 0: SYMBOLIZER_TABLES_BYTES_DEFAULT */
@@ -79,10 +85,16 @@ struct symbolizer_counters {
 	uint64_t frames_no_module;
 	uint64_t kernel_reads; /* of /proc/kallsyms */
 	uint64_t perf_map_reads;
+	uint64_t frames_inlined;
+	uint64_t lined_files;	 /* now, with lines and inlined functions */
+	uint64_t lines_left_out; /* units and files whose debug information is beyond a limit */
 };
 
 /* The jobs that the worker has to know; their order is what the symbolizer submits by. */
 const struct worker_job_type *symbolizer_job_types(size_t *ret_count);
+
+/* The same for the worker that reads debug information, which takes its time. */
+const struct worker_job_type *symbolizer_debug_job_types(size_t *ret_count);
 
 /* Asks for the kernel's names at once. @options: copied. */
 int symbolizer_new(const struct symbolizer_options *options, struct symbolizer **ret_symbolizer);
@@ -124,8 +136,9 @@ bool symbolizer_next_late_name(struct symbolizer *symbolizer, struct late_name *
 struct debug_files *symbolizer_debug_files(struct symbolizer *symbolizer);
 
 /*
- * Changes whenever an address described before may be described better now (a table came): what is
- * remembered about addresses can be dropped then; late names make that a matter of cost alone.
+ * Changes when a file's table came, of symbols or of lines: addresses of it may now have lines and
+ * inlined functions, for which there is nothing like late names. So what is remembered about
+ * addresses is to be dropped then.
  */
 uint64_t symbolizer_generation(const struct symbolizer *symbolizer);
 

@@ -20,7 +20,7 @@
 enum { LOOKUPS = 2000000, ADDRESSES = 256, PROCESSES = 20000, LIBRARIES = 20, TICK_MS = 100 };
 
 static struct loop *loop;
-static struct worker *worker;
+static struct worker *worker, *debug_worker;
 static struct process_files *files;
 static struct process_table *table;
 static struct symbolizer *symbolizer;
@@ -54,12 +54,16 @@ static void start(void)
 	struct symbolizer_options options = { .kernel_names = true };
 	size_t count;
 	const struct worker_job_type *types = symbolizer_job_types(&count);
+	size_t debug_count;
+	const struct worker_job_type *debug = symbolizer_debug_job_types(&debug_count);
 
 	require(loop_new(&loop), "loop");
 	require(worker_new(loop, types, count, &worker), "worker");
+	require(worker_new(loop, debug, debug_count, &debug_worker), "worker");
 	require(process_files_new(&files), "/proc");
 	require(process_table_new(files, &table), "processes");
 	options.worker = worker;
+	options.debug_worker = debug_worker;
 	options.processes = table;
 	options.files = files;
 	require(symbolizer_new(&options, &symbolizer), "symbolizer");
@@ -71,7 +75,7 @@ static void settle(void)
 
 	for (int idle = 0; idle < 3; idle++) {
 		symbolizer_tick(symbolizer, monotonic_ns());
-		for (; worker_pending(worker); idle = 0)
+		for (; worker_pending(worker) || worker_pending(debug_worker); idle = 0)
 			loop_dispatch(loop, TICK_MS);
 		while (symbolizer_next_late_name(symbolizer, &late))
 			;

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { program, temporaryFolder } from './agent.mjs';
 import '../viewer/bare_names.mjs';
@@ -22,36 +22,48 @@ const STATUS_MASK = 7;
  * @property {number} time_us timeline
  * @property {number} status enum stack_status of the user part
  * @property {{ tid: number, pid: number, comm: string, process: string }} thread
- * @property {{ name: string, kind: number, module: string }[]} frames leaf first
+ * @property {{ name: string, kind: number, module: string, file: string, line: number }[]} frames leaf first
  */
 
-function framesOf(dictionary, parents, call) {
+function framesOf(dictionary, stack) {
+	const [parents, frameIds] = dictionary.stacks.columns;
+	const [functions, kinds, files, lines] = dictionary.frames.columns;
 	const frames = [];
-	for (let at = call; at && parents[at]; at = parents[at])
-		frames.push({ name: dictionary.call_name(at), kind: dictionary.call_kind(at), module: dictionary.call_place(at).module });
+	for (let at = stack; at && parents[at]; at = parents[at]) {
+		const frame = frameIds[at];
+		const id = dictionary.function_canonical(functions[frame]);
+		frames.push({
+			name: dictionary.function_text(id),
+			kind: kinds[frame],
+			module: dictionary.module_text(dictionary.function_module[id]),
+			file: dictionary.strings.texts[files[frame]],
+			line: lines[frame],
+		});
+	}
 	return frames;
 }
 
-/** @returns {Promise<RecordedSample[]>} in order of time within each segment */
-export async function readRecording(path) {
+/**
+ * @param {boolean} [isWhole] false: it is still being written
+ * @returns {Promise<RecordedSample[]>} in order of time within each segment
+ */
+export async function readRecording(path, isWhole = true) {
 	const profile = new Profile({});
 	const feed = new FileFeed({ file: new Blob([readFileSync(path)]), sink: profile });
 	const outcome = await feed.read();
-	assert.ok(outcome.complete && !outcome.damaged, 'the recording is whole');
+	assert.ok(!isWhole || (outcome.complete && !outcome.damaged), 'the recording is whole');
 	const { dictionary } = profile;
-	const callOfStack = dictionary.calls_update();
-	const [parents] = dictionary.calls.columns;
 	const stacks = new Map();
 	const samples = [];
 	for (const block of profile.blocks) {
 		for (let row = 0; row < block.count; row++) {
-			const call = callOfStack[block.stack_ids[block.stack[row]]];
-			if (!stacks.has(call)) stacks.set(call, framesOf(dictionary, parents, call));
+			const stack = block.stack_ids[block.stack[row]];
+			if (!stacks.has(stack)) stacks.set(stack, framesOf(dictionary, stack));
 			samples.push({
 				time_us: block.start_us + block.time[row],
 				status: block.status[row] & STATUS_MASK,
 				thread: dictionary.thread(block.thread_ids[block.thread[row]]),
-				frames: stacks.get(call),
+				frames: stacks.get(stack),
 			});
 		}
 	}
@@ -60,7 +72,7 @@ export async function readRecording(path) {
 
 /**
  * Records this host until the function that it gives is called: that one gives the samples.
- * @returns {() => Promise<RecordedSample[]>}
+ * @returns {(() => Promise<RecordedSample[]>) & { peek: () => Promise<RecordedSample[]> | RecordedSample[] }}
  */
 export function startRecording(test, args = []) {
 	const path = join(temporaryFolder(test), 'recording.flick');
@@ -72,9 +84,12 @@ export function startRecording(test, args = []) {
 		child.kill('SIGKILL');
 		await ended;
 	});
-	return async () => {
+	const stop = async () => {
 		child.kill('SIGINT');
 		assert.equal(await ended, 0, stderr);
 		return readRecording(path);
 	};
+	/** What has been written so far. */
+	stop.peek = () => (existsSync(path) ? readRecording(path, false) : []);
+	return stop;
 }

@@ -45,6 +45,7 @@ struct seen_name {
 struct fixture {
 	struct loop *loop;
 	struct worker *worker;
+	struct worker *debug_worker;
 	struct process_files *files;
 	struct process_table *table;
 	struct symbolizer *symbolizer;
@@ -67,14 +68,18 @@ static bool open_fixture_with(struct fixture *fixture, size_t bytes_max, bool ke
 					      .kernel_names = kernel_names };
 	size_t type_count;
 	const struct worker_job_type *types = symbolizer_job_types(&type_count);
+	size_t debug_count;
+	const struct worker_job_type *debug = symbolizer_debug_job_types(&debug_count);
 
 	*fixture = (struct fixture){ 0 };
 	if (loop_new(&fixture->loop) < 0 ||
 	    worker_new(fixture->loop, types, type_count, &fixture->worker) < 0 ||
+	    worker_new(fixture->loop, debug, debug_count, &fixture->debug_worker) < 0 ||
 	    process_files_new(&fixture->files) < 0 ||
 	    process_table_new(fixture->files, &fixture->table) < 0)
 		return false;
 	options.worker = fixture->worker;
+	options.debug_worker = fixture->debug_worker;
 	options.processes = fixture->table;
 	options.files = fixture->files;
 	if (symbolizer_new(&options, &fixture->symbolizer) < 0)
@@ -91,6 +96,7 @@ static bool open_fixture(struct fixture *fixture)
 static void cleanup_fixture_close(struct fixture *fixture)
 {
 	worker_free(fixture->worker);
+	worker_free(fixture->debug_worker);
 	symbolizer_free(fixture->symbolizer);
 	process_table_free(fixture->table);
 	process_files_free(fixture->files);
@@ -114,17 +120,22 @@ static void tick(struct fixture *fixture)
 	}
 }
 
-/* Until the worker has nothing to do, also after what it did led to more: late names to demangle. */
+static bool has_pending(const struct fixture *fixture)
+{
+	return worker_pending(fixture->worker) || worker_pending(fixture->debug_worker);
+}
+
+/* Until the workers have nothing to do, also after what it did led to more: late names to demangle. */
 static void settle(struct fixture *fixture)
 {
 	uint64_t end_ns = monotonic_ns() + PATIENCE_MS * MS;
 
 	for (int idle_ticks = 0; idle_ticks < 3 && monotonic_ns() < end_ns; idle_ticks++) {
 		tick(fixture);
-		for (; worker_pending(fixture->worker) && monotonic_ns() < end_ns; idle_ticks = 0)
+		for (; has_pending(fixture) && monotonic_ns() < end_ns; idle_ticks = 0)
 			loop_dispatch(fixture->loop, 100);
 	}
-	CHECK_EQ(worker_pending(fixture->worker), 0);
+	CHECK(!has_pending(fixture));
 }
 
 static const struct seen_name *find_seen(const struct fixture *fixture, uint64_t key)
@@ -305,6 +316,28 @@ static void a_function_gets_its_name_late_and_then_at_once(void)
 	CHECK_EQ(describe(&fixture, pid, known_address() - known).function_key, frame.function_key);
 	CHECK(describe(&fixture, pid, (uint64_t)(uintptr_t)start_waiting).function_key !=
 	      frame.function_key);
+	end(pid);
+}
+
+static void a_function_has_its_place_in_the_source_when_that_was_read(void)
+{
+	CLEANUP(fixture_close) struct fixture fixture;
+	struct frame_description frame;
+	uint64_t generation;
+	pid_t pid = start_waiting(NULL);
+
+	CHECK_OR_RETURN(pid > 0 && open_fixture(&fixture));
+	frame = describe(&fixture, pid, known_address());
+	CHECK(!frame.file);
+	generation = symbolizer_generation(fixture.symbolizer);
+	settle(&fixture);
+	CHECK(symbolizer_generation(fixture.symbolizer) != generation);
+	frame = describe(&fixture, pid, known_address());
+	CHECK_OR_RETURN(frame.file);
+	CHECK_EQ(frame.file_size, strlen("unit/test_symbolizer.c"));
+	CHECK(memcmp(frame.file, "unit/test_symbolizer.c", frame.file_size) == 0);
+	CHECK(frame.line > 0);
+	CHECK_EQ(symbolizer_counters(fixture.symbolizer)->lined_files, 1);
 	end(pid);
 }
 
@@ -960,6 +993,7 @@ static void short_processes_get_their_names_from_the_kernels_events(void)
 
 static const struct check_test symbolizer_tests[] = {
 	TEST(a_function_gets_its_name_late_and_then_at_once),
+	TEST(a_function_has_its_place_in_the_source_when_that_was_read),
 	TEST(a_return_address_belongs_to_the_call_before_it),
 	TEST(a_deleted_program_keeps_its_names),
 	TEST(a_library_loaded_later_is_named),
