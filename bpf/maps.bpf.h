@@ -9,9 +9,38 @@
 
 #include "kernel_types.bpf.h"
 
-static inline bool unwind_read(__u64 address, void *target, __u32 size)
+/*
+ * The block of the user's stack that was read last: frames lie close to each other, and a read takes
+ * longer to begin than to end. It lies in one page, so that it is there as a whole or not at all.
+ */
+enum {
+	UNWIND_BLOCK_SIZE = 1024,
+	UNWIND_BLOCK_WORDS = UNWIND_BLOCK_SIZE / UNWIND_WORD_SIZE,
+	UNWIND_BLOCK_NONE = 1, /* no block begins there */
+};
+
+struct unwind_memory {
+	__u64 begin;
+	__u64 words[UNWIND_BLOCK_WORDS];
+};
+
+static __always_inline bool unwind_read(struct unwind_memory *memory, __u64 address,
+					__u64 *ret_word)
 {
-	return bpf_probe_read_user(target, size, (const void *)address) == 0;
+	__u64 begin = address & ~(__u64)(UNWIND_BLOCK_SIZE - 1);
+
+	if (address % UNWIND_WORD_SIZE)
+		return false;
+	if (begin != memory->begin) {
+		memory->begin = begin;
+		if (bpf_probe_read_user(memory->words, sizeof(memory->words),
+					(const void *)begin) != 0) {
+			memory->begin = UNWIND_BLOCK_NONE;
+			return false;
+		}
+	}
+	*ret_word = memory->words[address / UNWIND_WORD_SIZE % UNWIND_BLOCK_WORDS];
+	return true;
 }
 
 #include "unwind_step.h"
@@ -48,6 +77,12 @@ struct process_key {
 	__u32 reserved;
 };
 
+/* A row as the maps hold it. Of UNWIND_CFA_NONE: there is none, and pc_low is the stack_status. */
+union unwind_row_word {
+	__u64 word;
+	struct unwind_row row;
+};
+
 /*
  * A walk by tables. In a map, not on the stack: the verifier then expects any value in it, and is
  * done with the loop after looking at it once.
@@ -55,15 +90,20 @@ struct process_key {
 struct user_walk {
 	struct unwind_registers registers;
 	struct unwind_process process;
-	struct unwind_mapping mapping; /* of the frame before: mostly the next one's too */
-	__u32 next;		       /* word of the scratch area for the next frame */
-	__u32 status;		       /* STACK_NONE while it goes on */
-	__u32 was_guessed;	       /* the present frame was found without a table ... */
-	__u32 any_guessed;	       /* ... or one before */
-	__u32 guess_reason;	       /* why the last of them: enum stack_status */
-	__u32 changes;		       /* see vma_changes() */
-	struct unwind_mapping found;   /* by unwind_find_vma() */
-	__u32 misses_table;	       /* a file that is mapped has no table, or not yet */
+	struct unwind_memory memory;
+	struct unwind_mapping mapping; /* looked up last: mostly the next one's too */
+	__u32 mapping_index;	       /* its own, or UNWIND_NOT_FOUND: the agent has not told it */
+	__u32 true_mapping; /* index of the one that was found to be true last, or the same */
+	__u32 first_found;  /* of the CPU's part of unwind_found */
+	__u32 next;	    /* word of the scratch area for the next frame */
+	__u32 end;	    /* no frame is written there */
+	__u32 status;	    /* STACK_NONE while it goes on */
+	__u32 was_guessed;  /* the present frame was found without a table ... */
+	__u32 any_guessed;  /* ... or one before */
+	__u32 guess_reason; /* why the last of them: enum stack_status */
+	__u32 changes;	    /* see vma_changes() */
+	struct unwind_mapping found; /* by unwind_find_vma() */
+	__u32 misses_table;	     /* a file that is mapped has no table, or not yet */
 	__u32 reserved;
 };
 
@@ -207,6 +247,28 @@ struct {
 	__type(key, struct file_key);
 	__type(value, struct unwind_file_table);
 } unwind_files SEC(".maps") __weak;
+
+/*
+ * The rows that walks found last, by address: the same callers come again and again, and to search
+ * for one takes ten times as long as all else that a frame needs. A range of mappings never changes
+ * and its generation is given once, so what was found in it is right as long as the mapping is true.
+ *   writer, reader: unwind_find(), on the CPU whose part it is
+ *   size:   96 KiB for each CPU: it fits into a second-level cache
+ *   full:   of two addresses with one place the last one stays
+ */
+struct unwind_found {
+	__u64 pc; /* as unwind_lookup_pc() gives it */
+	union unwind_row_word row;
+	__u32 generation; /* of the mappings; 0: nothing is here */
+	__u32 mapping;	  /* its index */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, UNWIND_FOUND_ROWS); /* for each CPU: set at load */
+	__type(key, __u32);
+	__type(value, struct unwind_found);
+} unwind_found SEC(".maps") __weak;
 
 /*
  * Counters, read by the agent through a shared mapping: no system call, and no lookup here.

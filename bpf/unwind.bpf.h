@@ -16,19 +16,15 @@ enum {
 	USER_32_CS = 0x23, /* __USER32_CS: code of 32 bits, arch/x86/include/asm/segment.h */
 	UNWIND_MAPPING_STEPS = 14, /* to bisect UNWIND_PROCESS_MAPPINGS_MAX */
 	UNWIND_ROW_STEPS = 16,	   /* to bisect UNWIND_SLAB_ROWS */
+	UNWIND_CALL_FRAMES = 8,
+	UNWIND_CALLS = SAMPLE_USER_FRAMES_MAX / UNWIND_CALL_FRAMES + 1,
 };
 
 #define UNWIND_NOT_FOUND (~0U)
 
-/* A row as the maps hold it. */
-union unwind_row_word {
-	__u64 word;
-	struct unwind_row row;
-};
-
 /*
- * The two searches are global functions with plain numbers in and out: the verifier looks at each
- * once, instead of once for each frame of the plain form of the walk.
+ * The searches are global functions with plain numbers in and out: the verifier looks at each once,
+ * instead of once for each frame of the walk.
  */
 
 /* Index of the mapping that holds @pc among @count from @first on, or UNWIND_NOT_FOUND. */
@@ -165,6 +161,8 @@ static __always_inline bool unwind_ask_kernel(struct user_walk *walk, __u64 pc,
 	if (known && walk->mapping.first_page == walk->found.first_page &&
 	    walk->mapping.bias == walk->found.bias)
 		known->verified = walk->changes;
+	else
+		walk->mapping_index = UNWIND_NOT_FOUND;
 	walk->mapping = walk->found;
 	return true;
 }
@@ -178,6 +176,7 @@ static __always_inline bool unwind_find_own_mapping(struct user_walk *walk, __u6
 	if (pc >= walk->mapping.begin && pc < walk->mapping.end)
 		return true;
 	index = unwind_find_mapping(walk->process.first, walk->process.count, pc);
+	walk->mapping_index = index;
 	known = bpf_map_lookup_elem(&unwind_mappings, &index); /* NULL for UNWIND_NOT_FOUND too */
 	if (known) {
 		walk->mapping = *known;
@@ -188,30 +187,89 @@ static __always_inline bool unwind_find_own_mapping(struct user_walk *walk, __u6
 		else if (walk->mapping.verified == walk->changes)
 			return true;
 	}
+	if (!known)
+		walk->mapping_index = UNWIND_NOT_FOUND;
 	return unwind_ask_kernel(walk, pc, known);
 }
 
-/* STACK_NONE and the row for @pc, or why there is none. */
-static __always_inline enum stack_status unwind_find_own_row(struct user_walk *walk, __u64 pc,
-							     union unwind_row_word *ret_row,
-							     __u32 *ret_distance)
+static __always_inline __u64 unwind_no_row(enum stack_status reason)
 {
-	__u64 place = pc + walk->mapping.bias;
-	__u64 page = place >> UNWIND_PAGE_BITS;
-	__u32 pc_low = (__u32)place & ((1 << UNWIND_PAGE_BITS) - 1);
+	union unwind_row_word none = { .row = { .kinds = UNWIND_CFA_NONE, .pc_low = reason } };
 
-	if (page >= walk->mapping.page_count)
-		return STACK_NO_ROW;
-	ret_row->word = unwind_find_row(walk->mapping.first_page + (__u32)page, pc_low);
-	*ret_distance = pc_low - ret_row->row.pc_low;
-	return ret_row->word ? STACK_NONE : STACK_NO_ROW;
+	return none.word;
+}
+
+/* The row for @pc alone in this CPU's walk; of the kind NONE, it says why there is none. */
+__noinline __u64 unwind_look_up(__u64 pc)
+{
+	__u32 zero = 0, pc_low;
+	struct sample_scratch *scratch_area = bpf_map_lookup_elem(&scratch, &zero);
+	union unwind_row_word found;
+	struct user_walk *walk;
+	__u64 place;
+
+	if (!scratch_area)
+		return unwind_no_row(STACK_NO_ROW);
+	walk = &scratch_area->walk;
+	if (!unwind_find_own_mapping(walk, pc)) {
+		walk->mapping_index = UNWIND_NOT_FOUND;
+		return unwind_no_row(STACK_NO_MAPPING);
+	}
+	place = pc + walk->mapping.bias;
+	pc_low = (__u32)place & ((1 << UNWIND_PAGE_BITS) - 1);
+	place >>= UNWIND_PAGE_BITS;
+	if (place >= walk->mapping.page_count)
+		return unwind_no_row(STACK_NO_ROW);
+	found.word = unwind_find_row(walk->mapping.first_page + (__u32)place, pc_low);
+	if (!found.word)
+		return unwind_no_row(STACK_NO_ROW);
+	found.row = unwind_row_for(found.row, pc, pc_low - found.row.pc_low);
+	return found.word;
+}
+
+/* Whether the mapping that the agent has told as @index is still the process's. */
+static __always_inline bool unwind_mapping_is_true(struct user_walk *walk, __u32 index)
+{
+	const struct unwind_mapping *mapping;
+
+	if (index == walk->true_mapping)
+		return true;
+	mapping = bpf_map_lookup_elem(&unwind_mappings, &index);
+	if (!mapping || mapping->generation != walk->process.generation ||
+	    mapping->verified != walk->changes)
+		return false;
+	walk->true_mapping = index;
+	return true;
+}
+
+/* What unwind_look_up() says, from memory if possible. */
+static __always_inline struct unwind_row unwind_find(struct user_walk *walk, __u64 pc)
+{
+	__u32 generation = walk->process.generation;
+	/* The golden ratio's digits: neighbours come to lie far from each other. */
+	__u64 hash = (pc + generation) * 0x9e3779b97f4a7c15;
+	__u32 index = walk->first_found + (hash >> (64 - UNWIND_FOUND_BITS));
+	struct unwind_found *found = bpf_map_lookup_elem(&unwind_found, &index);
+	union unwind_row_word row;
+
+	if (found && found->pc == pc && found->generation == generation && generation &&
+	    unwind_mapping_is_true(walk, found->mapping))
+		return found->row.row;
+	row.word = unwind_look_up(pc);
+	if (found && walk->mapping_index != UNWIND_NOT_FOUND) {
+		found->pc = pc;
+		found->row = row;
+		found->generation = generation;
+		found->mapping = walk->mapping_index;
+	}
+	return row.row;
 }
 
 /* Where tables do not help: @reason is why. */
 static __always_inline enum stack_status unwind_without_row(struct user_walk *walk,
 							    enum stack_status reason)
 {
-	enum stack_status status = unwind_guess(&walk->registers);
+	enum stack_status status = unwind_guess(&walk->registers, &walk->memory);
 
 	if (status == STACK_NONE) {
 		walk->was_guessed = 1;
@@ -230,26 +288,23 @@ static __always_inline enum stack_status unwind_without_row(struct user_walk *wa
 static __always_inline bool unwind_frame(struct sample_scratch *scratch_area)
 {
 	struct user_walk *walk = &scratch_area->walk;
-	__u64 pc = unwind_lookup_pc(&walk->registers);
-	bool mapped = unwind_find_own_mapping(walk, pc);
-	enum stack_status status = STACK_NO_MAPPING;
-	union unwind_row_word row = { 0 };
-	__u32 next = walk->next, distance = 0;
+	struct unwind_row row = unwind_find(walk, unwind_lookup_pc(&walk->registers));
+	bool found = (row.kinds & 15) != UNWIND_CFA_NONE;
+	enum stack_status status = found ? STACK_NONE : row.pc_low;
+	__u32 next = walk->next;
 
-	if (walk->was_guessed && !mapped) {
+	if (walk->was_guessed && status == STACK_NO_MAPPING) {
 		walk->status = walk->guess_reason; /* what was taken for a frame was none */
 		return true;
 	}
 	walk->was_guessed = 0;
-	if (next >= SAMPLE_SCRATCH_WORDS)
+	if (next >= walk->end || next >= SAMPLE_SCRATCH_WORDS)
 		return true;
 	scratch_area->words[next] = walk->registers.pc;
 	walk->next = next + 1;
 
-	if (mapped)
-		status = unwind_find_own_row(walk, pc, &row, &distance);
-	if (status == STACK_NONE)
-		status = unwind_step(row.row, distance, &walk->registers);
+	if (found)
+		status = unwind_step(row, &walk->registers, &walk->memory);
 	if (status == STACK_NO_ROW || status == STACK_NO_MAPPING || status == STACK_UNSUPPORTED)
 		status = unwind_without_row(walk, status);
 	if (status == STACK_NONE && !walk->registers.pc)
@@ -258,9 +313,27 @@ static __always_inline bool unwind_frame(struct sample_scratch *scratch_area)
 	return status != STACK_NONE;
 }
 
-static long unwind_frame_callback(__u32 index, void *context)
+/* Some frames: to be called for each would take as long as the frame itself. */
+static __always_inline bool unwind_frames(struct sample_scratch *scratch_area)
 {
-	return unwind_frame(*(struct sample_scratch **)context);
+	/* 64 bits: the verifier loses sight of two halves of a word that are spilled apart. */
+	for (__u64 i = 0; i < UNWIND_CALL_FRAMES; i++)
+		if (unwind_frame(scratch_area))
+			return true;
+	return false;
+}
+
+static long unwind_frames_callback(__u32 index, void *context)
+{
+	return unwind_frames(*(struct sample_scratch **)context);
+}
+
+/* The same as a global function, which the verifier looks at once and not for each call. */
+__noinline int unwind_frames_plain(__u32 zero)
+{
+	struct sample_scratch *scratch_area = bpf_map_lookup_elem(&scratch, &zero);
+
+	return !scratch_area || unwind_frames(scratch_area);
 }
 
 /*
@@ -330,18 +403,22 @@ static __always_inline struct stack_walk unwind_user_stack(struct task_struct *t
 
 	if (!unwind_user_registers(task, &walk->registers))
 		return outcome;
+	walk->memory.begin = UNWIND_BLOCK_NONE;
 	walk->mapping.end = 0;
+	walk->true_mapping = UNWIND_NOT_FOUND;
+	walk->first_found = scratch_area->event.cpu * UNWIND_FOUND_ROWS;
 	walk->changes = vma_changes(task);
 	walk->next = first_word;
+	walk->end = first_word + SAMPLE_USER_FRAMES_MAX;
 	walk->status = STACK_NONE;
 	walk->was_guessed = 0;
 	walk->any_guessed = 0;
 	if (plain) {
-		for (int i = 0; i < SAMPLE_USER_FRAMES_MAX; i++)
-			if (unwind_frame(scratch_area))
+		for (int i = 0; i < UNWIND_CALLS; i++)
+			if (unwind_frames_plain(0))
 				break;
 	} else {
-		bpf_loop(SAMPLE_USER_FRAMES_MAX, unwind_frame_callback, &scratch_area, 0);
+		bpf_loop(UNWIND_CALLS, unwind_frames_callback, &scratch_area, 0);
 	}
 	outcome.frame_count = walk->next - first_word;
 	outcome.status = walk->status == STACK_NONE ? STACK_TRUNCATED : walk->status;

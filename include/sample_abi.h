@@ -184,6 +184,8 @@ enum unwind_map_limits {
 	UNWIND_PROCESS_MAPPINGS_MAX = 8192, /* bisected: bounds the walk's loops */
 	UNWIND_FILES_MAX = 8192,	    /* known by themselves, whoever maps them */
 	UNWIND_SERIAL_LEAST = 1 << 17,	    /* of a table: above any count of rows */
+	UNWIND_FOUND_BITS = 12,
+	UNWIND_FOUND_ROWS = 1 << UNWIND_FOUND_BITS, /* remembered for each CPU */
 };
 
 /*

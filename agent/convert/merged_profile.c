@@ -185,6 +185,9 @@ static void find_span(struct merged_profile *profile)
 		from_us = time_us < from_us ? time_us : from_us;
 		to_us = time_us >= to_us ? time_us + 1 : to_us;
 	}
+	/* A segment may open a moment before T = 0; there is nothing to see then. */
+	if (from_us < profile->zero_us)
+		from_us = profile->zero_us;
 	if (from_us >= to_us)
 		from_us = to_us = profile->zero_us;
 	profile->from_us = from_us;

@@ -238,7 +238,7 @@ static void print_calls(const struct report *report, uint32_t row_count, uint32_
 		print_numbers(output, row->self, report->sample_count);
 		print_numbers(output, row->total, report->sample_count);
 		pad(output, 2 * (12 + SHARE_WIDTH), NUMBERS_WIDTH);
-		print_cell(output, profile, row->name, name.width, !has_module);
+		print_cell(output, profile, row->name, name.width, !has_module || !row->module);
 		if (has_module)
 			print_cell(output, profile, row->module, module.width, true);
 		output_text(output, "\n");

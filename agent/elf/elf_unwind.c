@@ -120,7 +120,7 @@ int elf_unwind_table(const struct executable_file *file, const struct executable
 	if (r && r != EXECUTABLE_NO_SECTION)
 		return r;
 	debug_r = described_functions_read(file, file, true, &build.sources[1].functions);
-	if (r == EXECUTABLE_NO_SECTION && debug_r == EXECUTABLE_NO_SECTION && debug_file)
+	if (debug_r == EXECUTABLE_NO_SECTION && debug_file)
 		debug_r = described_functions_read(debug_file, file, true,
 						   &build.sources[1].functions);
 	if (debug_r < 0 || (r && debug_r))

@@ -19,8 +19,8 @@ enum elf_unwind_limits {
 };
 
 /*
- * @file_fd, @debug_fd: the file and its debug file, whose .debug_frame is used when the file
- * describes nothing itself; -1: none. Borrowed.
+ * @file_fd, @debug_fd: the file, and its debug file, whose .debug_frame stands for the file's own; -1:
+ * none. Borrowed.
  * @argument: empty.
  *
  * Returns 0, one of enum executable_file_outcome (EXECUTABLE_NO_SECTION: it has neither section,

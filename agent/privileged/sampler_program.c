@@ -108,8 +108,19 @@ static void choose_sampler(struct sampler_program *program)
 	program->sampler = has_loop ? skeleton->progs.sample_cpu : skeleton->progs.sample_cpu_plain;
 }
 
+/* Room to remember rows, for each CPU; without tables there is nothing to remember. */
+static void size_found_rows(struct sampler_bpf *skeleton, bool unwind)
+{
+	int cpus = unwind ? libbpf_num_possible_cpus() : 1;
+
+	if (cpus < 1)
+		cpus = 1;
+	bpf_map__set_max_entries(skeleton->maps.unwind_found, (uint32_t)cpus * UNWIND_FOUND_ROWS);
+}
+
 static void configure(struct sampler_bpf *skeleton, const struct sampler_program_options *options)
 {
+	size_found_rows(skeleton, options->unwind);
 	skeleton->rodata->config_pid_filter = options->pid_filter;
 	skeleton->rodata->config_kernel_frames = options->kernel_frames;
 	skeleton->rodata->config_user_frames = options->user_frames;

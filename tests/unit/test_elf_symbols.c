@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <gelf.h>
 #include <glob.h>
+#include <lzma.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -81,19 +82,28 @@ static int table_of_fd(int fd, struct table *table)
 	return r;
 }
 
-static int table_of_made(const struct elf_maker *maker, struct table *table)
+static int table_of_pair(const struct elf_maker *maker, const struct elf_maker *debug_maker,
+			 struct table *table)
 {
 	CLEANUP(executable_file_free) struct executable_file *file = NULL;
+	CLEANUP(executable_file_free) struct executable_file *debug_file = NULL;
 	int r = executable_file_open_bytes(maker->bytes, maker->size, &file);
 
+	if (!r && debug_maker)
+		r = executable_file_open_bytes(debug_maker->bytes, debug_maker->size, &debug_file);
 	if (r)
 		return r;
 	bytes_writer_free(&table->bytes);
 	table->bytes = bytes_writer_with_max(64 << 20);
-	r = elf_symbols_table(file, NULL, &table->bytes);
+	r = elf_symbols_table(file, debug_file, &table->bytes);
 	if (!r && symbol_table_view_open(table->bytes.bytes, table->bytes.size, &table->view) < 0)
 		r = -EBADMSG;
 	return r;
+}
+
+static int table_of_made(const struct elf_maker *maker, struct table *table)
+{
+	return table_of_pair(maker, NULL, table);
 }
 
 static uint64_t text_offset(const struct elf_maker *maker)
@@ -182,6 +192,78 @@ static void a_file_without_symbols_gives_an_empty_table(void)
 	elf_maker_finish(&maker);
 	CHECK_EQ(table_of_made(&maker, &table), 0);
 	CHECK_EQ(table.view.header->row_count, 0);
+}
+
+/* As --only-keep-debug leaves it: the code's section without bytes, the segment without a place. */
+static void make_debug_file(struct elf_maker *maker, Elf64_Sym *symbols, size_t count,
+			    const char *names, size_t names_size)
+{
+	make_file(maker, SHT_SYMTAB, symbols, count, names, names_size);
+	elf_maker_section(maker, 1)->sh_type = SHT_NOBITS;
+	elf_maker_section(maker, 1)->sh_offset = 0;
+	elf_maker_segment(maker)->p_offset = 0x1000;
+	elf_maker_segment(maker)->p_filesz = 0;
+}
+
+static void a_debug_file_names_what_the_file_does_not(void)
+{
+	static const char names[] = "\0public", debug_names[] = "\0public\0hidden";
+	Elf64_Sym symbols[] = { code_symbol(1, STB_GLOBAL, STT_FUNC, 0x100, 0x10) };
+	Elf64_Sym debug_symbols[] = { code_symbol(1, STB_GLOBAL, STT_FUNC, 0x100, 0x10),
+				      code_symbol(8, STB_LOCAL, STT_FUNC, 0x200, 0x10) };
+	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker debug;
+	CLEANUP(table_free) struct table table = { 0 };
+
+	make_file(&maker, SHT_DYNSYM, symbols, 1, names, sizeof(names));
+	make_debug_file(&debug, debug_symbols, 2, debug_names, sizeof(debug_names));
+	CHECK_OR_RETURN(table_of_made(&maker, &table) == 0);
+	check_name(&table.view, text_offset(&maker) + 0x100, "public");
+	check_name(&table.view, text_offset(&maker) + 0x200, "nothing");
+	CHECK_OR_RETURN(table_of_pair(&maker, &debug, &table) == 0);
+	check_name(&table.view, text_offset(&maker) + 0x100, "public");
+	check_name(&table.view, text_offset(&maker) + 0x20f, "hidden");
+	CHECK_EQ(table.view.header->row_count, 2);
+	/* A damaged one costs its own names. */
+	elf_maker_section(&debug, 2)->sh_offset = UINT64_MAX - 8;
+	CHECK_OR_RETURN(table_of_pair(&maker, &debug, &table) == 0);
+	check_name(&table.view, text_offset(&maker) + 0x100, "public");
+}
+
+/* .dynsym names what is public, the packed file the rest. */
+static void a_packed_file_names_what_dynsym_does_not(void)
+{
+	static const char names[] = "\0public", mini_names[] = "\0hidden";
+	static uint8_t packed[1 << 20];
+	Elf64_Sym symbols[] = { code_symbol(1, STB_GLOBAL, STT_FUNC, 0x100, 0x10) };
+	Elf64_Sym mini_symbols[] = { code_symbol(1, STB_LOCAL, STT_FUNC, 0x200, 0x10) };
+	CLEANUP(elf_maker_free) struct elf_maker mini;
+	size_t packed_size = 0;
+
+	make_debug_file(&mini, mini_symbols, 1, mini_names, sizeof(mini_names));
+	CHECK_EQ(lzma_easy_buffer_encode(0, LZMA_CHECK_CRC64, NULL, mini.bytes, mini.size, packed,
+					 &packed_size, sizeof(packed)),
+		 LZMA_OK);
+	/* Cut in the middle, and whole. */
+	for (int part = 1; part <= 2; part++) {
+		CLEANUP(elf_maker_free) struct elf_maker maker;
+		CLEANUP(table_free) struct table table = { 0 };
+		size_t index, size = part == 2 ? packed_size : packed_size / 2;
+
+		elf_maker_start(&maker);
+		elf_maker_add(&maker, ".text", SHT_PROGBITS, packed, 4096);
+		symbols[0].st_value += maker.sections[1].sh_addr;
+		index = elf_maker_add(&maker, ".dynsym", SHT_DYNSYM, symbols, sizeof(symbols));
+		maker.sections[index].sh_link = (uint32_t)index + 1;
+		elf_maker_add(&maker, ".dynstr", SHT_STRTAB, names, sizeof(names));
+		elf_maker_add(&maker, ".gnu_debugdata", SHT_PROGBITS, packed, size);
+		elf_maker_finish(&maker);
+		symbols[0].st_value = 0x100;
+		CHECK_OR_RETURN(table_of_made(&maker, &table) == 0);
+		check_name(&table.view, text_offset(&maker) + 0x100, "public");
+		check_name(&table.view, text_offset(&maker) + 0x200,
+			   part == 2 ? "hidden" : "nothing");
+	}
 }
 
 static void functions_of_a_stripped_file_have_a_start(void)
@@ -472,6 +554,8 @@ TESTS(TEST(functions_are_taken_and_other_symbols_are_not),
       TEST(undefined_symbols_and_those_outside_the_file_are_left_out),
       TEST(a_version_behind_a_name_is_cut_off), TEST(a_symbol_without_size_ends_with_its_section),
       TEST(a_file_without_symbols_gives_an_empty_table),
+      TEST(a_debug_file_names_what_the_file_does_not),
+      TEST(a_packed_file_names_what_dynsym_does_not),
       TEST(functions_of_a_stripped_file_have_a_start), TEST(a_name_of_a_megabyte_is_cut),
       TEST(string_tables_that_are_missing_or_without_end_are_survived),
 #if defined(__x86_64__)

@@ -49,19 +49,28 @@ static void make_file(struct elf_maker *maker, size_t text_size, const struct fr
 	elf_maker_finish(maker);
 }
 
-static int table_of(const struct elf_maker *maker, struct table *table)
+static int table_of_pair(const struct elf_maker *maker, const struct elf_maker *debug_maker,
+			 struct table *table)
 {
 	CLEANUP(executable_file_free) struct executable_file *file = NULL;
+	CLEANUP(executable_file_free) struct executable_file *debug_file = NULL;
 	int r = executable_file_open_bytes(maker->bytes, maker->size, &file);
 
+	if (!r && debug_maker)
+		r = executable_file_open_bytes(debug_maker->bytes, debug_maker->size, &debug_file);
 	if (r)
 		return r;
 	bytes_writer_free(&table->bytes);
 	table->bytes = bytes_writer_with_max(64 << 20);
-	r = elf_unwind_table(file, NULL, &table->bytes);
+	r = elf_unwind_table(file, debug_file, &table->bytes);
 	if (!r && unwind_table_view_open(table->bytes.bytes, table->bytes.size, &table->view) < 0)
 		abort();
 	return r;
+}
+
+static int table_of(const struct elf_maker *maker, struct table *table)
+{
+	return table_of_pair(maker, NULL, table);
 }
 
 static void check_rule(const struct table *table, uint64_t offset, enum unwind_cfa_kind kind,
@@ -137,6 +146,51 @@ static void debug_frame_alone_is_enough(void)
 	make_file(&maker, 0x1000, NULL, &debug);
 	CHECK_OR_RETURN(table_of(&maker, &table) == 0);
 	check_rule(&table, TEXT + 1, UNWIND_CFA_SP, 16);
+}
+
+/* What the file itself says goes first, since the C library brings some of it into every program. */
+static void a_debug_file_fills_what_the_file_leaves(void)
+{
+	CLEANUP(frame_maker_free) struct frame_maker frames = frame_maker_start(false);
+	CLEANUP(frame_maker_free) struct frame_maker debug = frame_maker_start(true);
+	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker debug_maker;
+	CLEANUP(table_free) struct table table = { 0 };
+
+	frame_maker_add_cie(&frames, "zR", usual, sizeof(usual));
+	frame_maker_add_fde(&frames, TEXT_ADDRESS, 0x80, NULL, 0);
+	frame_maker_add_cie(&debug, "", usual, sizeof(usual));
+	frame_maker_add_fde(&debug, TEXT_ADDRESS, 0x80, one_push, sizeof(one_push));
+	frame_maker_add_fde(&debug, TEXT_ADDRESS + 0x80, 0x80, one_push, sizeof(one_push));
+	make_file(&maker, 0x1000, &frames, NULL);
+	make_file(&debug_maker, 0x1000, NULL, &debug);
+	elf_maker_segment(&debug_maker)->p_filesz = 0;
+	CHECK_OR_RETURN(table_of_pair(&maker, &debug_maker, &table) == 0);
+	CHECK_EQ(table.view.header->function_count, 2);
+	check_rule(&table, TEXT + 1, UNWIND_CFA_SP, 8);
+	check_rule(&table, TEXT + 0x81, UNWIND_CFA_SP, 16);
+}
+
+/* This very program, with its section headers and as if it had none. */
+static void without_section_headers_the_segment_leads_to_it(void)
+{
+	CLEANUP(file_close) FILE *own = fopen("/proc/self/exe", "re");
+	CLEANUP(table_free) struct table whole = { 0 };
+	CLEANUP(table_free) struct table bare = { 0 };
+	struct elf_maker file = { 0 };
+	CLEANUP(memory_free) uint8_t *bytes = malloc(256 << 20);
+
+	CHECK_OR_RETURN(own && bytes);
+	file.bytes = bytes;
+	file.size = fread(bytes, 1, 256 << 20, own);
+	CHECK_OR_RETURN(table_of(&file, &whole) == 0);
+	elf_maker_header(&file)->e_shoff = 0;
+	elf_maker_header(&file)->e_shnum = 0;
+	elf_maker_header(&file)->e_shstrndx = 0;
+	CHECK_OR_RETURN(table_of(&file, &bare) == 0);
+	CHECK(whole.view.header->function_count > 100);
+	CHECK_EQ(bare.bytes.size, whole.bytes.size);
+	CHECK(memcmp(bare.bytes.bytes, whole.bytes.bytes, whole.bytes.size) == 0);
 }
 
 static void of_overlapping_functions_the_first_is_taken(void)
@@ -273,7 +327,9 @@ static void libdw_agrees_about_the_files_of_this_machine(void)
 }
 
 TESTS(TEST(functions_and_the_gaps_between_them), TEST(debug_frame_fills_what_eh_frame_leaves),
-      TEST(debug_frame_alone_is_enough), TEST(of_overlapping_functions_the_first_is_taken),
+      TEST(debug_frame_alone_is_enough), TEST(a_debug_file_fills_what_the_file_leaves),
+      TEST(without_section_headers_the_segment_leads_to_it),
+      TEST(of_overlapping_functions_the_first_is_taken),
       TEST(functions_outside_the_files_code_are_left_out),
       TEST(a_file_without_call_frame_information_says_so), TEST(a_section_of_gigabytes_is_refused),
       TEST(a_file_that_claims_more_pages_than_fit_is_refused),

@@ -387,8 +387,9 @@ static void a_deleted_program_keeps_its_names(void)
 	end(pid);
 }
 
-static void map_by_event(struct fixture *fixture, pid_t pid, const struct proc_maps_row *row,
-			 const char *path)
+static void map_generation_by_event(struct fixture *fixture, pid_t pid,
+				    const struct proc_maps_row *row, const char *path,
+				    uint64_t generation)
 {
 	const struct process_mmap event = {
 		.time_ns = monotonic_ns(),
@@ -398,7 +399,7 @@ static void map_by_event(struct fixture *fixture, pid_t pid, const struct proc_m
 		.length = row->end - row->start,
 		.file_offset = row->file_offset,
 		.identity = { .inode = row->inode,
-			      .inode_generation = 1,
+			      .inode_generation = generation,
 			      .device_major = row->device_major,
 			      .device_minor = row->device_minor },
 		.path = path,
@@ -406,6 +407,12 @@ static void map_by_event(struct fixture *fixture, pid_t pid, const struct proc_m
 	};
 
 	process_table_mmap(fixture->table, &event);
+}
+
+static void map_by_event(struct fixture *fixture, pid_t pid, const struct proc_maps_row *row,
+			 const char *path)
+{
+	map_generation_by_event(fixture, pid, row, path, 1);
 }
 
 static void a_library_loaded_later_is_named(void)
@@ -605,6 +612,67 @@ static void a_malformed_file_costs_its_own_names_only(void)
 	describe(&fixture, getpid(), (uint64_t)(uintptr_t)memory + 16);
 	CHECK_EQ(worker_pending(fixture.worker), 0);
 	munmap(memory, PAGE);
+	unlink(path);
+}
+
+/* Cuts and mends a file without a rest. */
+static pid_t start_shaking(const char *path)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		CLEANUP(memory_free) char *bytes = malloc(64 << 20);
+		int fd = open(path, O_RDWR | O_CLOEXEC);
+		ssize_t size = read(fd, bytes, 64 << 20);
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		while (fd >= 0 && size > 0)
+			if (ftruncate(fd, size / 3) < 0 || ftruncate(fd, 0) < 0 ||
+			    pwrite(fd, bytes, (size_t)size, 0) < 0)
+				break;
+		_exit(1);
+	}
+	return pid;
+}
+
+static void a_file_that_shrinks_while_it_is_read_costs_its_own_names_only(void)
+{
+	char path[] = "/tmp/test_symbolizer.XXXXXX";
+	CLEANUP(fixture_close) struct fixture fixture;
+	struct frame_description frame;
+	int fd = mkstemp(path);
+	void *memory[20];
+	pid_t shaker;
+
+	CHECK_OR_RETURN(fd >= 0 && close(fd) == 0 && copy_program(path));
+	CHECK_OR_RETURN(open_fixture(&fixture));
+	shaker = start_shaking(path);
+	log_set_level(LOG_LEVEL_ERROR);
+	/* Each time as another file, so that it is read again. */
+	for (size_t i = 0; i < ARRAY_SIZE(memory); i++) {
+		struct proc_maps_row row = { 0 };
+
+		memory[i] = map_file(path);
+		CHECK_OR_RETURN(memory[i] && find_mapping(getpid(), path, &row));
+		row.start = (uint64_t)(uintptr_t)memory[i];
+		row.end = row.start + PAGE;
+		fixture.ahead_ns += 2000 * MS;
+		map_generation_by_event(&fixture, getpid(), &row, path, i + 1);
+		frame = describe(&fixture, getpid(), row.start + 16);
+		CHECK(frame.provisional);
+		settle(&fixture);
+	}
+	end(shaker);
+	frame = describe(&fixture, getpid(), known_address());
+	settle(&fixture);
+	log_set_level(LOG_LEVEL_INFO);
+	frame = describe(&fixture, getpid(), known_address());
+	CHECK_STR_EQ(name_of(&frame), "known_function");
+	printf("# %llu tables, %llu files not read\n",
+	       (unsigned long long)symbolizer_counters(fixture.symbolizer)->tables_built,
+	       (unsigned long long)symbolizer_counters(fixture.symbolizer)->parse_failed);
+	for (size_t i = 0; i < ARRAY_SIZE(memory); i++)
+		munmap(memory[i], PAGE);
 	unlink(path);
 }
 
@@ -1003,6 +1071,7 @@ static const struct check_test symbolizer_tests[] = {
 	TEST(a_kernel_function_gets_its_name_and_never_tells_its_address),
 	TEST(an_address_that_the_kernel_does_not_name_ends_as_kernel),
 	TEST(a_malformed_file_costs_its_own_names_only),
+	TEST(a_file_that_shrinks_while_it_is_read_costs_its_own_names_only),
 	TEST(a_file_that_was_written_over_is_read_again),
 	TEST(a_table_too_large_for_the_memory_is_left_out),
 	TEST(tables_make_room_for_each_other),

@@ -26,24 +26,46 @@ enum {
 };
 
 static uint64_t made_stack[MADE_WORDS]; /* at MADE_BASE for the step */
-static bool reads_own_memory;
 
-/* Own memory by a system call: it may be gone, and the sanitizer watches over stack variables. */
-static bool unwind_read(__u64 address, void *target, __u32 size)
+struct unwind_memory {
+	bool is_own; /* this program's, by a system call: it may be gone, and the sanitizer watches */
+};
+
+static bool unwind_read(struct unwind_memory *memory, __u64 address, __u64 *ret_word)
 {
-	struct iovec to = { target, size }, from = { (void *)(uintptr_t)address, size };
+	struct iovec to = { ret_word, sizeof(*ret_word) };
+	struct iovec from = { (void *)(uintptr_t)address, sizeof(*ret_word) };
 
-	if (reads_own_memory)
-		return process_vm_readv(getpid(), &to, 1, &from, 1, 0) == (ssize_t)size;
-	if (address < MADE_BASE || address + size > MADE_BASE + sizeof(made_stack))
+	if (address % sizeof(*ret_word))
 		return false;
-	memcpy(target, (const uint8_t *)made_stack + (address - MADE_BASE), size);
+	if (memory->is_own)
+		return process_vm_readv(getpid(), &to, 1, &from, 1, 0) == sizeof(*ret_word);
+	if (address < MADE_BASE || address >= MADE_BASE + sizeof(made_stack))
+		return false;
+	*ret_word = made_stack[(address - MADE_BASE) / sizeof(*ret_word)];
 	return true;
 }
 
 #include "../../bpf/unwind_step.h"
 
 /* --- rules ----------------------------------------------------------------------------------- */
+
+/* One step from @distance bytes behind where @row begins, on the made stack. */
+static enum stack_status step(struct unwind_row row, uint32_t distance,
+			      struct unwind_registers *registers)
+{
+	struct unwind_memory made = { .is_own = false };
+
+	return unwind_step(unwind_row_for(row, unwind_lookup_pc(registers), distance), registers,
+			   &made);
+}
+
+static enum stack_status guess(struct unwind_registers *registers)
+{
+	struct unwind_memory made = { .is_own = false };
+
+	return unwind_guess(registers, &made);
+}
 
 static uint64_t at(unsigned int word)
 {
@@ -53,7 +75,6 @@ static uint64_t at(unsigned int word)
 /* Each word holds a number that tells which one it is. */
 static void fill_stack(void)
 {
-	reads_own_memory = false;
 	for (unsigned int i = 0; i < MADE_WORDS; i++)
 		made_stack[i] = 0x7000 + i;
 }
@@ -91,14 +112,11 @@ static void frames_are_found_from_the_stack_pointer(void)
 	struct unwind_registers registers = registers_at(10, 20);
 
 	fill_stack();
-	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_SP, UNWIND_FP_SAME, 0, 24), 0, &registers),
-		 STACK_NONE);
+	CHECK_EQ(step(row_of(UNWIND_CFA_SP, UNWIND_FP_SAME, 0, 24), 0, &registers), STACK_NONE);
 	CHECK_CALLER(registers, 13, at(20));
-	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_SP, UNWIND_FP_AT_CFA, -2, 32), 0, &registers),
-		 STACK_NONE);
+	CHECK_EQ(step(row_of(UNWIND_CFA_SP, UNWIND_FP_AT_CFA, -2, 32), 0, &registers), STACK_NONE);
 	CHECK_CALLER(registers, 17, 0x7000 + 15);
-	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_SP, UNWIND_FP_AT_CFA, -4, 40), 0, &registers),
-		 STACK_NONE);
+	CHECK_EQ(step(row_of(UNWIND_CFA_SP, UNWIND_FP_AT_CFA, -4, 40), 0, &registers), STACK_NONE);
 	CHECK_CALLER(registers, 22, 0x7000 + 18);
 }
 
@@ -107,8 +125,7 @@ static void frames_are_found_from_the_frame_pointer(void)
 	struct unwind_registers registers = registers_at(10, 20);
 
 	fill_stack();
-	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_FP, UNWIND_FP_AT_CFA, -2, 16), 0, &registers),
-		 STACK_NONE);
+	CHECK_EQ(step(row_of(UNWIND_CFA_FP, UNWIND_FP_AT_CFA, -2, 16), 0, &registers), STACK_NONE);
 	CHECK_CALLER(registers, 22, 0x7000 + 20);
 }
 
@@ -118,13 +135,12 @@ static void addresses_on_the_stack_lead_to_frames(void)
 
 	fill_stack();
 	made_stack[19] = at(30);
-	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_FP_DEREF, UNWIND_FP_AT_FP, 0, halves(-8, 0)), 0,
-			     &registers),
-		 STACK_NONE);
+	CHECK_EQ(
+		step(row_of(UNWIND_CFA_FP_DEREF, UNWIND_FP_AT_FP, 0, halves(-8, 0)), 0, &registers),
+		STACK_NONE);
 	CHECK_CALLER(registers, 30, 0x7000 + 20);
 	made_stack[32] = at(38);
-	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_SP_DEREF, UNWIND_FP_SAME, 0, halves(16, 8)), 0,
-			     &registers),
+	CHECK_EQ(step(row_of(UNWIND_CFA_SP_DEREF, UNWIND_FP_SAME, 0, halves(16, 8)), 0, &registers),
 		 STACK_NONE);
 	CHECK_CALLER(registers, 39, 0x7000 + 20);
 }
@@ -137,9 +153,9 @@ static void a_plt_entry_has_pushed_from_its_second_half_on(void)
 	fill_stack();
 	before.pc = 0x40100a;
 	after.pc = 0x40100b;
-	CHECK_EQ(unwind_step(row, 0, &before), STACK_NONE);
+	CHECK_EQ(step(row, 0, &before), STACK_NONE);
 	CHECK_CALLER(before, 11, at(20));
-	CHECK_EQ(unwind_step(row, 0, &after), STACK_NONE);
+	CHECK_EQ(step(row, 0, &after), STACK_NONE);
 	CHECK_CALLER(after, 12, at(20));
 }
 
@@ -158,13 +174,13 @@ static void pushes_and_pops_move_the_frame_word_by_word(void)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct unwind_registers registers = registers_at(10, 20);
 
-		CHECK_EQ(unwind_step(row_of(UNWIND_CFA_SP_PUSHES, UNWIND_FP_SAME, 0, pushes),
-				     cases[i].distance, &registers),
+		CHECK_EQ(step(row_of(UNWIND_CFA_SP_PUSHES, UNWIND_FP_SAME, 0, pushes),
+			      cases[i].distance, &registers),
 			 STACK_NONE);
 		CHECK_CALLER(registers, 10 + cases[i].pushed, at(20));
 		registers = registers_at(10, 20);
-		CHECK_EQ(unwind_step(row_of(UNWIND_CFA_SP_POPS, UNWIND_FP_SAME, 0, pops),
-				     cases[i].distance, &registers),
+		CHECK_EQ(step(row_of(UNWIND_CFA_SP_POPS, UNWIND_FP_SAME, 0, pops),
+			      cases[i].distance, &registers),
 			 STACK_NONE);
 		CHECK_CALLER(registers, 10 + cases[i].popped, at(20));
 	}
@@ -176,7 +192,7 @@ static void a_signal_leads_to_what_it_interrupted(void)
 
 	fill_stack();
 	made_stack[30] = at(5); /* on another stack: lower than the handler's */
-	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_SIGNAL, UNWIND_FP_SAME, 0, 160), 0, &registers),
+	CHECK_EQ(step(row_of(UNWIND_CFA_SIGNAL, UNWIND_FP_SAME, 0, 160), 0, &registers),
 		 STACK_NONE);
 	CHECK_EQ(registers.sp, at(5));
 	CHECK_EQ(registers.pc, 0x7000 + 31);
@@ -189,17 +205,17 @@ static void a_frame_that_cannot_be_is_refused(void)
 	struct unwind_registers registers = registers_at(10, 20);
 
 	fill_stack();
-	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_SP, UNWIND_FP_SAME, 0, 0), 0, &registers),
+	CHECK_EQ(step(row_of(UNWIND_CFA_SP, UNWIND_FP_SAME, 0, 0), 0, &registers),
 		 STACK_UNREADABLE);
-	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_SP, UNWIND_FP_SAME, 0, -16), 0, &registers),
+	CHECK_EQ(step(row_of(UNWIND_CFA_SP, UNWIND_FP_SAME, 0, -16), 0, &registers),
 		 STACK_UNREADABLE);
-	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_SP, UNWIND_FP_SAME, 0, 1 << 20), 0, &registers),
+	CHECK_EQ(step(row_of(UNWIND_CFA_SP, UNWIND_FP_SAME, 0, 1 << 20), 0, &registers),
 		 STACK_UNREADABLE);
-	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_STOP, UNWIND_FP_SAME, 0, 0), 0, &registers),
+	CHECK_EQ(step(row_of(UNWIND_CFA_STOP, UNWIND_FP_SAME, 0, 0), 0, &registers),
 		 STACK_COMPLETE);
-	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_INVALID, UNWIND_FP_SAME, 0, 0), 0, &registers),
+	CHECK_EQ(step(row_of(UNWIND_CFA_INVALID, UNWIND_FP_SAME, 0, 0), 0, &registers),
 		 STACK_NO_ROW);
-	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_UNSUPPORTED, UNWIND_FP_SAME, 0, 0), 0, &registers),
+	CHECK_EQ(step(row_of(UNWIND_CFA_UNSUPPORTED, UNWIND_FP_SAME, 0, 0), 0, &registers),
 		 STACK_UNSUPPORTED);
 }
 
@@ -208,13 +224,11 @@ static void a_lost_frame_pointer_is_not_used(void)
 	struct unwind_registers registers = registers_at(10, 20);
 
 	fill_stack();
-	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_SP, UNWIND_FP_LOST, 0, 16), 0, &registers),
-		 STACK_NONE);
-	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_FP, UNWIND_FP_SAME, 0, 16), 0, &registers),
+	CHECK_EQ(step(row_of(UNWIND_CFA_SP, UNWIND_FP_LOST, 0, 16), 0, &registers), STACK_NONE);
+	CHECK_EQ(step(row_of(UNWIND_CFA_FP, UNWIND_FP_SAME, 0, 16), 0, &registers),
 		 STACK_UNSUPPORTED);
-	CHECK_EQ(unwind_guess(&registers), STACK_NO_ROW);
-	CHECK_EQ(unwind_step(row_of(UNWIND_CFA_SP, UNWIND_FP_AT_CFA, -2, 32), 0, &registers),
-		 STACK_NONE);
+	CHECK_EQ(guess(&registers), STACK_NO_ROW);
+	CHECK_EQ(step(row_of(UNWIND_CFA_SP, UNWIND_FP_AT_CFA, -2, 32), 0, &registers), STACK_NONE);
 	CHECK_EQ(registers.fp_is_unknown, 0);
 }
 
@@ -223,17 +237,19 @@ static void a_guess_is_guarded(void)
 	struct unwind_registers registers = registers_at(10, 20);
 
 	fill_stack();
-	CHECK_EQ(unwind_guess(&registers), STACK_NONE);
+	CHECK_EQ(guess(&registers), STACK_NONE);
 	CHECK_EQ(registers.pc, 0x7000 + 21);
 	CHECK_EQ(registers.fp, 0x7000 + 20);
 	CHECK_EQ(registers.sp, at(22));
-	CHECK_EQ(unwind_guess(&registers), STACK_NO_ROW); /* below the stack pointer */
+	CHECK_EQ(guess(&registers), STACK_NO_ROW); /* below the stack pointer */
 	registers.fp = registers.sp + UNWIND_GUESS_FRAME_SIZE_MAX;
-	CHECK_EQ(unwind_guess(&registers), STACK_NO_ROW); /* too far above it */
+	CHECK_EQ(guess(&registers), STACK_NO_ROW); /* too far above it */
 	registers.fp = at(MADE_WORDS);
-	CHECK_EQ(unwind_guess(&registers), STACK_NO_ROW); /* not to be read */
+	CHECK_EQ(guess(&registers), STACK_NO_ROW); /* not to be read */
+	registers.fp = registers.sp + 12;
+	CHECK_EQ(guess(&registers), STACK_NO_ROW); /* no place for a word */
 	registers.fp = 0;
-	CHECK_EQ(unwind_guess(&registers), STACK_FRAME_POINTERS);
+	CHECK_EQ(guess(&registers), STACK_FRAME_POINTERS);
 }
 
 /* --- this program's own stack ---------------------------------------------------------------- */
@@ -303,6 +319,7 @@ static struct unwind_row find_row(uint64_t pc, uint32_t *ret_distance)
 /* What unwind_frame() of bpf/unwind.bpf.h does, without the guesses. */
 static void walk(const ucontext_t *context)
 {
+	struct unwind_memory own = { .is_own = true };
 	struct unwind_registers registers = {
 		.pc = (uint64_t)context->uc_mcontext.gregs[REG_RIP],
 		.sp = (uint64_t)context->uc_mcontext.gregs[REG_RSP],
@@ -312,10 +329,11 @@ static void walk(const ucontext_t *context)
 	walk_status = STACK_NONE;
 	for (walked_count = 0; walked_count < WALK_FRAMES_MAX && walk_status == STACK_NONE;) {
 		uint32_t distance = 0;
-		struct unwind_row row = find_row(unwind_lookup_pc(&registers), &distance);
+		uint64_t pc = unwind_lookup_pc(&registers);
+		struct unwind_row row = find_row(pc, &distance);
 
 		walked[walked_count++] = registers.pc;
-		walk_status = unwind_step(row, distance, &registers);
+		walk_status = unwind_step(unwind_row_for(row, pc, distance), &registers, &own);
 	}
 }
 
@@ -343,7 +361,6 @@ static void own_stack_is_walked_to_the_first_frame(void)
 	struct sigaction action = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO };
 	struct sigaction before;
 
-	reads_own_memory = true;
 	expected_count = file_count = 0;
 	add_files();
 	CHECK_OR_RETURN(file_count > 0);
