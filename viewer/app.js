@@ -17,6 +17,7 @@ import { FlameGraph } from "views/flame_graph";
 import { flame_input_listen } from "views/flame_input";
 import { clock_text, span_text } from "views/format";
 import { FoundRow, mark_shapes } from "views/found_row";
+import { FunctionTable } from "views/function_table";
 import { GraphPanel } from "views/graph_panel";
 import { HeatMap } from "views/heat_map";
 import { HoverCard } from "views/hover_card";
@@ -84,6 +85,12 @@ class Page {
 		this.found = new FoundRow({ open: (moment) => this.moment_open(moment) });
 		this.changes_panel = new ChangesPanel({ find: (name) => this.panel.find(name),
 			rest: () => this.compare("rest") });
+		this.table = new FunctionTable({ changed: () => this.table_show(), find: (name) => {
+			this.panel.find(name);
+			this.tab_open("graph");
+		} });
+		/** @type {"graph" | "table" | "compare"} */
+		this.tab = "graph";
 		/** What the selection is compared with, while it is. @type {"before" | "rest" | null} */
 		this.compared = null;
 		/** @type {Changes | null} */
@@ -240,6 +247,7 @@ class Page {
 		this.graph.tree_show(tree);
 		this.panel.kinds_show(tree.kinds());
 		this.matches_show();
+		this.table_show();
 		this.panel.trail_show();
 		this.selection_show();
 		this.graph_message();
@@ -296,30 +304,55 @@ class Page {
 		this.found_show();
 	}
 
+	/** @param {"graph" | "table" | "compare"} tab */
+	tab_open(tab) {
+		this.tab = tab;
+		this.compare(tab === "compare" ? this.compared ?? "before" : null);
+	}
+
 	tabs_listen() {
-		const tabs = [by_id("tab-graph", HTMLButtonElement), by_id("tab-compare", HTMLButtonElement)];
-		tabs[0].addEventListener("click", () => this.compare(null));
-		tabs[1].addEventListener("click", () => this.compare("before"));
-		for (const tab of tabs)
+		const tabs = /** @type {const} */ (["graph", "table", "compare"]);
+		tabs.forEach((name, i) => {
+			const tab = by_id(`tab-${name}`, HTMLButtonElement);
+			tab.addEventListener("click", () => this.tab_open(name));
 			tab.addEventListener("keydown", (event) => {
 				if (event.key !== "ArrowLeft" && event.key !== "ArrowRight")
 					return;
 				event.preventDefault();
-				const other = tabs[1 - tabs.indexOf(tab)];
-				other.click();
-				other.focus();
+				const step = event.key === "ArrowLeft" ? tabs.length - 1 : 1;
+				const other = tabs[(i + step) % tabs.length];
+				this.tab_open(other);
+				by_id(`tab-${other}`, HTMLButtonElement).focus();
 			});
+		});
 	}
 
 	tabs_show() {
-		const comparing = this.compared !== null;
-		for (const [id, selected] of /** @type {const} */ ([["tab-graph", !comparing], ["tab-compare", comparing]])) {
-			const tab = by_id(id, HTMLButtonElement);
-			tab.setAttribute("aria-selected", String(selected));
-			tab.tabIndex = selected ? 0 : -1;
+		if (this.compared)
+			this.tab = "compare";
+		else if (this.tab === "compare")
+			this.tab = "graph";
+		for (const name of ["graph", "table", "compare"]) {
+			const tab = by_id(`tab-${name}`, HTMLButtonElement);
+			tab.setAttribute("aria-selected", String(name === this.tab));
+			tab.tabIndex = name === this.tab ? 0 : -1;
 		}
-		by_id("kinds", HTMLElement).hidden = comparing;
-		by_id("change-legend", HTMLElement).hidden = !comparing;
+		const shows_graph = this.tab !== "table";
+		by_id("kinds", HTMLElement).hidden = this.tab === "compare" || !shows_graph;
+		by_id("change-legend", HTMLElement).hidden = this.tab !== "compare";
+		this.table.panel.hidden = shows_graph;
+		this.graph.scroller.hidden = !shows_graph;
+	}
+
+	table_show() {
+		if (this.tab !== "table")
+			return;
+		const range = this.graph_range();
+		const { event_kind_is_time, frequency_hz } = this.source.facts();
+		const seconds = (range.end_us - range.start_us) / second_us;
+		this.table.show(this.source.table(range, this.table.by), {
+			samples: this.source.tree(range).total[0], pattern: this.panel.pattern,
+			cpus_of_sample: event_kind_is_time && frequency_hz && seconds > 0 ? 1 / frequency_hz / seconds : 0 });
 	}
 
 	/* ---- what is unusual ---- */
@@ -371,6 +404,7 @@ class Page {
 	search_changed(pattern) {
 		this.source.search(pattern);
 		this.matches_show();
+		this.table_show();
 		this.map.all_changed();
 		this.frame_ask();
 	}

@@ -8,6 +8,7 @@
 import { NameSearch, call_tree_build } from "model/call_tree";
 import { Changes, baseline_before, baseline_rest } from "model/changes";
 import { completeness, completeness_share } from "model/completeness";
+import { function_rows, module_rows, process_rows, thread_rows } from "model/function_counts";
 import { Heat, second_us } from "model/heat";
 import { GAP_LOADING, GAP_SKIPPED, Profile } from "model/profile";
 import { Unusual } from "model/unusual";
@@ -287,6 +288,22 @@ export class ProfileSource {
 		return /** @type {CallTree} */ (this.last.tree);
 	}
 
+	/**
+	 * What ran in a stretch, as rows of a table.
+	 * @param {Range} range
+	 * @param {"function" | "module" | "process" | "thread"} by
+	 */
+	table(range, by) {
+		const tree = this.tree(range);
+		switch (by) {
+		case "module": return module_rows(tree);
+		case "process": return process_rows(tree);
+		case "thread": return thread_rows(this.profile, { from_us: range.start_us + this.base_us,
+			to_us: range.end_us + this.base_us });
+		default: return function_rows(this.profile, tree);
+		}
+	}
+
 	/** Looks for functions by name from now on. @param {RegExp | null} pattern */
 	search(pattern) {
 		this.name_search = pattern && new NameSearch(this.profile, pattern);
@@ -389,7 +406,7 @@ export class ProfileSource {
 		return this.stacks_known;
 	}
 
-	/** @returns {Facts & { reached_hz: number, title: string }} */
+	/** @returns {Facts & { reached_hz: number, title: string, event_kind_is_time: boolean }} */
 	facts() {
 		const { profile } = this;
 		const facts = profile.facts();
@@ -419,6 +436,8 @@ export class ProfileSource {
 			},
 			stacks: this.stacks(),
 			reached_hz: profile.rate_reached_mhz() / 1000,
+			/* A sample is then a fixed amount of CPU time. */
+			event_kind_is_time: facts.event_kind === wire.WIRE_EVENT_CPU_CLOCK,
 		};
 	}
 }

@@ -90,6 +90,33 @@ test('a burst is marked, a click on its mark compares it, and its function comes
 	assert.deepEqual(page.problems, []);
 });
 
+test('the table tells the same by function, module, process and thread, sorted and searched', async (t) => {
+	const path = join(temporaryFolder(t), 'server.flk');
+	await writeCapture(path);
+	const agent = await startAgent(t, [path], { command: 'view' });
+	const page = await openPage(browser, agent);
+	t.after(() => page.close());
+	await page.click('#tab-table');
+	const names = () => page.$$eval('#table tbody tr td:first-child', (cells) => cells.map((cell) => cell.textContent));
+	const first = await names();
+	assert.ok(['parse', 'scan', 'sort', 'reply'].includes(first[0]), first[0]);
+	await page.click('#table th >> text=Total');
+	assert.deepEqual((await names()).slice(0, 2), ['main', 'serve']);
+	await page.click('#table th >> text=Function');
+	assert.deepEqual(await names(), [...first].sort());
+	await page.fill('#search', 'sku|index');
+	assert.deepEqual(await names(), ['compare_sku', 'rebuild_index']);
+	await page.fill('#search', '');
+	await page.selectOption('#table select', 'process');
+	assert.deepEqual((await names()).sort(), ['nightly', 'server']);
+	await page.selectOption('#table select', 'function');
+	await page.click('#table tbody >> text=compare_sku');
+	assert.equal(await page.getAttribute('#tab-graph', 'aria-selected'), 'true');
+	assert.equal(await page.inputValue('#search'), 'compare_sku');
+	assert.match(await page.textContent('#search-result'), /^matches \d/);
+	assert.deepEqual(page.problems, []);
+});
+
 test('where too little is known of the time before, the page says so', async (t) => {
 	const path = join(temporaryFolder(t), 'server.flk');
 	await writeCapture(path);

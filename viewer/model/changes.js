@@ -8,6 +8,7 @@
  */
 
 import { CallTree, call_tree_build } from "model/call_tree";
+import { FunctionCounts } from "model/function_counts";
 import { array_sum, t_chance } from "model/statistics";
 
 /** @typedef {import("model/profile").Profile} Profile */
@@ -88,46 +89,6 @@ function blocks_of(ranges, length_us) {
 			blocks.push({ from_us: from_us + at * block_us, to_us: from_us + (at + 1) * block_us });
 	}
 	return { blocks, block_us };
-}
-
-/** Samples in functions, a stack that holds one several times counted once. */
-class FunctionCounts {
-	/** @param {Profile} profile */
-	constructor(profile) {
-		this.dictionary = profile.dictionary;
-		/** By call: the function where no caller is the same one, else 0; -1: not asked yet. */
-		this.outermost = new Int32Array(0);
-	}
-
-	/** @param {number} call */
-	outermost_of(call) {
-		const { dictionary } = this;
-		if (this.outermost.length < dictionary.calls.count) {
-			const grown = new Int32Array(Math.ceil(dictionary.calls.count * 1.5)).fill(-1);
-			grown.set(this.outermost);
-			this.outermost = grown;
-		}
-		if (this.outermost[call] < 0) {
-			const own = dictionary.call_function(call);
-			const [parents] = dictionary.calls.columns;
-			let at = own ? parents[call] : 0;
-			while (at && dictionary.call_function(at) !== own)
-				at = parents[at];
-			this.outermost[call] = at ? 0 : own;
-		}
-		return this.outermost[call];
-	}
-
-	/** @param {CallTree} tree @returns {Map<number, number>} by function */
-	totals(tree) {
-		const totals = new Map();
-		for (let node = 1; node < tree.count; node++) {
-			const id = this.outermost_of(tree.calls[node]);
-			if (id)
-				totals.set(id, (totals.get(id) ?? 0) + tree.total[node]);
-		}
-		return totals;
-	}
 }
 
 /** @typedef {{ self: Uint32Array, total: Uint32Array }} Side samples by node */
