@@ -62,9 +62,10 @@ const struct worker_job_type *symbolizer_job_types(size_t *ret_count)
 					 .is_urgent = true },
 		[SYMBOL_JOB_DEMANGLE] = { "demangle", DEMANGLE_TIME_LIMIT_MS, demangle_job },
 		[SYMBOL_JOB_DEBUG_REFERENCE] = { "debug reference", DEBUG_REFERENCE_TIME_LIMIT_MS,
-						 debug_reference_job },
+						 debug_reference_job, .is_urgent = true },
 		[SYMBOL_JOB_CHECK_DEBUG_FILE] = { "debug file check", DEBUG_REFERENCE_TIME_LIMIT_MS,
-						  .run_pair = debug_file_check_job },
+						  .run_pair = debug_file_check_job,
+						  .is_urgent = true }, /* stacks may wait for it */
 	};
 
 	*ret_count = SYMBOL_JOB_COUNT;

@@ -115,7 +115,7 @@ test('names of .gnu_debugdata, of debug files by build id and by link, inside a 
 
 	const mountAndRun = 'mount --bind "$0" /usr/lib/debug && exec "$@"';
 	/* On a busy machine the first one waits for the tables of all else that runs. */
-	const runs = [run(fetched, { burn_ms: 2 * BURN_MS }), run(mini), run(byId), run(byLink), run(frames), run(nobody),
+	const runs = [run(fetched, { burn_ms: 2 * BURN_MS }), run(mini), run(byId), run(byLink), run(frames, { burn_ms: 4 * BURN_MS }), run(nobody),
 		run(inside, { through: ['unshare', '-m', 'sh', '-c', mountAndRun, insideRoot] })];
 	const samples = await recordWhile(t, runs, {
 		lead_ms: 1000,
