@@ -31,7 +31,7 @@ import { save, stamp_text } from "views/saving";
 import { SelectionBar } from "views/selection_bar";
 import { stacks_sheet_open } from "views/stacks_sheet";
 import { StatusBar, rate_text } from "views/status_bar";
-import { theme_shown, theme_toggle, theme_watch } from "views/theme";
+import { theme_check, theme_shown, theme_toggle, theme_watch } from "views/theme";
 import { token_take } from "views/token_form";
 
 /** @typedef {import("model/changes").Changes} Changes */
@@ -218,6 +218,7 @@ class Page {
 
 	/** What is in words and what is counted: once a second. */
 	second_passed() {
+		theme_check();
 		const facts = this.source.facts();
 		this.status.facts_show(facts);
 		document.title = facts.host ? `${name_escape(facts.host)} · flickerscope` : "flickerscope";

@@ -430,7 +430,9 @@ export class Profile {
 			for (let row = first; row < end; row++)
 				busy_us += by_cpu[block.cpu[row]] || asked_us;
 		}
-		return known_us > 0 ? busy_us / known_us : 0;
+		/* The rate reached is a mean: in a short stretch there may be a sample more than it says. */
+		const cpus_max = this.facts().cpu_count || Infinity;
+		return known_us > 0 ? Math.min(cpus_max, busy_us / known_us) : 0;
 	}
 
 	/**

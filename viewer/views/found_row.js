@@ -5,7 +5,7 @@
  */
 
 import { by_id, element, icon, text_set } from "views/elements";
-import { clock_text, count_text, cpus_text, span_text } from "views/format";
+import { clock_text, count_text, cpus_text, span_text, span_words } from "views/format";
 import { name_escape, name_shorten } from "views/names";
 
 /**
@@ -108,7 +108,7 @@ export class FoundRow {
 		this.moments = moments;
 		const moment = this.current();
 		this.link.hidden = !moment;
-		this.icon.style.visibility = moment ? "visible" : "hidden";
+		this.icon.style.display = moment ? "" : "none";
 		this.before.hidden = this.after.hidden = moments.length < 2;
 		const at = moment ? moments.indexOf(moment) : 0;
 		this.before.disabled = at <= 0;
@@ -122,11 +122,11 @@ export class FoundRow {
 					(i % 2 ? element("b", "", piece) : piece)));
 		} else {
 			text_set(this.words, !judging ? "What is unusual is marked once a minute is known."
-				: `Nothing unusual in the last ${span_text(span_us)}.`);
+				: `Nothing unusual in the last ${span_words(span_us)}.`);
 		}
 		this.words.title = this.words.textContent ?? "";
 		const others = `${count_text(on_screen)} unusual moment${on_screen === 1 ? "" : "s"} on screen, ` +
-			`${count_text(moments.length)} in the last ${span_text(span_us)}`;
+			`${count_text(moments.length)} in the last ${span_words(span_us)}`;
 		text_set(this.count, moments.length ? others : judging && Number.isFinite(unseen_cpu_s)
 			? `Bursts above ${unseen_cpu_s.toFixed(2)} CPU seconds would be seen` : "");
 	}

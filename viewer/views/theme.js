@@ -21,6 +21,14 @@ function shown_mark() {
 	document.documentElement.dataset.shown = theme_shown();
 }
 
+/** Takes what the system says now, should its change not have been told. */
+export function theme_check() {
+	if (document.documentElement.dataset.shown === theme_shown())
+		return;
+	shown_mark();
+	changed();
+}
+
 /** @param {() => void} listener called after each change */
 export function theme_watch(listener) {
 	changed = listener;
