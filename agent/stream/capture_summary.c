@@ -51,6 +51,7 @@ struct summing {
 	uint64_t rate_sum_mhz;
 	uint64_t rate_count;
 	bool no_memory;
+	struct frame_names *frame_names;
 	/* Of the segment in hand. */
 	uint64_t start_us;
 	struct bytes_writer name_bytes;
@@ -104,6 +105,7 @@ static void on_segment(void *context, const struct wire_segment_head *head)
 	bytes_writer_clear(&summing->frame_keys);
 	bytes_writer_clear(&summing->stack_rows);
 	bytes_writer_clear(&summing->process_ids);
+	frame_names_segment(summing->frame_names);
 }
 
 static void on_meta(void *context, uint32_t meta, const char *text, uint32_t size)
@@ -130,12 +132,15 @@ static void on_string(void *context, uint32_t id, const char *bytes, uint32_t si
 		row.size = 0;
 	bytes_write(&summing->name_bytes, bytes, row.size);
 	bytes_write(&summing->names, &row, sizeof(row));
+	frame_names_string(summing->frame_names, bytes, size);
 }
 
 static void on_function(void *context, uint32_t id, const struct record_function *function)
 {
-	bytes_write(&((struct summing *)context)->function_keys, &function->key,
-		    sizeof(function->key));
+	struct summing *summing = context;
+
+	bytes_write(&summing->function_keys, &function->key, sizeof(function->key));
+	frame_names_function(summing->frame_names, function);
 }
 
 static void on_frame(void *context, uint32_t id, const struct record_frame *frame)
@@ -146,6 +151,7 @@ static void on_frame(void *context, uint32_t id, const struct record_frame *fram
 		stable_key(rest, sizeof(rest), key_of(&summing->function_keys, frame->function));
 
 	bytes_write(&summing->frame_keys, &key, sizeof(key));
+	frame_names_frame(summing->frame_names, frame->function);
 }
 
 /* Finds or adds a distinct row; 0 when there are too many. */
@@ -173,6 +179,7 @@ static void on_stack(void *context, uint32_t id, const struct record_stack *stac
 	};
 
 	bytes_write(&summing->stack_rows, &row, sizeof(row));
+	frame_names_stack(summing->frame_names, stack);
 }
 
 static void on_thread(void *context, uint32_t id, const struct record_thread *thread)
@@ -227,6 +234,7 @@ static void on_samples(void *context, const struct record_samples *samples)
 	struct capture_summary *summary = summing->summary;
 
 	summary->sample_count += samples->count;
+	frame_names_samples(summing->frame_names, samples);
 	for (uint32_t i = 0; i < samples->count; i++) {
 		const struct stack_row *stack =
 			element(&summing->stack_rows, samples->stack[i], sizeof(*stack));
@@ -276,7 +284,10 @@ static void on_rate(void *context, int64_t time_us, uint32_t cpu, uint32_t rate_
 
 static void on_late_name(void *context, const struct record_late_name *late_name)
 {
-	((struct summing *)context)->summary->late_name_count++;
+	struct summing *summing = context;
+
+	summing->summary->late_name_count++;
+	frame_names_late(summing->frame_names, late_name);
 }
 
 static const struct record_visitor visitor = {
@@ -362,6 +373,7 @@ static void summing_free(struct summing *summing)
 	bytes_writer_free(&summing->frame_keys);
 	bytes_writer_free(&summing->stack_rows);
 	bytes_writer_free(&summing->process_ids);
+	frame_names_free(summing->frame_names);
 }
 
 int capture_summary_read(struct capture_reader *reader, struct capture_summary *ret_summary)
@@ -371,7 +383,7 @@ int capture_summary_read(struct capture_reader *reader, struct capture_summary *
 		.ended = capture_reader_ended(reader),
 	};
 	struct summing summing = summing_of(&summary);
-	int r = 0;
+	int r = frame_names_new(&summing.frame_names);
 
 	for (uint32_t i = 0; i < capture_reader_segment_count(reader) && r >= 0; i++) {
 		r = capture_reader_visit(reader, i, &visitor, &summing);
@@ -380,6 +392,8 @@ int capture_summary_read(struct capture_reader *reader, struct capture_summary *
 	}
 	if (r >= 0 && (summing.no_memory || summing.names.failed || summing.stack_rows.failed))
 		r = -ENOMEM;
+	if (r >= 0)
+		r = frame_names_finish(summing.frame_names, &summary.frame_names);
 	if (r >= 0)
 		finish(&summing);
 	summing_free(&summing);

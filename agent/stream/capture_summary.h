@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "sample_abi.h"
+#include "stream/frame_names.h"
 #include "wire.h"
 
 struct capture_reader;
@@ -59,7 +60,8 @@ struct capture_summary {
 	uint64_t late_name_count;
 	uint64_t user_status[STACK_STATUS_COUNT]; /* samples by enum stack_status */
 	uint64_t kernel_status[STACK_STATUS_COUNT];
-	uint64_t depth_sum; /* frames of all samples' stacks */
+	uint64_t depth_sum;		       /* frames of all samples' stacks */
+	struct frame_names_counts frame_names; /* ... of these, by how they are named */
 	struct capture_summary_process processes[CAPTURE_SUMMARY_PROCESSES];
 	uint32_t process_rows; /* of these */
 };

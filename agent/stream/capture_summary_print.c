@@ -214,6 +214,31 @@ static void print_stacks(FILE *file, const struct capture_summary *summary)
 	fputc('\n', file);
 }
 
+/* How the frames of all samples are named. */
+static void print_frames(FILE *file, const struct capture_summary *summary)
+{
+	static const char *const words[FRAME_NAMING_COUNT] = {
+		[FRAME_NAMED] = "named",
+		[FRAME_MODULE_ONLY] = "by their file alone",
+		[FRAME_ANONYMOUS] = "in code made at run time that nobody names",
+		[FRAME_NO_MAPPING] = "in no known file",
+	};
+	const char *separator = "";
+
+	if (!summary->depth_sum)
+		return;
+	print_label(file, "frames");
+	for (unsigned int naming = 0; naming < FRAME_NAMING_COUNT; naming++) {
+		if (!summary->frame_names.frames[naming])
+			continue;
+		fprintf(file, "%s%.2f%% %s", separator,
+			percent(summary->frame_names.frames[naming], summary->depth_sum),
+			words[naming]);
+		separator = ", ";
+	}
+	fputc('\n', file);
+}
+
 static void print_processes(FILE *file, const struct capture_summary *summary)
 {
 	print_label(file, "threads");
@@ -248,6 +273,7 @@ void capture_summary_print(FILE *file, const char *name, const struct capture_su
 	print_rate(file, summary);
 	print_samples(file, summary);
 	print_stacks(file, summary);
+	print_frames(file, summary);
 	print_processes(file, summary);
 }
 
@@ -343,6 +369,26 @@ static uint64_t stacks_complete_ppm(const struct capture_summary *summary)
 	return all ? summary->user_status[STACK_COMPLETE] * 1000000 / all : 0;
 }
 
+/* {"count":5,"share":0.001234,...}, open for what the count is made of. */
+static void json_share(FILE *file, const char *name, uint64_t count, uint64_t all)
+{
+	fprintf(file, ",\"%s\":{\"count\":%" PRIu64, name, count);
+	json_decimal(file, "share", all ? count * 1000000 / all : 0, 6);
+}
+
+static void json_frames(FILE *file, const struct capture_summary *summary)
+{
+	const uint64_t *frames = summary->frame_names.frames;
+	uint64_t no_module = frames[FRAME_ANONYMOUS] + frames[FRAME_NO_MAPPING];
+
+	json_share(file, "frames_module_only", frames[FRAME_MODULE_ONLY], summary->depth_sum);
+	fputc('}', file);
+	json_share(file, "frames_no_module", no_module, summary->depth_sum);
+	json_number(file, "anonymous", frames[FRAME_ANONYMOUS]);
+	json_number(file, "no_mapping", frames[FRAME_NO_MAPPING]);
+	fputc('}', file);
+}
+
 void capture_summary_print_json(FILE *file, const char *name, const struct capture_summary *summary)
 {
 	fputs("{\"file\":", file);
@@ -372,6 +418,7 @@ void capture_summary_print_json(FILE *file, const char *name, const struct captu
 	json_number(file, "processes", summary->process_count);
 	json_number(file, "late_names", summary->late_name_count);
 	json_number(file, "frames", summary->depth_sum);
+	json_frames(file, summary);
 	json_decimal(file, "stacks_complete", stacks_complete_ppm(summary), 6);
 	json_statuses(file, "user_stacks", summary->user_status);
 	json_statuses(file, "kernel_stacks", summary->kernel_status);

@@ -48,6 +48,7 @@ static void segments_are_summed_up(void)
 	CHECK_EQ(summary.process_count, 1);
 	CHECK_EQ(summary.late_name_count, 3);
 	CHECK_EQ(summary.depth_sum, 36 * 3);
+	CHECK_EQ(summary.frame_names.frames[FRAME_NAMED], 36 * 3);
 	CHECK_EQ(summary.user_status[STACK_COMPLETE], 36);
 	CHECK_EQ(summary.start_us, FIXTURE_START_US);
 	CHECK_EQ(summary.end_us, FIXTURE_START_US + 6000000);
