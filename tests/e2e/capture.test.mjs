@@ -114,7 +114,9 @@ test('cut at a hundred places it opens up to the cut, and says that it ends earl
 	startLoad(t, 'busy', ['-s', 20, '-t', 1, '-d', 5]);
 	assert.equal((await run(['record', '-F', '49', '-o', file, '-d', '4'])).code, 0);
 	const whole = readFileSync(file);
-	const { samples } = await info(file);
+	const { samples, frames, frames_module_only: only, frames_no_module: none } = await info(file);
+	assert.ok(only.count + none.count < frames, `of ${frames} frames ${only.count} have a module alone, ${none.count} not even that`);
+	assert.equal(none.count, none.anonymous + none.no_mapping);
 	const cut = join(folder, 'cut.flk');
 	let last = 0;
 	for (let i = 1; i < 100; i++) {
