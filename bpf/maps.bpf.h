@@ -284,7 +284,11 @@ static inline struct sampler_counters *cpu_counters(void)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 
-	return cpu < SAMPLE_CPUS_MAX ? &counters_of_cpu[cpu] : 0;
+	if (cpu >= SAMPLE_CPUS_MAX)
+		return 0;
+	/* For the verifier: the place is not calculated before the check, as clang would. */
+	barrier_var(cpu);
+	return &counters_of_cpu[cpu];
 }
 
 #endif

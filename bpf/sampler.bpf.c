@@ -123,6 +123,9 @@ static inline bool ring_wants_reader(void *ring, __u32 ring_index, __u64 used)
 
 	if (used < config_ring_size / 2)
 		return false;
+	/* For verifiers that forget a checked number of 32 bits on the stack (6.1). */
+	barrier_var(ring_index);
+	ring_index %= SAMPLE_RINGS_MAX;
 	position = bpf_ringbuf_query(ring, BPF_RB_CONS_POS) + 1;
 	if (ring_wakeup_position[ring_index] == position)
 		return false;

@@ -20,19 +20,36 @@ struct sampler_program {
 
 #define KERNEL_TYPES_PATH "/sys/kernel/btf/vmlinux"
 
+enum { PRINT_LINES_MAX = 24 };
+
+/* The last lines of @text: of the verifier's megabytes these say what it did not like. */
+static char *last_lines(char *text)
+{
+	char *start = text + strlen(text);
+
+	for (int lines = 0; start > text; start--)
+		if (start[-1] == '\n' && start[0] && ++lines == PRINT_LINES_MAX)
+			break;
+	return start;
+}
+
 /* libbpf's and the verifier's words are for developers; the operator gets load_failed()'s line. */
 __attribute__((format(printf, 2, 0))) static int print_debug(enum libbpf_print_level level,
 							     const char *format, va_list arguments)
 {
-	char line[1024];
-	size_t size;
+	CLEANUP(memory_free) char *text = NULL;
+	char *line, *rest;
 
-	vsnprintf(line, sizeof(line), format, arguments);
-	size = strlen(line);
-	while (size && line[size - 1] == '\n')
-		line[--size] = '\0';
-	if (level != LIBBPF_DEBUG && size)
-		log_debug("%s", line);
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	if (vasprintf(&text, format, arguments) < 0) {
+		text = NULL;
+		return 0;
+	}
+	rest = last_lines(text);
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			log_debug("%s", line);
 	return 0;
 }
 
@@ -97,11 +114,12 @@ static int create_rings(struct sampler_program *program,
 	return 0;
 }
 
-/* The plain form is for kernels before 5.17. */
+/* The plain form is for kernels before 5.17, and for tests of it on others: see bpf/README.md. */
 static void choose_sampler(struct sampler_program *program)
 {
 	struct sampler_bpf *skeleton = program->skeleton;
-	bool has_loop = libbpf_probe_bpf_helper(BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_loop, NULL) > 0;
+	bool has_loop = !getenv("FLICKERSCOPE_PLAIN_LOOP") &&
+			libbpf_probe_bpf_helper(BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_loop, NULL) > 0;
 
 	bpf_program__set_autoload(skeleton->progs.sample_cpu, has_loop);
 	bpf_program__set_autoload(skeleton->progs.sample_cpu_plain, !has_loop);
@@ -156,6 +174,17 @@ static int follow_processes(struct sampler_bpf *skeleton)
 	return r;
 }
 
+/* How much the verifier had to look at: the limit is a million. From 5.16 on. */
+static void tell_verified(const struct sampler_program *program)
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t size = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(bpf_program__fd(program->sampler), &info, &size) == 0)
+		log_debug("%s: %u instructions were verified", bpf_program__name(program->sampler),
+			  info.verified_insns);
+}
+
 int sampler_program_load(const struct sampler_program_options *options,
 			 struct sampler_program **ret_program)
 {
@@ -176,6 +205,7 @@ int sampler_program_load(const struct sampler_program_options *options,
 	r = sampler_bpf__load(program->skeleton);
 	if (r < 0)
 		return load_failed(r);
+	tell_verified(program);
 	r = create_rings(program, options);
 	if (r < 0)
 		return load_failed(r);
