@@ -21,6 +21,7 @@ test_packages=(
 	libclang-rt-dev                  # AddressSanitizer and libFuzzer for clang
 	linux-perf                       # the peer that the benches measure beside
 	llvm                             # its addr2line, the judge of lines
+	strace                           # what reaches the disk, and when
 	jq binutils g++ clang-format cppcheck fonts-liberation
 )
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/bytes.h"
 #include "base/log.h"
@@ -16,7 +17,10 @@
 #include "stream/chunk_reader.h"
 #include "stream/record_decoder.h"
 
-enum { HEADER_SIZE_MAX = 4096 };
+enum {
+	HEADER_SIZE_MAX = 4096,
+	TIME_TEXT_SIZE = 40,
+};
 
 static const uint8_t magic[WIRE_MAGIC_SIZE] = { 0x89, 'F', 'L', 'K', '\r', '\n', 0x1a, '\n' };
 
@@ -393,6 +397,19 @@ static bool may_be_open(const struct capture_reader *reader, uint32_t index)
 	return index + 1 == capture_reader_segment_count(reader);
 }
 
+/* "2026-11-22T19:00:05.250Z", ISO 8601. */
+static void format_time(uint64_t time_us, char ret_text[TIME_TEXT_SIZE])
+{
+	time_t seconds = (time_t)(time_us / 1000000);
+	struct tm when = { 0 };
+	size_t size;
+
+	gmtime_r(&seconds, &when);
+	size = strftime(ret_text, TIME_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S", &when);
+	snprintf(ret_text + size, TIME_TEXT_SIZE - size, ".%03uZ",
+		 (unsigned int)(time_us / 1000 % 1000));
+}
+
 /* Says what is missing, once, and tells the visitor. */
 static void report_damage(const struct cursor *cursor, uint32_t index, uint64_t start_us,
 			  const struct record_visitor *visitor, void *context)
@@ -406,11 +423,16 @@ static void report_damage(const struct cursor *cursor, uint32_t index, uint64_t 
 	uint64_t missing_us = until_us > from_us ? until_us - from_us : 0;
 	struct record_gap gap = { .reason = WIRE_GAP_DAMAGED };
 
-	if (!reader->quiet)
+	if (!reader->quiet) {
+		char from[TIME_TEXT_SIZE], until[TIME_TEXT_SIZE];
+
+		format_time(from_us, from);
+		format_time(until_us, until);
 		log_warning("%s: segment %u is damaged at offset %" PRIu64
-			    ": %s; %.3f seconds are missing",
-			    reader->name, cursor->number, cursor->offset, cursor->problem,
-			    (double)missing_us / 1e6);
+			    ": %s; %s to %s is missing (%.3f s)",
+			    reader->name, cursor->number, cursor->offset, cursor->problem, from,
+			    until, (double)missing_us / 1e6);
+	}
 	if (!visitor || !visitor->gap || !start_us || !missing_us)
 		return;
 	gap.start_us = (int64_t)(from_us - start_us);
