@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Captures by hand: saved from a live page, opened from a list, seen side by side, in a browser. */
+
+import assert from 'node:assert/strict';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { root, run, startAgent, startLoad, temporaryFolder } from '../e2e/agent.mjs';
+import { dragTimes, openBrowser, openPage, painted } from './page.mjs';
+
+const golden = join(root, 'tests', 'golden', 'small.capture');
+let browser;
+
+before(async () => {
+	browser = await openBrowser();
+});
+after(() => browser?.close());
+
+async function info(path) {
+	const { code, stdout, stderr } = await run(['info', '--json', path]);
+	assert.equal(code, 0, stderr);
+	return JSON.parse(stdout);
+}
+
+/** Presses a button by keyboard, and keeps what is downloaded. */
+async function saved(page, button, path) {
+	const [download] = await Promise.all([page.waitForEvent('download'), page.locator(button).press('Enter')]);
+	await download.saveAs(path);
+	return download.suggestedFilename();
+}
+
+test('the window and a selection are saved from a live page, by keyboard, in both themes', async (t) => {
+	const folder = temporaryFolder(t);
+	startLoad(t, 'busy', ['-s', 60, '-t', 1, '-d', 5]);
+	const agent = await startAgent(t, ['-F', '199']);
+	for (const theme of ['light', 'dark']) {
+		const page = await openPage(browser, agent, { theme });
+		await page.waitForFunction(() => window.flickerscope.source.now_us() - window.flickerscope.source.oldest_us() > 2e6);
+		const name = await saved(page, '#save', join(folder, `${theme}.flk`));
+		assert.match(name, /^flickerscope-.+-\d{8}T\d{6}Z\.flk$/);
+		const summary = await info(join(folder, `${theme}.flk`));
+		assert.ok(summary.samples > 100 && summary.closed_in_order, JSON.stringify(summary));
+		assert.match(await page.textContent('#announce'), /^Saved /);
+
+		assert.ok(await page.locator('#selection button', { hasText: 'Save' }).isHidden(), 'nothing is selected');
+		await page.keyboard.press(' ');
+		const now = await page.evaluate(() => window.flickerscope.map.now_us());
+		await dragTimes(page, now - 1.6e6, now - 1.2e6);
+		await saved(page, '#selection button:has-text("Save")', join(folder, `${theme}-part.flk`));
+		assert.ok((await info(join(folder, `${theme}-part.flk`))).samples > 0);
+		assert.deepEqual(page.problems, []);
+		await page.close();
+	}
+	/* An agent that is gone: said on the page, nothing is saved. */
+	const page = await openPage(browser, agent, { mayDisconnect: true });
+	await page.route('**/download*', (route) => route.abort());
+	await page.click('#save');
+	await page.waitForFunction(() => /Nothing was saved/.test(document.querySelector('#notice').textContent));
+	assert.ok(await page.isEnabled('#save'));
+	await page.close();
+});
+
+test('a folder is a list: a click opens a profile, two are compared, names stay text', async (t) => {
+	const folder = join(temporaryFolder(t), 'kept');
+	mkdirSync(folder);
+	copyFileSync(golden, join(folder, 'one.flk'));
+	copyFileSync(golden, join(folder, '<img src=x onerror=alert(1)>.flk'));
+	writeFileSync(join(folder, 'stacks.folded'), 'main;work 30\nmain;rest 70\n');
+	const viewer = await startAgent(t, [folder], { command: 'view' });
+	const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+	const page = await context.newPage();
+	const problems = [];
+	page.on('console', (message) => problems.push(message.text()));
+	page.on('pageerror', (error) => problems.push(error.stack));
+	page.on('dialog', () => problems.push('a dialog'));
+	await page.goto(viewer.url);
+	await page.waitForSelector('#profiles a');
+	assert.equal(new URL(page.url()).pathname, '/list.html');
+	assert.equal(new URL(page.url()).hash, '', 'the token leaves the address bar');
+	assert.match(await page.textContent('#folder'), /^kept$/);
+	assert.deepEqual((await page.locator('#profiles a').allTextContents()).sort(), ['<img src=x onerror=alert(1)>.flk', 'one.flk', 'stacks.folded']);
+	const row = page.locator('#profiles tr', { hasText: 'one.flk' });
+	assert.match(await row.textContent(), /\d{4}-\d\d-\d\d \d\d:\d\d:\d\d.*kB/);
+	await row.locator('a').press('Enter');
+	await page.waitForFunction(() => window.flickerscope?.source.now_us() > 0);
+	assert.match(await page.textContent('#state'), /^one\.flk/);
+	assert.ok(await page.isVisible('#save'));
+	await page.goBack();
+	await page.locator('#profiles a', { hasText: 'stacks.folded' }).click();
+	await page.waitForFunction(() => window.flickerscope?.source.now_us() > 0);
+	await painted(page);
+	assert.match(await page.textContent('#trail'), /100 samples/);
+	await page.goBack();
+
+	assert.ok(await page.isDisabled('#compare'));
+	await page.locator('#profiles tr', { hasText: 'one.flk' }).locator('input').press('Space');
+	await page.locator('#profiles tr', { hasText: 'stacks.folded' }).locator('input').press('Space');
+	await page.click('#compare');
+	await page.waitForSelector('iframe + iframe');
+	const frames = page.frames().slice(1);
+	assert.equal(frames.length, 2);
+	for (const frame of frames) await frame.waitForFunction(() => window.flickerscope?.source.now_us() > 0);
+	assert.match(await frames[0].textContent('#state'), /^one\.flk/);
+	assert.match(await frames[1].textContent('#state'), /^stacks\.folded/);
+	/* One selection on each: the other one's stays as it is. */
+	await frames[0].evaluate(() => document.querySelector('#map-focus').focus());
+	for (const key of ['ArrowRight', 'Enter', 'ArrowUp', 'Enter']) await page.keyboard.press(key);
+	await frames[0].waitForFunction(() => window.flickerscope.selection !== null);
+	assert.equal(await frames[1].evaluate(() => window.flickerscope.selection), null);
+	await frames[1].click('#theme');
+	await frames[0].waitForFunction(() => document.documentElement.dataset.shown === 'dark');
+	assert.deepEqual(problems, []);
+	await context.close();
+});
+
+test('without the token a list asks for it, and a profile that is gone is said', async (t) => {
+	const folder = temporaryFolder(t);
+	copyFileSync(golden, join(folder, 'one.flk'));
+	const viewer = await startAgent(t, [folder], { command: 'view' });
+	const context = await browser.newContext();
+	const page = await context.newPage();
+	await page.goto(`${viewer.origin}/`);
+	assert.match(await page.textContent('#token'), /needs the token/);
+	await page.fill('#token input', viewer.url);
+	await page.click('#token button');
+	await page.waitForSelector('#profiles a');
+	await page.goto(`${viewer.origin}/?profile=6d697373696e67`);
+	await page.waitForFunction(() => /no such profile/.test(document.querySelector('#notice').textContent));
+	await context.close();
+});

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What `view` serves: files by ranges, a folder's list, and nothing that is not in it. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { appendFileSync, copyFileSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, test } from 'node:test';
+import { root, run, startAgent, temporaryFolder } from './agent.mjs';
+
+const golden = join(root, 'tests', 'golden', 'small.capture');
+let capture;
+
+before(() => {
+	capture = readFileSync(golden);
+});
+
+const ask = (viewer, path, headers = {}) =>
+	fetch(`${viewer.origin}${path}`, { headers: { Authorization: `Bearer ${viewer.token}`, ...headers }, redirect: 'manual' });
+
+const bytesOf = async (answer) => Buffer.from(await answer.arrayBuffer());
+
+const idOf = (name) => Buffer.from(name).toString('hex');
+
+test('a file is served in ranges and whole, to who has the token', async (t) => {
+	const viewer = await startAgent(t, [golden], { command: 'view' });
+	const start = await ask(viewer, '/');
+	assert.equal(start.status, 302);
+	assert.equal(start.headers.get('location'), `/?profile=${idOf('small.capture')}`);
+	assert.equal((await ask(viewer, start.headers.get('location'))).status, 200);
+	assert.match(start.headers.get('content-security-policy'), /frame-ancestors 'self'/);
+
+	const path = `/profiles/${idOf('small.capture')}`;
+	const whole = await ask(viewer, path);
+	assert.equal(whole.status, 200);
+	assert.equal(whole.headers.get('content-disposition'), "attachment; filename*=UTF-8''small.capture");
+	assert.deepEqual(await bytesOf(whole), capture);
+	for (const [range, from, to] of [['bytes=0-0', 0, 1], ['bytes=5-104', 5, 105], [`bytes=${capture.length - 1}-`, capture.length - 1], ['bytes=10-999999999', 10]]) {
+		const part = await ask(viewer, path, { Range: range });
+		assert.equal(part.status, 206, range);
+		const end = Math.min(to ?? capture.length, capture.length);
+		assert.equal(part.headers.get('content-range'), `bytes ${from}-${end - 1}/${capture.length}`);
+		assert.deepEqual(await bytesOf(part), capture.subarray(from, end));
+	}
+	for (const range of ['bytes=9-5', 'bytes=-5', 'lines=1-2', 'bytes=0-1,4-5', 'bytes=x'])
+		assert.equal((await ask(viewer, path, { Range: range })).status, 200, `${range} is as if it was not there`);
+	assert.equal((await ask(viewer, path, { Range: `bytes=${capture.length}-` })).status, 416);
+	for (const other of ['/profiles', path])
+		assert.equal((await fetch(viewer.origin + other)).status, 401);
+	for (const other of ['/profiles/', '/profiles/2e2e', '/profiles/nothing', '/live', '/download'])
+		assert.equal((await ask(viewer, other)).status, 404, other);
+	assert.equal((await viewer.stop()).code, 0, viewer.stderr);
+});
+
+test('a folder lists its profiles and serves nothing that is not in it', async (t) => {
+	const outside = temporaryFolder(t);
+	const folder = join(outside, 'profiles');
+	mkdirSync(folder);
+	writeFileSync(join(outside, 'secret.flk'), capture);
+	copyFileSync(golden, join(folder, 'one.flk'));
+	copyFileSync(golden, join(folder, '<b>&"\u202e.flk'));
+	writeFileSync(join(folder, 'stacks.folded'), 'main;work 30\nmain;rest 70\n');
+	writeFileSync(join(folder, 'broken.json'), '{"no": "profile"}');
+	writeFileSync(join(folder, 'notes'), 'nothing');
+	symlinkSync('../secret.flk', join(folder, 'link.flk'));
+	symlinkSync('/etc', join(folder, 'etc'));
+	spawnSync('mkfifo', [join(folder, 'pipe.flk')]);
+	const viewer = await startAgent(t, [folder], { command: 'view' });
+	assert.equal((await ask(viewer, '/')).headers.get('location'), '/list.html');
+	const list = await (await ask(viewer, '/profiles')).json();
+	assert.deepEqual([list.folder, list.cut], ['profiles', false]);
+	assert.deepEqual(list.profiles.map(({ name }) => name).sort(), ['<b>&"\u202e.flk', 'broken.json', 'one.flk', 'stacks.folded']);
+	const one = list.profiles.find(({ name }) => name === 'one.flk');
+	const known = JSON.parse((await run(['info', '--json', golden])).stdout);
+	assert.equal(one.bytes, capture.length);
+	assert.equal(one.samples, known.samples);
+	for (const { id, name } of list.profiles) {
+		const answer = await ask(viewer, `/profiles/${id}`);
+		assert.equal(answer.status, name === 'broken.json' ? 422 : 200, name);
+		if (answer.status === 200) assert.deepEqual((await bytesOf(answer)).subarray(0, 4), capture.subarray(0, 4));
+	}
+	assert.match(viewer.stderr, /broken\.json/);
+	const outsiders = ['..', '../secret.flk', 'link.flk', 'etc/passwd', 'pipe.flk', 'missing', '/etc/passwd', join(outside, 'secret.flk')];
+	for (const name of outsiders) assert.equal((await ask(viewer, `/profiles/${idOf(name)}`)).status, 404, name);
+	for (const path of ['/profiles/../secret.flk', '/profiles/%2e%2e%2fsecret.flk', '/profiles/one.flk', '/profiles/..%2f..%2fetc%2fpasswd'])
+		assert.notEqual((await ask(viewer, path)).status, 200, path);
+
+	/* Read anew each time: what is added is there, what is cut is served as it is. */
+	copyFileSync(golden, join(folder, 'two.flk'));
+	assert.ok((await (await ask(viewer, '/profiles')).json()).profiles.some(({ name }) => name === 'two.flk'));
+	truncateSync(join(folder, 'two.flk'), 100);
+	assert.equal((await bytesOf(await ask(viewer, `/profiles/${idOf('two.flk')}`))).length, 100);
+	appendFileSync(join(folder, 'two.flk'), 'more');
+	assert.equal((await bytesOf(await ask(viewer, `/profiles/${idOf('two.flk')}`))).length, 104);
+	const { code, ms } = await viewer.stop();
+	assert.equal(code, 0);
+	assert.ok(ms < 10_000);
+});
+
+test('two files lead to one beside the other; what cannot be opened is said before', async (t) => {
+	const folder = temporaryFolder(t);
+	const other = join(folder, 'stacks.folded');
+	writeFileSync(other, 'main;work 30\n');
+	const viewer = await startAgent(t, [golden, other], { command: 'view' });
+	assert.equal((await ask(viewer, '/')).headers.get('location'), `/compare.html?profile=${idOf('small.capture')}&profile=${idOf('stacks.folded')}`);
+	assert.equal((await ask(viewer, `/profiles/${idOf('stacks.folded')}`)).status, 200);
+	for (const args of [[golden, join(folder, 'missing.flk')], [join(folder, 'missing')]]) {
+		const result = await run(['view', '--listen', '127.0.0.1:0', '--token-file', join(folder, 'token'), ...args]);
+		assert.equal(result.code, 1);
+		assert.match(result.stderr, /missing/);
+		assert.equal(result.stdout, '');
+	}
+});
