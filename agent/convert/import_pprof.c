@@ -541,9 +541,10 @@ bool import_pprof_knows(const struct foreign_text *front)
 	while (protobuf_next(&message, &field)) {
 		bool is_message = field.number <= FIELD_MAX && messages >> field.number & 1;
 
+		/* Comments (13) come packed and not. */
 		if (field.number > FIELD_MAX ||
 		    (field.type != (is_message ? PROTOBUF_BYTES : PROTOBUF_VARINT) &&
-		     field.number != 13))
+		     !(field.number == 13 && field.type == PROTOBUF_VARINT)))
 			return false;
 		seen = true;
 	}
