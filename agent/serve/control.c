@@ -225,18 +225,16 @@ static bool is_root(int fd)
 /* Returns whether there is room for one more. */
 static bool make_room(struct control *control)
 {
-	struct job *job;
+	struct job *job = TAILQ_FIRST(&control->jobs);
 
 	if (control->peer_count < CONTROL_PEERS_MAX)
 		return true;
-	TAILQ_FOREACH(job, &control->jobs, link)
-	{
-		if (job->fd >= 0 && !job->dump) {
-			job_free(job);
-			return true;
-		}
-	}
-	return false;
+	while (job && (job->fd < 0 || job->dump))
+		job = TAILQ_NEXT(job, link);
+	if (!job)
+		return false;
+	job_free(job);
+	return true;
 }
 
 static void on_connection(uint32_t events, void *context)
