@@ -362,7 +362,8 @@ static void on_sample(void *context, const struct sample_event *event)
 	int r = -ENOMEM;
 
 	if (process) {
-		unwinder_see(pipeline->unwinder, process, event->time_ns);
+		if (event->user_status != STACK_NONE)
+			unwinder_see(pipeline->unwinder, process, event->time_ns);
 		r = add_sample(pipeline, event, process);
 	}
 	if (r == PROFILE_FULL) {

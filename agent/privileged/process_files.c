@@ -93,7 +93,7 @@ static int open_task(struct process_files *files, const char *tid, int *ret_fd)
 	return 0;
 }
 
-static int open_other_task(struct process_files *files, int process_fd, int *ret_fd)
+int process_files_open_other_task(struct process_files *files, int process_fd, int *ret_fd)
 {
 	CLEANUP(dir_close) DIR *tasks = NULL;
 	int fd = openat(process_fd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -114,14 +114,6 @@ static int open_other_task(struct process_files *files, int process_fd, int *ret
 			return 0;
 	}
 	return -ESRCH;
-}
-
-int process_files_open_memory(struct process_files *files, int process_fd, int *ret_fd)
-{
-	if (!has_memory(process_fd) && open_other_task(files, process_fd, ret_fd) == 0)
-		return 0;
-	*ret_fd = fcntl(process_fd, F_DUPFD_CLOEXEC, 0);
-	return *ret_fd < 0 ? -errno : 0;
 }
 
 static int read_all(int fd, struct bytes_writer *ret_text)

@@ -75,10 +75,10 @@ DEFINE_CLEANUP(struct process_files *, process_files_free);
 int process_files_open_process(struct process_files *files, uint32_t pid, int *ret_process_fd);
 
 /*
- * The folder where what the process maps is to be seen: when its main thread has ended before the
- * others, that of one of them. Returns 0 or -errno.
+ * When the main thread has ended before the others: the folder of one of them, where what the
+ * process maps is to be seen. Returns 0 or -errno (-ESRCH: there is none).
  */
-int process_files_open_memory(struct process_files *files, int process_fd, int *ret_fd);
+int process_files_open_other_task(struct process_files *files, int process_fd, int *ret_fd);
 
 /*
  * Reads one of its texts: "maps", "stat", "status", "comm", "cgroup". Appends to @ret_text.

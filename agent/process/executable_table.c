@@ -377,17 +377,18 @@ static int open_file(struct executable_table *table, const struct executable *ex
 		.device_minor = identity->device_minor,
 		.inode = identity->inode,
 	};
-	CLEANUP(fd_close) int process_fd = -1, memory_fd = -1;
+	CLEANUP(fd_close) int process_fd = -1, task_fd = -1;
 	int r = process_files_open_process(table->files, pid, &process_fd);
 
 	if (r == 0)
-		r = process_files_open_memory(table->files, process_fd, &memory_fd);
-	if (r == 0)
-		r = open_mapped(table, executable, memory_fd, start, end, ret_fd);
+		r = open_mapped(table, executable, process_fd, start, end, ret_fd);
+	if (r < 0 && process_fd >= 0 &&
+	    process_files_open_other_task(table->files, process_fd, &task_fd) == 0)
+		r = open_mapped(table, executable, task_fd, start, end, ret_fd);
 	/* The mapping may have been split since: then the path leads there, seen by the process. */
-	if (r < 0 && memory_fd >= 0)
-		r = process_files_open_in_root(table->files, memory_fd, executable->path, &rules,
-					       ret_fd);
+	if (r < 0 && process_fd >= 0)
+		r = process_files_open_in_root(table->files, task_fd >= 0 ? task_fd : process_fd,
+					       executable->path, &rules, ret_fd);
 	if (r < 0)
 		r = process_files_open_path(table->files, executable->path, &rules, ret_fd);
 	return r;

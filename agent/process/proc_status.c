@@ -8,11 +8,12 @@
 
 enum { START_TICKS_FIELD = 22, FIRST_FIELD_AFTER_NAME = 3 };
 
-bool proc_stat_start_ticks(const char *text, size_t size, uint64_t *ret_ticks)
+bool proc_stat_parse(const char *text, size_t size, struct proc_stat *ret_stat)
 {
 	/* The name may hold blanks and parentheses itself; no other field can. */
 	const char *name_end = size ? memrchr(text, ')', size) : NULL;
-	struct bytes_reader line;
+	struct proc_stat stat = { 0 };
+	struct bytes_reader line, word;
 
 	if (!name_end)
 		return false;
@@ -20,9 +21,14 @@ bool proc_stat_start_ticks(const char *text, size_t size, uint64_t *ret_ticks)
 	for (int field = FIRST_FIELD_AFTER_NAME; field < START_TICKS_FIELD; field++) {
 		if (!text_skip(&line, ' '))
 			return false;
-		text_word(&line);
+		word = text_word(&line);
+		if (field == FIRST_FIELD_AFTER_NAME && bytes_left(&word) == 1)
+			stat.state = (char)*word.at;
 	}
-	return text_skip(&line, ' ') && text_decimal(&line, ret_ticks);
+	if (!text_skip(&line, ' ') || !text_decimal(&line, &stat.start_ticks))
+		return false;
+	*ret_stat = stat;
+	return true;
 }
 
 /* "Uid:\treal\teffective\t..." */

@@ -16,8 +16,13 @@ struct proc_status {
 	uint32_t thread_count; /* a main thread that has ended counts until its process is reaped */
 };
 
-/* When the process started: clock ticks of CLOCK_BOOTTIME (field 22). False when it is no stat. */
-bool proc_stat_start_ticks(const char *text, size_t size, uint64_t *ret_ticks);
+struct proc_stat {
+	uint64_t start_ticks; /* when it started: clock ticks of CLOCK_BOOTTIME (field 22) */
+	char state;	      /* field 3; 'Z': the main thread has ended */
+};
+
+/* False when it is no stat. */
+bool proc_stat_parse(const char *text, size_t size, struct proc_stat *ret_stat);
 
 /* False when the text lacks the user. */
 bool proc_status_parse(const char *text, size_t size, struct proc_status *ret_status);

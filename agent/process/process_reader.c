@@ -43,20 +43,23 @@ static int read_text(struct process_reader *reader, int process_fd, const char *
 	return process_files_read(process_fd, name, &reader->text);
 }
 
-/* Whether the folder is that of the process that was meant, not of a later one with its pid. */
-static int check_start(struct process_reader *reader, int process_fd, uint64_t start_ns)
+/*
+ * Whether the folder is that of the process that was meant, not of a later one with its pid; and
+ * whether its main thread has ended.
+ */
+static int check_stat(struct process_reader *reader, int process_fd, uint64_t start_ns,
+		      bool *ret_main_ended)
 {
-	uint64_t ticks, tick_ns = NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK);
-	int r;
+	uint64_t tick_ns = NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK);
+	struct proc_stat stat;
+	int r = read_text(reader, process_fd, "stat");
 
-	if (!start_ns)
-		return 0;
-	r = read_text(reader, process_fd, "stat");
 	if (r < 0)
 		return r;
-	if (!proc_stat_start_ticks((const char *)reader->text.bytes, reader->text.size, &ticks))
+	if (!proc_stat_parse((const char *)reader->text.bytes, reader->text.size, &stat))
 		return -EBADMSG;
-	return ticks == start_ns / tick_ns ? 0 : -ESRCH;
+	*ret_main_ended = stat.state == 'Z';
+	return !start_ns || stat.start_ticks == start_ns / tick_ns ? 0 : -ESRCH;
 }
 
 /* What was known about the same range of the same file, with a better identity than maps has. */
@@ -169,23 +172,26 @@ int process_reader_read(struct process_reader *reader, uint32_t pid, uint64_t st
 	CLEANUP(process_snapshot_release)
 	struct process_snapshot snapshot = { .time_ns = monotonic_ns() };
 	struct reading reading = { .reader = reader, .known = known, .snapshot = &snapshot };
-	CLEANUP(fd_close) int process_fd = -1, memory_fd = -1;
+	CLEANUP(fd_close) int process_fd = -1, task_fd = -1;
+	bool main_ended = false;
 	int r;
 
 	r = process_files_open_process(reader->files, pid, &process_fd);
 	if (r == 0)
-		r = check_start(reader, process_fd, start_ns);
+		r = check_stat(reader, process_fd, start_ns, &main_ended);
 	if (r == 0)
 		r = read_comm(reader, process_fd, &snapshot);
 	if (r < 0)
 		return r;
-	r = process_files_open_memory(reader->files, process_fd, &memory_fd);
-	if (r < 0)
-		return r;
+	if (main_ended) {
+		r = process_files_open_other_task(reader->files, process_fd, &task_fd);
+		if (r < 0)
+			return r;
+	}
+	reading.process_fd = main_ended ? task_fd : process_fd;
 	/* Kernel threads have none. */
-	if (process_files_read_link(memory_fd, "exe", reading.main_path) < 0)
+	if (process_files_read_link(reading.process_fd, "exe", reading.main_path) < 0)
 		reading.main_path[0] = '\0';
-	reading.process_fd = memory_fd;
 	r = read_maps(&reading);
 	if (r < 0)
 		return r;

@@ -534,7 +534,8 @@ static bool is_over(struct process_table *table, struct process *process, uint64
 	if (!process->exit_ns ||
 	    process->exit_ns + (uint64_t)PROCESS_EXITED_KEPT_MS * NS_PER_MS >= now_ns)
 		return false;
-	if (!has_threads(table, process->pid))
+	/* Who was never sampled is not missed. */
+	if (!process->start_ns || !has_threads(table, process->pid))
 		return true;
 	process->exit_ns = now_ns; /* look again */
 	return false;

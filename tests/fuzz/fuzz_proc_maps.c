@@ -88,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	const char *text = (const char *)bytes + 1;
 	struct proc_status status;
-	uint64_t ticks;
+	struct proc_stat stat;
 
 	if (!size)
 		return 0;
@@ -98,7 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		read_maps(bytes_reader_of(text, size));
 		break;
 	case 1:
-		proc_stat_start_ticks(text, size, &ticks);
+		proc_stat_parse(text, size, &stat);
 		break;
 	case 2:
 		proc_status_parse(text, size, &status);

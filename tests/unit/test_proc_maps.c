@@ -116,15 +116,16 @@ static void the_start_is_found_behind_any_name(void)
 	static const char tricky[] =
 		"1 (a) R 1 ) 3) S 0 1 1 0 -1 4 1 2 3 4 5 6 7 8 20 0 1 0 4343 9\n";
 	static const char cut[] = "1 (sh) S 0 1 1 0 -1 4 1 2 3 4 5 6 7 8 20 0 1 0";
-	uint64_t ticks = 7;
+	struct proc_stat stat = { 0 };
 
-	CHECK(proc_stat_start_ticks(plain, strlen(plain), &ticks));
-	CHECK_EQ(ticks, 4242);
-	CHECK(proc_stat_start_ticks(tricky, strlen(tricky), &ticks));
-	CHECK_EQ(ticks, 4343);
-	CHECK(!proc_stat_start_ticks(cut, strlen(cut), &ticks));
-	CHECK(!proc_stat_start_ticks("", 0, &ticks));
-	CHECK_EQ(ticks, 4343);
+	CHECK(proc_stat_parse(plain, strlen(plain), &stat));
+	CHECK_EQ(stat.start_ticks, 4242);
+	CHECK_EQ(stat.state, 'S');
+	CHECK(proc_stat_parse(tricky, strlen(tricky), &stat));
+	CHECK_EQ(stat.start_ticks, 4343);
+	CHECK(!proc_stat_parse(cut, strlen(cut), &stat));
+	CHECK(!proc_stat_parse("", 0, &stat));
+	CHECK_EQ(stat.start_ticks, 4343);
 }
 
 static void the_innermost_pid_and_the_effective_user_are_taken(void)
