@@ -10,7 +10,7 @@
 #include "base/hash_index.h"
 #include "privileged/process_files.h"
 
-enum { NS_PER_MS = 1000000 };
+enum { NS_PER_MS = 1000000, NS_PER_S = 1000000000 };
 
 struct executable_table {
 	struct process_files *files;
@@ -351,6 +351,19 @@ static bool is_meant(const struct executable *executable, int fd)
 	       memcmp(path, executable->path, strlen(executable->path)) == 0;
 }
 
+/* Without a build id nothing in the file tells that it was written anew since it was mapped. */
+static bool is_unchanged(const struct executable *executable, int fd)
+{
+	const struct executable_identity *identity = &executable->identity;
+	struct stat status;
+
+	if (identity->build_id_size || !identity->changed_ns)
+		return true;
+	return fstat(fd, &status) == 0 &&
+	       (uint64_t)status.st_mtim.tv_sec * NS_PER_S + (uint64_t)status.st_mtim.tv_nsec ==
+		       identity->changed_ns;
+}
+
 static int open_mapped(struct executable_table *table, const struct executable *executable,
 		       int process_fd, uint64_t start, uint64_t end, int *ret_fd)
 {
@@ -391,6 +404,10 @@ static int open_file(struct executable_table *table, const struct executable *ex
 					       executable->path, &rules, ret_fd);
 	if (r < 0)
 		r = process_files_open_path(table->files, executable->path, &rules, ret_fd);
+	if (r == 0 && !is_unchanged(executable, *ret_fd)) {
+		fd_close(*ret_fd);
+		return PROCESS_FILE_OTHER;
+	}
 	return r;
 }
 

@@ -36,7 +36,7 @@ export function copyAsNew(template, path) {
 
 /** Starts a program that ends by itself, and ends it with the test should it not. */
 function start(t, program, args) {
-	const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+	const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
 	const ended = new Promise((resolve) => child.on('close', resolve));
 	t.after(async () => {
 		child.kill('SIGKILL');
@@ -48,20 +48,18 @@ function start(t, program, args) {
 /**
  * Records while programs run one after another.
  *
- * @param {number} lead_ms before the first: until it samples, and on a busy machine has the tables of all else that runs
+ * @param {number} lead_ms before the first: on a busy machine it has the tables of all else that runs then
  */
-export async function recordWhile(t, runs, { args = [], lead_ms = 700 } = {}) {
-	const stop = startRecording(t, ['-F', FREQUENCY, ...args]);
+export async function recordWhile(t, runs, { args = [], lead_ms = 300 } = {}) {
+	const stop = await startRecording(t, ['-F', FREQUENCY, ...args]);
 	await sleep(lead_ms);
 	for (const run of runs) {
 		const child = start(t, run.program, run.args);
 		run.pid = child.pid;
-		run.stdout = '';
-		child.stdout.on('data', (text) => (run.stdout += text));
 		run.started?.();
 		await new Promise((resolve) => child.on('close', resolve));
 		assert.equal(child.exitCode, 0, `${run.program} ${run.args.join(' ')}`);
-		run.ended?.();
+		await run.ended?.();
 	}
 	await sleep(NAMES_MS);
 	return stop();

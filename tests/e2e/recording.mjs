@@ -4,9 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { program, temporaryFolder } from './agent.mjs';
+import { program, sleep, temporaryFolder, until } from './agent.mjs';
 import '../viewer/bare_names.mjs';
 
 const { FileFeed } = await import('../../viewer/file_feed.js');
@@ -16,6 +16,7 @@ const { Profile } = await import('../../viewer/model/profile.js');
 export const STACK_NONE = 0;
 export const STACK_COMPLETE = 1;
 const STATUS_MASK = 7;
+const FILE_HEADER_SIZE = 40; // include/wire.h
 
 /**
  * @typedef {object} RecordedSample
@@ -71,10 +72,11 @@ export async function readRecording(path, isWhole = true) {
 }
 
 /**
- * Records this host until the function that it gives is called: that one gives the samples.
- * @returns {(() => Promise<RecordedSample[]>) & { peek: () => Promise<RecordedSample[]> | RecordedSample[] }}
+ * Records this host until the function that it gives is called: that one gives the samples. It samples when the
+ * function is given.
+ * @returns {Promise<() => Promise<RecordedSample[]>>}
  */
-export function startRecording(test, args = []) {
+export async function startRecording(test, args = []) {
 	const path = join(temporaryFolder(test), 'recording.flick');
 	const child = spawn(program, ['record', '-o', path, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
 	const ended = new Promise((resolve) => child.on('close', resolve));
@@ -84,12 +86,17 @@ export function startRecording(test, args = []) {
 		child.kill('SIGKILL');
 		await ended;
 	});
-	const stop = async () => {
+	await until(() => child.exitCode !== null || (existsSync(path) && statSync(path).size > FILE_HEADER_SIZE), 'the first samples');
+	return async () => {
 		child.kill('SIGINT');
 		assert.equal(await ended, 0, stderr);
 		return readRecording(path);
 	};
-	/** What has been written so far. */
-	stop.peek = () => (existsSync(path) ? readRecording(path, false) : []);
-	return stop;
+}
+
+/** Records this host for some seconds. @returns {Promise<RecordedSample[]>} */
+export async function record(test, seconds, args = []) {
+	const stop = await startRecording(test, args);
+	await sleep(seconds * 1000);
+	return stop();
 }

@@ -4,7 +4,7 @@
 
 CALLED static void brief_work(void)
 {
-	for (int i = 0; i < 100000; i++)
+	for (int i = 0; i < 200000; i++)
 		chain_value = chain_value * 6364136223846793005u + 1442695040888963407u;
 	NOT_LAST;
 }
