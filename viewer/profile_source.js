@@ -318,9 +318,9 @@ export class ProfileSource {
 
 	/** @param {CallTree} tree @param {number} node @returns {FrameFacts} */
 	frame_facts(tree, node) {
-		const { module, file, line } = tree.place(node);
-		return { name: tree.name(node), kind: tree.kind(node), process: tree.process_of(node), module,
-			file, line, self: tree.self[node], total: tree.total[node] };
+		return { name: tree.name(node), kind: tree.kind(node), process: tree.process_of(node),
+			module: tree.module(node).name, lines: tree.lines(node), self: tree.self[node],
+			total: tree.total[node] };
 	}
 
 	/* ---- what is unusual, and what changed ---- */

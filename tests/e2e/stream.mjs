@@ -115,7 +115,7 @@ class Stream {
 		const [parents] = dictionary.calls.columns;
 		const frames = [];
 		for (let at = call; at && parents[at]; at = parents[at])
-			frames.push({ name: dictionary.call_name(at), kind: dictionary.call_kind(at), module: dictionary.call_place(at).module });
+			frames.push({ name: dictionary.call_name(at), kind: dictionary.call_kind(at), module: dictionary.call_module(at).name });
 		return frames;
 	}
 

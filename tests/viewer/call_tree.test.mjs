@@ -169,6 +169,23 @@ test("top functions are those with most samples in themselves, by process", () =
 	assert.deepEqual(tree.kinds(), new Set([0, wire.WIRE_FRAME_PROGRAM, wire.WIRE_FRAME_KERNEL]));
 });
 
+test("a function at many lines is one call, whose lines have their shares", () => {
+	const profile = new Profile();
+	const f = (line, file = "src/f.c") => ({ name: "f", file, line });
+	const at = (stack, times) => Array.from({ length: times }, (_, i) => ({ time_us: start_us + i, stack }));
+	new SegmentMaker().fill(profile, [...at(["main", f(10), "g"], 5), ...at(["main", f(20), "g"], 3), ...at(["main", f(20)], 1),
+		...at(["main", f(30, "src/f.h")], 2), ...at(["main", { name: "f" }], 1), ...at(["run", f(10)], 7)]);
+	const tree = call_tree_build(profile, [{ from_us: start_us, to_us: start_us + 4 }]);
+	const nodes = Array.from({ length: tree.count }, (_, node) => node);
+	const [node, ...others] = nodes.filter((one) => tree.name(one) === "f" && tree.name(tree.parent[one]) === "main");
+	assert.deepEqual(others, []);
+	assert.deepEqual(tree.lines(node), [{ file: "src/f.c", line: 10, samples: 4 }, { file: "src/f.c", line: 20, samples: 4 },
+		{ file: "src/f.h", line: 30, samples: 2 }]);
+	assert.equal(tree.total[node], 11);
+	const all = nodes.find((one) => tree.name(one) === "main");
+	assert.deepEqual(tree.lines(all), []);
+});
+
 const provisional = (name) => ({ name, named: false, key: name, start: 0x2340, module: "libx.so" });
 
 /** A record that says to which function a provisional key belongs. */
@@ -233,6 +250,8 @@ test("places of functions are told", () => {
 	const profile = new Profile();
 	new SegmentMaker().fill(profile, [{ time_us: start_us, stack: [{ name: "f", file: "src/f.c", line: 12, module: "libf.so" }] }]);
 	const tree = call_tree_build(profile, [{ from_us: start_us, to_us: start_us + 1 }]);
-	assert.deepEqual(tree.place(2), { module: "libf.so", module_kind: wire.WIRE_MODULE_FILE, file: "src/f.c", line: 12 });
-	assert.deepEqual(tree.place(1), { module: "", module_kind: wire.WIRE_MODULE_UNKNOWN, file: "", line: 0 });
+	assert.deepEqual(tree.module(2), { name: "libf.so", kind: wire.WIRE_MODULE_FILE });
+	assert.deepEqual(tree.lines(2), [{ file: "src/f.c", line: 12, samples: 1 }]);
+	assert.deepEqual(tree.module(1), { name: "", kind: wire.WIRE_MODULE_UNKNOWN });
+	assert.deepEqual(tree.lines(1), []);
 });

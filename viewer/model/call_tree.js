@@ -26,6 +26,13 @@ import { array_grown } from "model/tables";
  * @property {number} samples in the function itself
  */
 
+/**
+ * @typedef {object} SourceLine
+ * @property {string} file
+ * @property {number} line 0: not known
+ * @property {number} samples at it, in itself or in what it called
+ */
+
 export class CallTree {
 	/**
 	 * @param {Dictionary} dictionary
@@ -41,6 +48,10 @@ export class CallTree {
 		this.self = self;
 		this.total = total;
 		this.count = calls.length;
+		/** Samples of each stack, in itself: for who asks for lines. @type {() => Uint32Array} */
+		this.stack_counts = () => new Uint32Array(0);
+		/** The same with all that it called, once it was asked for. @type {Uint32Array | null} */
+		this.stack_totals = null;
 		/* Views take these along as functions. */
 		this.name = this.name.bind(this);
 		this.kind = this.kind.bind(this);
@@ -94,8 +105,27 @@ export class CallTree {
 	}
 
 	/** @param {number} node */
-	place(node) {
-		return this.dictionary.call_place(this.calls[node]);
+	module(node) {
+		return this.dictionary.call_module(this.calls[node]);
+	}
+
+	/**
+	 * The lines at which a node was, most samples first: its function is one node, wherever in it the
+	 * program was.
+	 * @param {number} node
+	 * @returns {SourceLine[]}
+	 */
+	lines(node) {
+		const { dictionary } = this;
+		const call_of_stack = dictionary.calls_update();
+		const [parents, frames] = dictionary.stacks.columns;
+		const totals = this.stack_totals ??= totals_make(this.stack_counts(), parents);
+		/** @type {Map<number, number>} by frame */
+		const samples = new Map();
+		for (let stack = 1; stack < totals.length; stack++)
+			if (totals[stack] && call_of_stack[stack] === this.calls[node] && frames[stack] > 0)
+				samples.set(frames[stack], (samples.get(frames[stack]) ?? 0) + totals[stack]);
+		return dictionary.frame_lines(samples).sort((a, b) => b.samples - a.samples);
 	}
 
 	/**
@@ -161,8 +191,28 @@ export class CallTree {
 	}
 }
 
+/** Adds what each stack called to it. @param {Uint32Array} counts @param {Int32Array} parents */
+function totals_make(counts, parents) {
+	for (let stack = counts.length - 1; stack > 0; stack--)
+		counts[parents[stack]] += counts[stack];
+	return counts;
+}
+
+/** Counts by stack. */
+class StackCounter {
+	/** @param {Dictionary} dictionary */
+	constructor(dictionary) {
+		this.counts = new Uint32Array(dictionary.stacks.count);
+	}
+
+	/** @param {number} stack of the dictionary @param {number} samples */
+	add(stack, samples) {
+		this.counts[stack] += samples;
+	}
+}
+
 /** Counts by call, for one tree after another: all zero in between. */
-class Counter {
+class CallCounter {
 	/** @param {Dictionary} dictionary */
 	constructor(dictionary) {
 		this.dictionary = dictionary;
@@ -192,27 +242,6 @@ class Counter {
 	touch(call) {
 		this.touched = array_grown(this.touched, this.touched_count + 1);
 		this.touched[this.touched_count++] = call;
-	}
-
-	/**
-	 * Samples [first, end) of a block.
-	 * @param {import("model/block").Block} block
-	 * @param {number} first
-	 * @param {number} end
-	 */
-	rows_add({ stack, stack_ids, stack_count }, first, end) {
-		if (end - first < stack_count) {
-			for (let row = first; row < end; row++)
-				this.add(stack_ids[stack[row]], 1);
-			return;
-		}
-		/* Many samples of few stacks: counted where they are near one another. */
-		const counts = new Uint32Array(stack_count);
-		for (let row = first; row < end; row++)
-			counts[stack[row]]++;
-		for (let number = 1; number < stack_count; number++)
-			if (counts[number])
-				this.add(stack_ids[number], counts[number]);
 	}
 
 	/** @returns {CallTree} */
@@ -264,18 +293,39 @@ class Counter {
 }
 
 /**
+ * Counts samples [first, end) of a block.
+ * @param {CallCounter | StackCounter} counter
+ * @param {import("model/block").Block} block
+ * @param {number} first
+ * @param {number} end
+ */
+function rows_count(counter, { stack, stack_ids, stack_count }, first, end) {
+	if (end - first < stack_count) {
+		for (let row = first; row < end; row++)
+			counter.add(stack_ids[stack[row]], 1);
+		return;
+	}
+	/* Many samples of few stacks: counted where they are near one another. */
+	const counts = new Uint32Array(stack_count);
+	for (let row = first; row < end; row++)
+		counts[stack[row]]++;
+	for (let number = 1; number < stack_count; number++)
+		if (counts[number])
+			counter.add(stack_ids[number], counts[number]);
+}
+
+/**
  * @param {Profile} profile
  * @param {Range[]} ranges that do not overlap
- * @param {Filter} [filter]
- * @returns {CallTree}
+ * @param {Filter} filter
+ * @param {CallCounter | StackCounter} counter
  */
-export function call_tree_build(profile, ranges, filter = {}) {
-	const counter = new Counter(profile.dictionary);
+function samples_count(profile, ranges, filter, counter) {
 	for (const { from_us, to_us } of ranges) {
 		for (const block of profile.blocks_in(from_us, to_us)) {
 			const [first, end] = block.rows(from_us, to_us);
 			if (!filter.cpu && !filter.thread) {
-				counter.rows_add(block, first, end);
+				rows_count(counter, block, first, end);
 				continue;
 			}
 			const keeps = keeps_make(profile.dictionary, block, filter);
@@ -284,7 +334,26 @@ export function call_tree_build(profile, ranges, filter = {}) {
 					counter.add(block.stack_ids[block.stack[row]], 1);
 		}
 	}
-	return counter.tree();
+}
+
+/**
+ * @param {Profile} profile
+ * @param {Range[]} ranges that do not overlap
+ * @param {Filter} [filter]
+ * @returns {CallTree}
+ */
+export function call_tree_build(profile, ranges, filter = {}) {
+	const counter = new CallCounter(profile.dictionary);
+	samples_count(profile, ranges, filter, counter);
+	const tree = counter.tree();
+	/* Few trees are asked for lines: they count again, if the stacks are still those of the tree. */
+	tree.stack_counts = () => {
+		const stacks = new StackCounter(tree.dictionary);
+		if (profile.dictionary === tree.dictionary)
+			samples_count(profile, ranges, filter, stacks);
+		return stacks.counts;
+	};
+	return tree;
 }
 
 /**

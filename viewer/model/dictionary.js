@@ -50,8 +50,6 @@ export class Dictionary {
 		this.threads = new RowTable(8);
 		/** function, kind: what a call shows */
 		this.symbols = new RowTable(2);
-		/** Any frame of the symbol: its file and line. */
-		this.symbol_frame = new Int32Array(16);
 		/** parent, symbol (or process_frame()) */
 		this.calls = new RowTable(2);
 		this.call_of_stack = new Int32Array(16);
@@ -243,11 +241,7 @@ export class Dictionary {
 	/** @param {number} frame */
 	symbol_of_frame(frame) {
 		const { columns } = this.frames;
-		const symbol = this.symbols.add_pair(this.function_canonical(columns[0][frame]),
-			columns[1][frame]);
-		this.symbol_frame = array_grown(this.symbol_frame, this.symbols.count);
-		this.symbol_frame[symbol] ||= frame;
-		return symbol;
+		return this.symbols.add_pair(this.function_canonical(columns[0][frame]), columns[1][frame]);
 	}
 
 	/**
@@ -297,18 +291,38 @@ export class Dictionary {
 	}
 
 	/**
-	 * Where the function of a call is: any of the places, when it has several.
+	 * The file that the function of a call is in.
 	 * @param {number} call
-	 * @returns {{ module: string, module_kind: number, file: string, line: number }}
+	 * @returns {{ name: string, kind: number }} kind: enum wire_module_kind
 	 */
-	call_place(call) {
+	call_module(call) {
 		const symbol = this.calls.columns[1][call];
 		if (symbol <= 0)
-			return { module: "", module_kind: wire.WIRE_MODULE_UNKNOWN, file: "", line: 0 };
+			return { name: "", kind: wire.WIRE_MODULE_UNKNOWN };
 		const module = this.function_module[this.symbols.columns[0][symbol]];
-		const frame = this.symbol_frame[symbol];
-		const [, , files, lines] = this.frames.columns;
-		return { module: this.module_text(module), module_kind: this.module_kind[module],
-			file: this.strings.texts[files[frame]], line: lines[frame] };
+		return { name: this.module_text(module), kind: this.module_kind[module] };
+	}
+
+	/**
+	 * The lines of frames, each once; without those of which no file is known.
+	 * @param {Map<number, number>} samples by frame
+	 * @returns {import("model/call_tree").SourceLine[]}
+	 */
+	frame_lines(samples) {
+		const [, , files, numbers] = this.frames.columns;
+		/** @type {Map<string, import("model/call_tree").SourceLine>} */
+		const lines = new Map();
+		for (const [frame, count] of samples) {
+			if (!files[frame])
+				continue;
+			const key = `${files[frame]} ${numbers[frame]}`;
+			const line = lines.get(key);
+			if (line)
+				line.samples += count;
+			else
+				lines.set(key, { file: this.strings.texts[files[frame]], line: numbers[frame],
+					samples: count });
+		}
+		return [...lines.values()];
 	}
 }

@@ -90,11 +90,42 @@ export function cell_words(summary) {
  * @property {number} kind 0: a process or everything
  * @property {string} process
  * @property {string} module
- * @property {string} file
- * @property {number} line 0: not known
+ * @property {import("model/call_tree").SourceLine[]} lines most samples first
  * @property {number} self
  * @property {number} total
  */
+
+/**
+ * What a frame is and where.
+ * @param {FrameFacts} facts
+ * @returns {Node[]}
+ */
+function frame_head(facts) {
+	const { name, kind, process, module } = facts;
+	const place = [process, kind ? kind_name(kind) : "", module].filter(Boolean).map(name_escape);
+	const title = element("div", "title", element("b", "", name_escape(name)));
+	return [title, ...kind ? [element("div", "dim", place.join(", "))] : [], ...source_rows(facts)];
+}
+
+/** Lines of a function that its card names. */
+const lines_max = 3;
+
+/**
+ * Where in the source a function was: "a/b.c:12", with shares when it was at several lines.
+ * @param {FrameFacts} facts
+ * @returns {Node[]}
+ */
+function source_rows({ lines, total }) {
+	const rows = lines.slice(0, lines_max).map(({ file, line, samples }) => {
+		const place = name_escape(file) + (line ? `:${line}` : "");
+		return element("div", "dim", lines.length > 1 ? `${place}, ${share_text(samples, total)}` : place);
+	});
+	if (lines.length > lines_max) {
+		const others = lines.length - lines_max;
+		rows.push(element("div", "dim", `and ${others} other line${others === 1 ? "" : "s"}`));
+	}
+	return rows;
+}
 
 /**
  * @param {FrameFacts} facts
@@ -103,14 +134,8 @@ export function cell_words(summary) {
  * @returns {Node[]}
  */
 export function frame_card(facts, all, zoom) {
-	const { name, kind, process, module, file, line, self, total } = facts;
-	const place = [process, kind ? kind_name(kind) : "", module].filter(Boolean).map(name_escape);
-	/** @type {Node[]} */
-	const parts = [element("div", "title", element("b", "", name_escape(name)))];
-	if (kind)
-		parts.push(element("div", "dim", place.join(", ")));
-	if (file)
-		parts.push(element("div", "dim", name_escape(file) + (line ? `:${line}` : "")));
+	const { self, total } = facts;
+	const parts = frame_head(facts);
 	parts.push(element("hr", ""));
 	const row = (/** @type {string} */ label, /** @type {number} */ samples) => {
 		const cells = [label, count_text(samples), share_text(samples, all)];
@@ -150,13 +175,8 @@ export const certainty_words = /** @type {const} */ ({ certain: "Certain", likel
  * certainty: keyof typeof certainty_words }} change CPUs before and now
  * @returns {Node[]}
  */
-export function change_card({ name, kind, process, module, file, line }, change) {
-	const place = [process, kind ? kind_name(kind) : "", module].filter(Boolean).map(name_escape);
-	const parts = [element("div", "title", element("b", "", name_escape(name)))];
-	if (kind)
-		parts.push(element("div", "dim", place.join(", ")));
-	if (file)
-		parts.push(element("div", "dim", name_escape(file) + (line ? `:${line}` : "")));
+export function change_card(facts, change) {
+	const parts = frame_head(facts);
 	const row = (/** @type {string} */ label, /** @type {[number, number]} */ [before, now]) =>
 		element("tr", "", element("td", "", label), element("td", "", `${cpus_text(before)} → `,
 			element("b", "", `${cpus_text(now)} CPUs`)));
