@@ -76,7 +76,7 @@ export function function_rows(profile, tree) {
 		if (row)
 			row.self += tree.self[node];
 		else
-			rows.set(id, { name: tree.name(node), place: tree.place(node).module, kind: tree.kind(node),
+			rows.set(id, { name: tree.name(node), place: tree.module(node).name, kind: tree.kind(node),
 				self: tree.self[node], total: totals.get(id) ?? 0 });
 	}
 	return [...rows.values()];
@@ -89,7 +89,7 @@ export function module_rows(tree) {
 	/** Modules on the way to each node, itself included: a call adds one at most. @type {Set<string>[]} */
 	const above = [new Set()];
 	for (let node = 1; node < tree.count; node++) {
-		const { module } = tree.place(node);
+		const module = tree.module(node).name;
 		const callers = above[tree.parent[node]];
 		above[node] = callers;
 		if (!tree.kind(node))
