@@ -2,10 +2,12 @@
 #include "base/bytes.h"
 
 #include <endian.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { WRITER_CAPACITY_LEAST = 256 };
+enum { WRITER_CAPACITY_LEAST = 256, READ_SIZE = 64 << 10 };
 
 struct bytes_reader bytes_reader_of(const void *bytes, size_t size)
 {
@@ -162,6 +164,24 @@ void *bytes_writer_extend(struct bytes_writer *writer, size_t size)
 	room = writer->bytes + writer->size;
 	writer->size += size;
 	return room;
+}
+
+int bytes_writer_read(struct bytes_writer *writer, int fd)
+{
+	for (;;) {
+		size_t size = writer->size;
+		void *place = bytes_writer_extend(writer, READ_SIZE);
+		ssize_t got;
+
+		if (!place)
+			return -EFBIG;
+		got = read(fd, place, READ_SIZE);
+		writer->size = size + (got > 0 ? (size_t)got : 0);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? -errno : 0;
+	}
 }
 
 void bytes_write(struct bytes_writer *writer, const void *bytes, size_t size)

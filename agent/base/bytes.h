@@ -139,6 +139,12 @@ void bytes_writer_clear(struct bytes_writer *writer);
 /* Room for @size more bytes at the end, counted as written; NULL on failure. */
 void *bytes_writer_extend(struct bytes_writer *writer, size_t size);
 
+/*
+ * Appends what a descriptor still gives, up to its end. Returns 0, -EFBIG beyond the cap, or -errno;
+ * what came before that stays.
+ */
+int bytes_writer_read(struct bytes_writer *writer, int fd);
+
 void bytes_write(struct bytes_writer *writer, const void *bytes, size_t size);
 void bytes_write_u8(struct bytes_writer *writer, uint8_t value);
 void bytes_write_u16(struct bytes_writer *writer, uint16_t value);

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <string.h>
 
+static const char stub_suffix[] = "@plt";      /* see plt_stubs.h */
 static const char ellipsis[] = "\xe2\x80\xa6"; /* U+2026 */
 
 enum { TEXT_SIZE_MAX = DEMANGLED_SIZE_MAX - (sizeof(ellipsis) - 1) };
@@ -53,6 +54,16 @@ static void cut(struct output *output)
 	output->size += sizeof(ellipsis) - 1;
 }
 
+/* Of a stub of the linkage table: libiberty does not know what stands behind the name. */
+static size_t without_suffix(const char *name, size_t size)
+{
+	size_t suffix_size = strlen(stub_suffix);
+
+	if (size > suffix_size && memcmp(name + size - suffix_size, stub_suffix, suffix_size) == 0)
+		return size - suffix_size;
+	return size;
+}
+
 static bool demangle(const char *name, int options, struct output *output)
 {
 	if (setjmp(output->full)) {
@@ -66,17 +77,34 @@ static bool demangle(const char *name, int options, struct output *output)
 	return cplus_demangle_v3_callback(name, options, take_piece, output) && output->size;
 }
 
+/* There is room: what was cut has its ellipsis at the end, and goes without. */
+static void take_suffix(struct output *output)
+{
+	size_t size = strlen(stub_suffix);
+
+	if (output->size + size > TEXT_SIZE_MAX)
+		return;
+	memcpy(output->text + output->size, stub_suffix, size);
+	output->size += size;
+}
+
 size_t demangle_name(const char *name, size_t size, char ret_text[DEMANGLED_SIZE_MAX])
 {
 	struct output output = { .text = ret_text };
 	char text[DEMANGLE_SIZE_MAX + 1];
+	size_t plain_size;
 	int limit = size > DEMANGLE_PLAIN_SIZE_MAX ? DMGL_NO_RECURSE_LIMIT : 0;
 
 	if (size > DEMANGLE_SIZE_MAX || !demangle_is_mangled(name, size) || memchr(name, 0, size))
 		return 0;
-	memcpy(text, name, size);
-	text[size] = '\0';
-	return demangle(text, DMGL_PARAMS | DMGL_ANSI | limit, &output) ? output.size : 0;
+	plain_size = without_suffix(name, size);
+	memcpy(text, name, plain_size);
+	text[plain_size] = '\0';
+	if (!demangle(text, DMGL_PARAMS | DMGL_ANSI | limit, &output))
+		return 0;
+	if (plain_size < size)
+		take_suffix(&output);
+	return output.size;
 }
 
 void demangle_batch_add(struct bytes_writer *batch, const char *name, size_t size)

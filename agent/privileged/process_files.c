@@ -18,7 +18,6 @@
 #include "privileged/mount_info.h"
 
 enum {
-	READ_SIZE = 64 << 10,
 	FUSE_MAGIC = 0x65735546, /* statfs(2) */
 	PROC_PATH_SIZE_MAX = 256,
 	MAPPED_NAME_SIZE = 64,
@@ -116,29 +115,11 @@ int process_files_open_other_task(struct process_files *files, int process_fd, i
 	return -ESRCH;
 }
 
-static int read_all(int fd, struct bytes_writer *ret_text)
-{
-	for (;;) {
-		size_t size = ret_text->size;
-		void *place = bytes_writer_extend(ret_text, READ_SIZE);
-		ssize_t got;
-
-		if (!place)
-			return -EFBIG;
-		got = read(fd, place, READ_SIZE);
-		ret_text->size = size + (got > 0 ? (size_t)got : 0);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return got < 0 ? -errno : 0;
-	}
-}
-
 int process_files_read(int process_fd, const char *name, struct bytes_writer *ret_text)
 {
 	CLEANUP(fd_close) int fd = openat(process_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
-	return fd < 0 ? -errno : read_all(fd, ret_text);
+	return fd < 0 ? -errno : bytes_writer_read(ret_text, fd);
 }
 
 int process_files_read_link(int process_fd, const char *name,
@@ -166,7 +147,7 @@ static int refresh_own_mounts(struct process_files *files)
 	bytes_writer_clear(&files->own_mounts);
 	if (lseek(files->own_mounts_fd, 0, SEEK_SET) < 0)
 		return -errno;
-	return read_all(files->own_mounts_fd, &files->own_mounts);
+	return bytes_writer_read(&files->own_mounts, files->own_mounts_fd);
 }
 
 /* The list of mounts that a process sees; our own with @process_fd -1. Borrowed from @buffer. */

@@ -5,7 +5,6 @@
 
 #include "elf/symbol_table_builder.h"
 #include "process/text_line.h"
-#include "symbolize/input_text.h"
 
 struct kernel_line {
 	uint64_t address;
@@ -111,7 +110,7 @@ int kernel_text_job(int input_fd, struct bytes_reader argument, struct bytes_wri
 {
 	CLEANUP(bytes_writer_free)
 	struct bytes_writer text = bytes_writer_with_max(KERNEL_TEXT_SIZE_MAX);
-	int r = input_text_read(input_fd, &text);
+	int r = bytes_writer_read(&text, input_fd);
 
 	return r < 0 ? r : kernel_text_parse((const char *)text.bytes, text.size, ret_result);
 }

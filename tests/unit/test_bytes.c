@@ -2,6 +2,11 @@
 #include "base/bytes.h"
 
 #include "base/cleanup.h"
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
 #include "check.h"
 
 #define READER(...)                                                                                \
@@ -192,10 +197,30 @@ static void a_writer_grows_to_its_maximum_exactly(void)
 	CHECK(writer.failed);
 }
 
+static void a_descriptor_is_read_to_its_end_or_to_the_cap(void)
+{
+	CLEANUP(bytes_writer_free) struct bytes_writer whole = bytes_writer_with_max(1 << 20);
+	CLEANUP(bytes_writer_free) struct bytes_writer cut = bytes_writer_with_max(100000);
+	CLEANUP(fd_close) int fd = memfd_create("input", MFD_CLOEXEC);
+	static uint8_t bytes[200000];
+
+	memset(bytes, 7, sizeof(bytes));
+	CHECK_EQ(write(fd, bytes, sizeof(bytes)), sizeof(bytes));
+	lseek(fd, 10, SEEK_SET);
+	bytes_write_u8(&whole, 1);
+	CHECK_EQ(bytes_writer_read(&whole, fd), 0);
+	CHECK_EQ(whole.size, 1 + sizeof(bytes) - 10);
+	CHECK_EQ(whole.bytes[whole.size - 1], 7);
+	lseek(fd, 0, SEEK_SET);
+	CHECK_EQ(bytes_writer_read(&cut, fd), -EFBIG);
+	CHECK_EQ(bytes_writer_read(&whole, -1), -EBADF);
+}
+
 TESTS(TEST(numbers_are_little_endian), TEST(the_first_read_beyond_the_end_fails_all_later_ones),
       TEST(a_copy_that_fails_is_zeroed), TEST(no_bytes_at_all_can_be_read_as_nothing),
       TEST(sizes_near_the_largest_number_do_not_wrap), TEST(uleb128_takes_64_bits_and_no_more),
       TEST(sleb128_takes_64_bits_and_no_more), TEST(strings_end_inside_or_fail),
       TEST(a_part_ends_where_it_should), TEST(what_was_written_is_read_back),
       TEST(a_full_writer_keeps_what_it_has_and_drops_the_rest),
-      TEST(a_writer_grows_to_its_maximum_exactly))
+      TEST(a_writer_grows_to_its_maximum_exactly),
+      TEST(a_descriptor_is_read_to_its_end_or_to_the_cap))

@@ -34,6 +34,10 @@ static void names_of_each_kind_are_demangled(void)
 	check_demangled("_ZN4core3fmt5Write9write_fmt17h0123456789abcdefE",
 			"core::fmt::Write::write_fmt");
 	check_demangled("_RNvC6_123foo3bar", "123foo::bar");
+	/* Of stubs of the linkage table. */
+	check_demangled("_ZN6Circle4drawEv@plt", "Circle::draw()@plt");
+	check_demangled("_RNvC6_123foo3bar@plt", "123foo::bar@plt");
+	check_demangled("_Z@plt", "");
 	check_demangled("_RNvNtNtCs1234_7mycrate3foo3bar4main", "mycrate::foo::bar::main");
 }
 
