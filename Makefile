@@ -67,7 +67,7 @@ FIXTURES := $(foreach v,release san,$(patsubst tests/e2e/%.c,build/$(v)/bin/%,$(
 GOLDENS := $(patsubst tests/golden/%.c,build/san/bin/%,$(wildcard tests/golden/golden_*.c))
 VIEWER_FILES := $(sort $(shell find viewer -name '*.js' -o -name '*.css' -o -name '*.html' -o -name '*.svg'))
 
-.PHONY: all help run test ci e2e bench bench-viewer fuzz fuzz-short lint install install-deps clean unit browser viewer wire \
+.PHONY: all help run test ci e2e bench bench-viewer compare-unwind fuzz fuzz-short lint install install-deps clean unit browser viewer wire \
 	format pictures
 
 all: build/flickerscope ## Build the program: build/flickerscope
@@ -230,6 +230,10 @@ pictures: build/flickerscope $(LOADS:%=build/release/bin/%) tests/node_modules/.
 
 bench: build/flickerscope $(BENCHES:%=build/release/bin/%) $(LOADS:%=build/release/bin/%) ## Measure beside perf record, in one run
 	@tests/bench/run
+
+FILES ?=
+compare-unwind: build/release/bin/bench_unwind_table ## Compare the unwind rows of every file here with libdw's (or FILES="...")
+	@tests/bench/compare_unwind $(FILES)
 
 bench-viewer: tests/node_modules/.installed build/flickerscope $(LOADS:%=build/release/bin/%) ## Measure the page in a real browser
 	@tests/bench/viewer

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/bytes.h"
 
-#include "base/cleanup.h"
 #include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
