@@ -67,7 +67,7 @@ FIXTURES := $(foreach v,release san,$(patsubst tests/e2e/%.c,build/$(v)/bin/%,$(
 GOLDENS := $(patsubst tests/golden/%.c,build/san/bin/%,$(wildcard tests/golden/golden_*.c))
 VIEWER_FILES := $(sort $(shell find viewer -name '*.js' -o -name '*.css' -o -name '*.html' -o -name '*.svg'))
 
-.PHONY: all help run test ci e2e bench bench-viewer compare-unwind fuzz fuzz-short lint install install-deps clean unit browser viewer wire \
+.PHONY: all help run test ci e2e test-kernels bench bench-viewer compare-unwind fuzz fuzz-short lint install install-deps clean unit browser viewer wire \
 	format pictures
 
 all: build/flickerscope ## Build the program: build/flickerscope
@@ -199,7 +199,7 @@ test: ## Install what is missing, build, and run every test
 	@$(MAKE) --no-print-directory ci
 
 ci: test-programs tests/node_modules/.installed ## The tests alone, once everything is installed
-	@tests/run lint unit viewer golden e2e browser fuzz
+	@tests/run lint unit viewer golden e2e kernels browser fuzz
 
 .PHONY: test-programs
 test-programs: build/flickerscope unit-programs fuzz-programs $(LOADS:%=build/release/bin/%) $(FIXTURES) $(GOLDENS)
@@ -221,6 +221,9 @@ viewer: tests/node_modules/.installed ## The viewer's models alone, under node
 
 e2e: build/flickerscope $(LOADS:%=build/release/bin/%) $(FIXTURES) tests/node_modules/.installed ## The tests on the real kernel
 	@tests/run e2e
+
+test-kernels: build/flickerscope tests/node_modules/.installed ## The tests on other kernels, in a virtual machine
+	@tests/run kernels
 
 browser: build/flickerscope $(LOADS:%=build/release/bin/%) tests/node_modules/.installed ## The tests in a real browser
 	@tests/run browser

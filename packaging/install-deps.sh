@@ -5,7 +5,7 @@
 # Ubuntu; elsewhere it prints the names and fails. Does nothing, quickly, when all is there.
 #
 #   packaging/install-deps.sh build   to build and run
-#   packaging/install-deps.sh test    also what the tests need: a browser, Node, perf, a fuzzer's runtime
+#   packaging/install-deps.sh test    also what the tests need: a browser, Node, perf, a fuzzer's runtime, kernels
 set -euo pipefail
 
 build_packages=(
@@ -23,7 +23,12 @@ test_packages=(
 	llvm                             # its addr2line, the judge of lines
 	strace                           # what reaches the disk, and when
 	jq binutils g++ clang-format cppcheck fonts-liberation
+	qemu-system-x86 cpio             # other kernels, in a virtual machine
 )
+
+# Debian's kernels that the tests boot: of the oldest and of a newer release that is used.
+kernel_series=(6.1 6.12)
+kernels_folder=/var/cache/flickerscope/kernels
 
 mode=${1:-build}
 case $mode in
@@ -79,19 +84,61 @@ for package in "${wanted[@]}"; do
 	[ "$package" = libclang-rt-dev ] && package=$(clang_runtime)
 	has "$package" || missing+=("$package")
 done
-[ ${#missing[@]} -eq 0 ] && exit 0
+install() { # packages
+	local i packages=("$@")
 
-if [ "$(id -u)" != 0 ]; then
-	printf 'flickerscope: missing packages: %s\n' "${missing[*]}" >&2
-	printf 'flickerscope: run this as root (sudo make run), or: apt-get install %s\n' "${missing[*]}" >&2
-	exit 1
+	if [ "$(id -u)" != 0 ]; then
+		printf 'flickerscope: missing packages: %s\n' "${packages[*]}" >&2
+		printf 'flickerscope: run this as root (sudo make run), or: apt-get install %s\n' "${packages[*]}" >&2
+		exit 1
+	fi
+	printf 'Installing with apt: %s\n' "${packages[*]}"
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get update -qq
+	# With the lists in hand the runtime's version is known for certain.
+	for i in "${!packages[@]}"; do
+		case ${packages[$i]} in libclang-rt-*) packages[i]=$(clang_runtime) ;; esac
+	done
+	apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+	echo "Installed."
+}
+
+# The package of the kernel for virtual machines of a series; nothing when apt knows none.
+kernel_package() { # series
+	local meta
+
+	for meta in linux-image-cloud-amd64 "linux-image-$1-cloud-amd64"; do
+		apt-cache depends "$meta" 2>/dev/null
+	done | sed -n "s/^ *Depends: \(linux-image-${1//./\\.}\.[^ ]*\)\$/\1/p" | head -1
+}
+
+download_kernel() { # series folder
+	local package
+
+	package=$(kernel_package "$1")
+	[ -n "$package" ] && cd "$2" && apt-get -o APT::Sandbox::User=root download -qq "$package" &&
+		dpkg-deb --fsys-tarfile ./*.deb | tar -xf - --wildcards './boot/vmlinuz-*' &&
+		mkdir -p "$kernels_folder" && mv boot/vmlinuz-* "$kernels_folder/vmlinuz-$1"
+}
+
+# Fetched once. A machine that cannot is left without: the test then says what it has not tested.
+fetch_kernel() { # series
+	local folder
+
+	[ -s "$kernels_folder/vmlinuz-$1" ] && return 0
+	echo "Fetching Debian's kernel $1 for the tests"
+	folder=$(mktemp -d)
+	if ! (download_kernel "$1" "$folder") 2>/dev/null; then
+		apt-get update -qq || true
+		(download_kernel "$1" "$folder") ||
+			echo "flickerscope: no kernel $1 is to be had from here" >&2
+	fi
+	rm -rf "$folder"
+}
+
+[ ${#missing[@]} -eq 0 ] || install "${missing[@]}"
+if [ "$mode" = test ] && [ "$(uname -m)" = x86_64 ] && [ "$(id -u)" = 0 ]; then
+	for series in "${kernel_series[@]}"; do
+		fetch_kernel "$series"
+	done
 fi
-printf 'Installing with apt: %s\n' "${missing[*]}"
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
-# With the lists in hand the runtime's version is known for certain.
-for i in "${!missing[@]}"; do
-	case ${missing[$i]} in libclang-rt-*) missing[i]=$(clang_runtime) ;; esac
-done
-apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-echo "Installed."

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Other kernels: boots them in a virtual machine, where init.c has the agent record a program of a known call chain
+ * with both forms of the walk's loop. Software emulation, so that it runs anywhere; time in the machine counts
+ * instructions (icount), so that it does not matter who else wants the host's CPUs.
+ *
+ * packaging/install-deps.sh fetches the kernels.
+ */
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { program, root } from '../e2e/agent.mjs';
+import { build, checkChain, deepChain, has } from '../e2e/chains.mjs';
+import { STACK_COMPLETE, readRecording } from '../e2e/recording.mjs';
+import '../viewer/bare_names.mjs';
+
+const { WIRE_FRAME_KERNEL } = await import('../../viewer/wire.js');
+
+const SERIES = ['6.1', '6.12'];
+const DEPTH = 30; // as init.c says
+const MACHINE_TIME_MAX_MS = 280_000; // 20 s on an idle host
+const VERIFIED_MAX = 1_000_000; // the kernel's limit, BPF_COMPLEXITY_LIMIT_INSNS
+
+const imageOf = (series) => `/var/cache/flickerscope/kernels/vmlinuz-${series}`;
+
+function whyNot(series) {
+	if (process.arch !== 'x64') return 'the kernels are for x86-64';
+	if (!has('qemu-system-x86_64')) return 'qemu-system-x86_64 is not installed';
+	if (!has('cpio')) return 'cpio is not installed';
+	return !existsSync(imageOf(series)) && `there is no ${imageOf(series)}: packaging/install-deps.sh test fetches it`;
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'flickerscope-'));
+const machines = new Map();
+
+function run(command, args, options) {
+	const { status, stdout, stderr } = spawnSync(command, args, { maxBuffer: 1 << 28, ...options });
+	assert.equal(status, 0, `${command}: ${stderr}`);
+	return stdout;
+}
+
+/** The files of the machine: init, the program, the agent and the libraries of both. */
+function makeArchive(path) {
+	const files = join(folder, 'files');
+	for (const name of ['dev', 'proc', 'run', 'sys', 'tmp']) mkdirSync(join(files, name), { recursive: true });
+	run('gcc', ['-O2', '-static', '-o', join(files, 'init'), join(root, 'tests', 'kernels', 'init.c')]);
+	build('gcc', join(files, 'chain'), 'deep.c', ['-O2']);
+	copyFileSync(program, join(files, 'flickerscope'));
+	const libraries = run('ldd', [program, join(files, 'chain')]).toString().match(/\/\S*\.so\S*/g);
+	for (const library of new Set(libraries)) {
+		mkdirSync(join(files, dirname(library)), { recursive: true });
+		copyFileSync(library, join(files, library));
+	}
+	const names = run('find', ['.'], { cwd: files });
+	writeFileSync(path, run('cpio', ['-o', '-H', 'newc', '--quiet'], { cwd: files, input: names }));
+}
+
+/** Boots a kernel; gives what was sent through the second port, and the console's text. */
+function boot(series, archive) {
+	const port = join(folder, `port-${series}`);
+	const console = join(folder, `console-${series}`);
+	const child = spawn('qemu-system-x86_64', [
+		...['-accel', 'tcg', '-icount', 'shift=3,sleep=off', '-cpu', 'max', '-m', '512'],
+		...['-nodefaults', '-display', 'none', '-no-reboot', '-serial', `file:${console}`, '-serial', `file:${port}`],
+		...['-kernel', imageOf(series), '-initrd', archive],
+		...['-append', 'console=ttyS0 panic=-1 mitigations=off cryptomgr.notests'],
+	], { stdio: 'ignore' });
+	const timer = setTimeout(() => child.kill('SIGKILL'), MACHINE_TIME_MAX_MS);
+	const ended = new Promise((resolve) => child.on('close', () => {
+		clearTimeout(timer);
+		resolve({ sent: readFileSync(port), console: readFileSync(console, 'utf8') });
+	}));
+	return { child, ended };
+}
+
+/** What init.c sends: for each form a line "FORM EXIT_CODE SIZE", then the capture. */
+function unpack({ sent, console }) {
+	const forms = new Map();
+	for (let at = 0; at < sent.length;) {
+		const end = sent.indexOf('\n', at);
+		const [form, code, size] = sent.subarray(at, end).toString().split(' ');
+		forms.set(form, { code: Number(code), capture: sent.subarray(end + 1, end + 1 + Number(size)) });
+		at = end + 1 + Number(size);
+	}
+	const last = console.split('\n').slice(-40).join('\n');
+	assert.deepEqual([...forms.keys()], ['loop', 'plain'], last);
+	for (const [form, { code }] of forms) assert.equal(code, 0, `${form}: ${last}`);
+	return forms;
+}
+
+before(() => {
+	const there = SERIES.filter((series) => !whyNot(series));
+	const archive = join(folder, 'archive');
+	if (there.length) makeArchive(archive);
+	for (const series of there) machines.set(series, boot(series, archive));
+});
+
+after(async () => {
+	for (const { child, ended } of machines.values()) {
+		child.kill('SIGKILL');
+		await ended;
+	}
+	rmSync(folder, { recursive: true, force: true });
+});
+
+for (const series of SERIES) {
+	test(`Linux ${series}: loads, and samples the whole chain, with bpf_loop() and without`, { skip: whyNot(series) }, async (t) => {
+		const outcome = await machines.get(series).ended;
+		const forms = unpack(outcome);
+		const verified = [...outcome.console.matchAll(/(sample_cpu\S*): (\d+) instructions were verified/g)];
+		assert.deepEqual(verified.map(([, name]) => name), ['sample_cpu', 'sample_cpu_plain']);
+		for (const [, name, count] of verified) {
+			t.diagnostic(`Linux ${series}, ${name}: ${count} instructions were verified`);
+			assert.ok(Number(count) > 0 && Number(count) < VERIFIED_MAX);
+		}
+		for (const [form, { capture }] of forms) {
+			const path = join(folder, `${series}-${form}.flick`);
+			writeFileSync(path, capture);
+			assert.match(JSON.parse(run(program, ['info', '--json', path])).kernel, new RegExp(`^Linux ${series.replace('.', '\\.')}\\.`));
+			const samples = await readRecording(path);
+			checkChain(t, `Linux ${series}, ${form}`, samples.filter(({ thread }) => thread.process === 'chain'), deepChain(DEPTH));
+			const inKernel = samples.filter(({ status, frames }) => status === STACK_COMPLETE && frames[0].kind === WIRE_FRAME_KERNEL);
+			assert.ok(inKernel.length > 0, 'a sample that hit in the kernel has a whole user stack');
+		}
+	});
+}
