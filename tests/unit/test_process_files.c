@@ -243,6 +243,49 @@ static void a_plain_path_follows_no_link(void)
 	CHECK_EQ(process_files_open_path(files, in_folder("alias"), &rules, &fd), -ELOOP);
 }
 
+/* As the search for debug files does: what is not there or refused is passed over. */
+static void the_first_of_several_paths_that_will_do_is_opened(void)
+{
+	static const char paths[] = "/none\0/strange2\0/folder2\0/good\0/link\0";
+	CLEANUP(opened_close) struct opened opened;
+	CLEANUP(fd_close) int fd = -1;
+	unsigned int index = 99;
+
+	write_file(in_folder("strange2"), "planted");
+	CHECK_OR_RETURN(chown(in_folder("strange2"), STRANGER, STRANGER) == 0);
+	mkdir(in_folder("folder2"), 0777);
+	write_file(in_folder("good"), "good");
+	symlink("/good", in_folder("link"));
+	CHECK_OR_RETURN(open_process(&opened, true));
+	CHECK_OR_RETURN(process_files_open_first(opened.files, opened.process_fd, paths, 0,
+						 &map_rules, &index, &fd) == 0);
+	CHECK_EQ(index, 3);
+	CHECK(content_is(fd, "good"));
+	close(fd);
+	/* Going on behind it. */
+	CHECK_OR_RETURN(process_files_open_first(opened.files, opened.process_fd, paths, index + 1,
+						 &map_rules, &index, &fd) == 0);
+	CHECK_EQ(index, 4);
+	CHECK(content_is(fd, "good"));
+	close(TAKE_FD(fd));
+	CHECK_EQ(process_files_open_first(opened.files, opened.process_fd, paths, index + 1,
+					  &map_rules, &index, &fd),
+		 -ENOENT);
+	/* As we see it, none of them is there. */
+	CHECK_EQ(process_files_open_first(opened.files, -1, paths, 0, &map_rules, &index, &fd),
+		 -ENOENT);
+}
+
+static void a_process_in_another_root_is_told_from_one_in_ours(void)
+{
+	CLEANUP(opened_close) struct opened own;
+	CLEANUP(opened_close) struct opened other;
+
+	CHECK_OR_RETURN(open_process(&own, false) && open_process(&other, true));
+	CHECK(process_files_shares_root(own.process_fd));
+	CHECK(!process_files_shares_root(other.process_fd));
+}
+
 static void a_deleted_mapped_file_is_opened(void)
 {
 	const struct process_file_rules rules = { .size_max = 100 }, small = { .size_max = 5 };
@@ -377,6 +420,8 @@ TESTS(TEST(the_folder_is_made), TEST(an_absolute_link_stays_inside_the_processs_
       TEST(a_device_and_a_folder_are_refused), TEST(a_strangers_file_is_refused),
       TEST(the_processs_own_user_may_own_it), TEST(a_huge_sparse_file_is_refused),
       TEST(another_file_at_the_path_is_refused), TEST(a_plain_path_follows_no_link),
+      TEST(the_first_of_several_paths_that_will_do_is_opened),
+      TEST(a_process_in_another_root_is_told_from_one_in_ours),
       TEST(a_deleted_mapped_file_is_opened), TEST(a_process_that_ended_gives_nothing),
       TEST(the_vdso_is_an_elf_file), TEST(a_silent_fuse_folder_is_refused_without_waiting),
       TEST(a_link_to_a_silent_fuse_file_is_refused_without_waiting))
