@@ -472,17 +472,6 @@ static void add_late_names(struct pipeline *pipeline)
 	}
 }
 
-/* Stacks that are known would never get the inlined functions that have come meanwhile. */
-static void forget_old_stacks(struct pipeline *pipeline)
-{
-	uint64_t generation = symbolizer_generation(pipeline->symbolizer);
-
-	if (generation == pipeline->source_generation)
-		return;
-	pipeline->source_generation = generation;
-	id_cache_clear(&pipeline->stack_ids);
-}
-
 static void write_chunks(struct pipeline *pipeline, uint64_t now_ns)
 {
 	record_encoder_flush(pipeline->encoder, pipeline->drained_ns);
@@ -502,10 +491,22 @@ static struct sampler_sink sink_of(struct pipeline *pipeline)
 	};
 }
 
+/* Stacks that are known would never get the inlined functions that have come meanwhile. */
+static void forget_old_stacks(struct pipeline *pipeline)
+{
+	uint64_t generation = symbolizer_generation(pipeline->symbolizer);
+
+	if (generation == pipeline->source_generation)
+		return;
+	pipeline->source_generation = generation;
+	id_cache_clear(&pipeline->stack_ids);
+}
+
 static void drain(struct pipeline *pipeline)
 {
 	const struct sampler_sink sink = sink_of(pipeline);
 
+	forget_old_stacks(pipeline);
 	pipeline->drained_ns = sampler_session_drain(pipeline->session, &sink);
 	unwinder_update(pipeline->unwinder);
 }
@@ -533,7 +534,6 @@ static void on_drain_timer(void *context)
 	unwinder_tick(pipeline->unwinder, now_ns);
 	symbolizer_tick(pipeline->symbolizer, now_ns);
 	add_late_names(pipeline);
-	forget_old_stacks(pipeline);
 	/* Small chunks cost bytes. */
 	due_ns = pipeline->watched ? 0 : PIPELINE_WRITE_INTERVAL_MS * NS_PER_MS;
 	if (now_ns - pipeline->written_ns >= due_ns)

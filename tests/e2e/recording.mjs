@@ -74,7 +74,7 @@ export async function readRecording(path, isWhole = true) {
 /**
  * Records this host until the function that it gives is called: that one gives the samples. It samples when the
  * function is given.
- * @returns {Promise<() => Promise<RecordedSample[]>>}
+ * @returns {Promise<(() => Promise<RecordedSample[]>) & { peek: () => Promise<RecordedSample[]> }>}
  */
 export async function startRecording(test, args = []) {
 	const path = join(temporaryFolder(test), 'recording.flick');
@@ -87,11 +87,14 @@ export async function startRecording(test, args = []) {
 		await ended;
 	});
 	await until(() => child.exitCode !== null || (existsSync(path) && statSync(path).size > FILE_HEADER_SIZE), 'the first samples');
-	return async () => {
+	const stop = async () => {
 		child.kill('SIGINT');
 		assert.equal(await ended, 0, stderr);
 		return readRecording(path);
 	};
+	/** What has been written so far. */
+	stop.peek = () => readRecording(path, false);
+	return stop;
 }
 
 /** Records this host for some seconds. @returns {Promise<RecordedSample[]>} */
