@@ -29,7 +29,7 @@ static const struct options_usage usage = {
 		   "--to may be given twice: the name of a format is the format, all else a time. "
 		   "T is\n"
 		   "as in 'flickerscope report --help'.",
-	.groups = OPTIONS_CONVERT,
+	.groups = OPTIONS_CONVERT | OPTIONS_EVENT,
 	.arguments_least = 1,
 	.arguments_most = 1,
 };

@@ -13,7 +13,7 @@ static const struct options_usage usage = {
 	.name = "info",
 	.arguments = "FILE",
 	.summary = "Tells what is in a profile: span, rate, samples, lost, top processes.",
-	.groups = OPTIONS_JSON,
+	.groups = OPTIONS_JSON | OPTIONS_EVENT,
 	.arguments_least = 1,
 	.arguments_most = 1,
 };
@@ -22,6 +22,7 @@ int command_info(int argc, char **argv)
 {
 	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
 	struct capture_summary summary;
+	struct input_options input = { 0 };
 	struct options options;
 	const char *path;
 	int r = options_parse(&usage, argc, argv, &options);
@@ -29,7 +30,8 @@ int command_info(int argc, char **argv)
 	if (r)
 		return r == OPTIONS_HELP ? EXIT_CODE_OK : EXIT_CODE_USAGE;
 	path = options.arguments[0];
-	r = input_open(path, NULL, &reader);
+	input.event = options.event;
+	r = input_open(path, &input, &reader);
 	if (r)
 		return EXIT_CODE_FAILED;
 	r = capture_summary_read(reader, &summary);

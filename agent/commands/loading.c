@@ -26,7 +26,8 @@ int load_profile(const char *path, const struct options *options,
 		.progress = show_progress,
 		.context = &progress,
 	};
-	int r = input_open(path, NULL, &reader);
+	struct input_options input = { .event = options->event };
+	int r = input_open(path, &input, &reader);
 
 	if (r == -ENOMEM)
 		return log_errno(r, "read %s", path);

@@ -29,6 +29,7 @@ enum long_option {
 	OPTION_TO_FORMAT,
 	OPTION_BY,
 	OPTION_LIMIT,
+	OPTION_EVENT,
 };
 
 /* One row for each option: how getopt knows it, who takes it, and its line of help. */
@@ -80,6 +81,8 @@ static const struct option_row rows[] = {
 	{ "to", OPTION_TO_FORMAT, "T", OPTIONS_CONVERT, "only what is before this time" },
 	{ "by", OPTION_BY, "WHAT", OPTIONS_REPORT,
 	  "function, module, process or thread (function)" },
+	{ "event", OPTION_EVENT, "NAME", OPTIONS_EVENT,
+	  "which one of the events in a foreign file (info tells them)" },
 	{ "limit", OPTION_LIMIT, "N", OPTIONS_REPORT,
 	  "at most so many rows (40; of JSON all); 0: all" },
 	{ "verbose", 'v', NULL, 0, "say more on standard error" },
@@ -406,6 +409,9 @@ static int take(struct options *options, int code, const char *value)
 	case OPTION_BY:
 	case OPTION_LIMIT:
 		return take_reading(options, code, value);
+	case OPTION_EVENT:
+		options->event = value;
+		return 0;
 	default:
 		options->verbose = true;
 		log_set_level(LOG_LEVEL_DEBUG);

@@ -46,6 +46,7 @@ enum options_group {
 	OPTIONS_RANGE = 256,	/* --from --to */
 	OPTIONS_REPORT = 512,	/* --by --limit */
 	OPTIONS_CONVERT = 1024, /* -o --force --to, which is a format or a time; --from */
+	OPTIONS_EVENT = 8192,	/* --event */
 };
 
 struct options {
@@ -71,6 +72,8 @@ struct options {
 	uint16_t port;	      /* of the agent that is asked; 0: the only one */
 	const char *dump_dir; /* NULL: none */
 	struct time_range range;
+	const char
+		*event; /* of a foreign file that has several; NULL: what tells most of CPU time */
 	const struct format *format; /* NULL: by the ending of the output's name */
 	enum report_by report_by;
 	uint32_t rows_max; /* 0: all; OPTIONS_ROWS_UNSET: what fits the kind of output */

@@ -24,7 +24,7 @@ static const struct options_usage usage = {
 		"T is seconds from the start, with decimals (0 is the whole second in which the\n"
 		"first sample is), or a time of the wall clock: 12:04:31.250, or with a date,\n"
 		"2026-11-22T12:04:31.250. A sample at T is from T on, and not before T.",
-	.groups = OPTIONS_RANGE | OPTIONS_REPORT | OPTIONS_JSON,
+	.groups = OPTIONS_RANGE | OPTIONS_REPORT | OPTIONS_JSON | OPTIONS_EVENT,
 	.arguments_least = 1,
 	.arguments_most = 1,
 };

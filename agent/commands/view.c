@@ -22,7 +22,7 @@ static const struct options_usage usage = {
 	.details =
 		"Two files are shown side by side; of more, or of a directory, there is a list.\n"
 		"The first line on standard output is the page's address. Ctrl-C ends it.",
-	.groups = OPTIONS_SERVING,
+	.groups = OPTIONS_SERVING | OPTIONS_EVENT,
 	.arguments_least = 1,
 	.arguments_most = FILES_MAX,
 };
@@ -35,7 +35,8 @@ static int open_store(const struct options *options, struct profile_store **ret_
 		      S_ISDIR(status.st_mode);
 
 	return folder ? profile_store_new_folder(options->arguments[0], ret_store)
-		      : profile_store_new_files(options->arguments, (size_t)count, ret_store);
+		      : profile_store_new_files(options->arguments, (size_t)count, options->event,
+						ret_store);
 }
 
 static int serve(const struct options *options)

@@ -313,11 +313,15 @@ static uint32_t best_event(const struct foreign_profile *profile)
 
 	for (uint32_t i = 1; i < profile->event_count; i++) {
 		const struct foreign_event *one = &profile->events[i];
+		const struct foreign_event *other = &profile->events[best];
 		enum wire_event kind = event_kind(one->name);
-		enum wire_event best_kind = event_kind(profile->events[best].name);
+		enum wire_event other_kind = event_kind(other->name);
 
-		if (kind < best_kind ||
-		    (kind == best_kind && one->sample_count > profile->events[best].sample_count))
+		/* Comments name events of which no sample was taken. */
+		if (!one->sample_count && !one->idle_count)
+			continue;
+		if (kind < other_kind || (!other->sample_count && !other->idle_count) ||
+		    (kind == other_kind && one->sample_count > other->sample_count))
 			best = i;
 	}
 	return best;
@@ -343,14 +347,24 @@ static int choose_event(const struct foreign_profile *profile, const char *wante
 	return FOREIGN_CAPTURE_NO_EVENT;
 }
 
+/* Those that were sampled; names of events have no newlines. */
 static void list_events(const struct foreign_profile *profile, char text[EVENTS_TEXT_MAX])
 {
+	uint32_t count = 0;
 	size_t at = 0;
 
-	for (uint32_t i = 0; i < profile->event_count && at < EVENTS_TEXT_MAX; i++)
-		at += (size_t)snprintf(text + at, EVENTS_TEXT_MAX - at, "%s%" PRIu64 " %s",
-				       i ? "\n" : "", profile->events[i].sample_count,
-				       profile->events[i].name);
+	for (uint32_t i = 0; i < profile->event_count; i++) {
+		const struct foreign_event *event = &profile->events[i];
+
+		if (!event->sample_count && !event->idle_count)
+			continue;
+		if (at < EVENTS_TEXT_MAX)
+			at += (size_t)snprintf(text + at, EVENTS_TEXT_MAX - at, "%s%" PRIu64 " %s",
+					       count ? "\n" : "", event->sample_count, event->name);
+		count++;
+	}
+	if (count < 2)
+		text[0] = '\0';
 }
 
 static void describe(struct making *making, uint32_t event)
@@ -368,10 +382,8 @@ static void describe(struct making *making, uint32_t event)
 	start->meta[WIRE_META_EVENT] = name;
 	start->meta[WIRE_META_TITLE] = facts->title;
 	start->meta[WIRE_META_NOTE] = facts->note;
-	if (making->foreign->event_count > 1) {
-		list_events(making->foreign, making->events);
-		start->meta[WIRE_META_EVENTS] = making->events;
-	}
+	list_events(making->foreign, making->events);
+	start->meta[WIRE_META_EVENTS] = making->events;
 }
 
 /* The same for the same samples; readers take it for the name of the recording. */

@@ -81,6 +81,7 @@ struct foreign_facts {
 	char kernel[FOREIGN_TEXT_MAX];
 	char title[FOREIGN_TEXT_MAX];
 	char note[FOREIGN_TEXT_MAX]; /* what one must know to read the picture */
+	uint32_t frequency_mhz;	     /* of events that do not say */
 	uint32_t cpu_count;
 	uint32_t step_us;    /* between the samples of a row with a count above 1 */
 	int64_t wall_end_us; /* wall clock at the last sample, since the epoch, roughly */

@@ -10,6 +10,7 @@ enum {
 	/* Times between samples are counted in classes of a sixteenth of an octave. */
 	CLASS_BITS = 4,
 	CLASS_COUNT = 32 << CLASS_BITS,
+	PERIOD_LEAST_US = 20, /* a counter that has just been started overflows faster */
 	/* Where there are no two samples of one CPU, nothing can be known. */
 	FREQUENCY_UNKNOWN_MHZ = 99000,
 	/* Rates from here on are whole numbers of Hz. */
@@ -81,7 +82,7 @@ static uint64_t period_us(const struct foreign_profile *profile, uint32_t event,
 		if (sample->event != event)
 			continue;
 		last_us[key] = sample->time_us;
-		if (before != INT64_MIN && sample->time_us > before) {
+		if (before != INT64_MIN && sample->time_us >= before + PERIOD_LEAST_US) {
 			uint64_t us = (uint64_t)(sample->time_us - before);
 			struct time_class *one;
 
@@ -107,7 +108,9 @@ static int find_frequency(struct foreign_timing *timing, const struct foreign_pr
 {
 	int64_t *last_us;
 
-	timing->frequency_mhz = profile->events[event].frequency_mhz;
+	timing->frequency_mhz = profile->events[event].frequency_mhz
+					? profile->events[event].frequency_mhz
+					: profile->facts.frequency_mhz;
 	if (!timing->frequency_mhz) {
 		last_us = malloc(LAST_KEYS_MAX * sizeof(*last_us));
 		if (!last_us)
@@ -208,7 +211,7 @@ int foreign_timing_open(struct foreign_profile *profile, uint32_t event,
 	int64_t last_us = profile->last_time_us;
 	int r;
 
-	if (profile->out_of_order) {
+	if (profile->out_of_order && count) {
 		qsort(samples, count, sizeof(*samples), by_time);
 		profile->out_of_order = 0;
 		profile->last_time_us = last_us = samples[count - 1].time_us;

@@ -193,11 +193,14 @@ static bool is_indented(uint8_t byte)
 	return byte == '\t' || byte == ' ';
 }
 
+/* Whether an indented line begins a sample: without -g, names of processes are padded with spaces. */
 static bool is_header_line(const char *line, size_t size)
 {
 	struct perf_header header;
 	struct perf_frame frame;
 
+	if (*line == ' ' && perf_header_parse(line, size, &header) && header.time_us >= 0)
+		return true;
 	return !perf_frame_parse(line, size, &frame) && perf_header_parse(line, size, &header);
 }
 
@@ -341,7 +344,8 @@ static int take_stack(struct perf_script *script)
 	size_t size;
 	int r = line_at(input, 0, &line, &size);
 
-	if (r || !size || !is_indented((uint8_t)*line))
+	if (r || !size || !is_indented((uint8_t)*line) ||
+	    (*line == ' ' && is_header_line(line, size)))
 		return r < 0 ? r : 0;
 	r = take_frame(script, line, size, &script->leaf, LINE_FRAMES_MAX);
 	if (r == LINE_IS_NO_FRAME && is_header_line(line, size))

@@ -17,6 +17,7 @@ enum {
 	ROWS_MAX = 16777216,
 	LINES_MAX = 64, /* functions that one location is in: inlined ones */
 	FIELD_MAX = 14,
+	INNER_FIELD_MAX = 10,
 	PERIOD_HZ_MAX = 10000,
 };
 
@@ -31,6 +32,7 @@ enum profile_field {
 	PROFILE_TIME_NANOS = 9,
 	PROFILE_PERIOD_TYPE = 11,
 	PROFILE_PERIOD,
+	PROFILE_COMMENT,
 };
 
 enum value_type_field { VALUE_TYPE_TYPE = 1, VALUE_TYPE_UNIT };
@@ -529,24 +531,39 @@ int import_pprof(struct input_bytes *input, struct foreign_profile *profile)
 	return r;
 }
 
+/* Whether what a message holds are fields of low numbers: text is not. */
+static bool is_message(struct bytes_reader message)
+{
+	struct protobuf_field field;
+
+	while (protobuf_next(&message, &field))
+		if (field.number > INNER_FIELD_MAX)
+			return false;
+	return !message.failed;
+}
+
 /* Only fields that a profile has, each of its type, up to the end of what is seen. */
 bool import_pprof_knows(const struct foreign_text *front)
 {
-	static const uint32_t messages = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 |
-					 1 << 11 | 1 << 13;
+	/* As bits: those that are messages, and all of PROTOBUF_BYTES. */
+	static const uint32_t messages = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 11;
+	static const uint32_t of_bytes = messages | 1 << PROFILE_STRING_TABLE;
 	struct bytes_reader message = bytes_reader_of(front->bytes, front->size);
 	struct protobuf_field field;
 	bool seen = false;
 
 	while (protobuf_next(&message, &field)) {
-		bool is_message = field.number <= FIELD_MAX && messages >> field.number & 1;
-
-		/* Comments (13) come packed and not. */
+		/* Comments are numbers: packed as a rule; only messages and strings are longer. */
 		if (field.number > FIELD_MAX ||
-		    (field.type != (is_message ? PROTOBUF_BYTES : PROTOBUF_VARINT) &&
-		     !(field.number == 13 && field.type == PROTOBUF_VARINT)))
+		    (field.type !=
+			     (of_bytes >> field.number & 1 ? PROTOBUF_BYTES : PROTOBUF_VARINT) &&
+		     field.number != PROFILE_COMMENT))
 			return false;
-		seen = true;
+		if (messages >> field.number & 1) {
+			if (!is_message(field.bytes))
+				return false;
+			seen = true;
+		}
 	}
 	return seen;
 }

@@ -485,6 +485,19 @@ static bool take_number(struct foreign_text text, const char *label, uint64_t *r
 	return number_of(value, ret_number);
 }
 
+/* The rate asked for stands behind -F, of whatever event. */
+static void take_command(struct foreign_facts *facts, struct foreign_text value)
+{
+	uint64_t rate;
+
+	snprintf(facts->note, sizeof(facts->note), "Recorded by: %.*s",
+		 (int)(value.size < 900 ? value.size : 900), value.bytes);
+	if ((take_number(value, " -F", &rate) || take_number(value, " --freq=", &rate) ||
+	     take_number(value, " --freq ", &rate)) &&
+	    rate && rate <= UINT32_MAX / 1000)
+		facts->frequency_mhz = (uint32_t)rate * 1000;
+}
+
 /* "name = cycles, ... { sample_period, sample_freq } = 99, ... freq = 1, ..." */
 static void take_event_rate(struct foreign_profile *profile, struct foreign_text value)
 {
@@ -530,8 +543,7 @@ void perf_comment_parse(struct foreign_profile *profile, const char *line, size_
 		 number <= WIRE_CPUS_MAX)
 		facts->cpu_count = (uint32_t)number;
 	else if (take_value(text, "cmdline", &value))
-		snprintf(facts->note, sizeof(facts->note), "Recorded by: %.*s",
-			 (int)(value.size < 900 ? value.size : 900), value.bytes);
+		take_command(facts, value);
 	else if (take_value(text, "event", &value))
 		take_event_rate(profile, value);
 }

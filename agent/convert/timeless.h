@@ -14,7 +14,7 @@
 #include "convert/foreign_profile.h"
 
 enum timeless_limits {
-	TIMELESS_SAMPLES_MAX = 8388608, /* of each event */
+	TIMELESS_SAMPLES_MAX = 1048576, /* of each event */
 	TIMELESS_HZ = 100,		/* where nothing tells a better rate */
 };
 

@@ -447,9 +447,11 @@ static void name_file(const struct profile_store *store, struct named_file *file
 				 PROFILE_STORE_NAME_SIZE_MAX - 16, name, ++others + 1);
 }
 
-int profile_store_new_files(char *const *paths, size_t count, struct profile_store **ret_store)
+int profile_store_new_files(char *const *paths, size_t count, const char *event,
+			    struct profile_store **ret_store)
 {
 	CLEANUP(profile_store_free) struct profile_store *store = store_make();
+	struct input_options input = { .event = event };
 
 	if (store)
 		store->files = calloc(count, sizeof(*store->files));
@@ -458,7 +460,7 @@ int profile_store_new_files(char *const *paths, size_t count, struct profile_sto
 	for (size_t i = 0; i < count; i++) {
 		CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
 		struct named_file *file = &store->files[i];
-		int r = input_open(paths[i], NULL, &reader);
+		int r = input_open(paths[i], &input, &reader);
 
 		if (r < 0)
 			return r;

@@ -28,8 +28,15 @@ enum profile_store_limit {
 	PROFILE_STORE_START_SIZE_MAX = 2 * PROFILE_STORE_ID_SIZE_MAX + 64,
 };
 
-/* Opens the files that are named, converting what is foreign. Returns 0 or -errno; logged. */
-int profile_store_new_files(char *const *paths, size_t count, struct profile_store **ret_store);
+/*
+ * Opens the files that are named, converting what is foreign.
+ *
+ * @event: which one of several in a foreign file; NULL: see convert/input.h.
+ *
+ * Returns 0 or -errno; logged.
+ */
+int profile_store_new_files(char *const *paths, size_t count, const char *event,
+			    struct profile_store **ret_store);
 
 /* Returns 0 or -errno; logged. */
 int profile_store_new_folder(const char *path, struct profile_store **ret_store);

@@ -115,9 +115,12 @@ static void on_meta(void *context, uint32_t meta, const char *text, uint32_t siz
 		[WIRE_META_HOST] = summary->host,	[WIRE_META_KERNEL] = summary->kernel,
 		[WIRE_META_VERSION] = summary->version, [WIRE_META_EVENT] = summary->event_name,
 		[WIRE_META_FILTER] = summary->filter,	[WIRE_META_TITLE] = summary->title,
+		[WIRE_META_NOTE] = summary->note,
 	};
 
-	if (meta < ARRAY_SIZE(places) && places[meta])
+	if (meta == WIRE_META_EVENTS)
+		copy_text(summary->events, sizeof(summary->events), text, size);
+	else if (meta < ARRAY_SIZE(places) && places[meta])
 		copy_text(places[meta], CAPTURE_SUMMARY_TEXT_MAX, text, size);
 }
 
@@ -282,6 +285,12 @@ static void on_rate(void *context, int64_t time_us, uint32_t cpu, uint32_t rate_
 	summing->rate_count++;
 }
 
+static void on_counter(void *context, int64_t time_us, uint32_t counter, uint64_t value)
+{
+	if (counter == WIRE_COUNTER_IDLE)
+		((struct summing *)context)->summary->idle_count = value;
+}
+
 static void on_late_name(void *context, const struct record_late_name *late_name)
 {
 	struct summing *summing = context;
@@ -302,6 +311,7 @@ static const struct record_visitor visitor = {
 	.tick = on_tick,
 	.gap = on_gap,
 	.rate = on_rate,
+	.counter = on_counter,
 	.late_name = on_late_name,
 };
 

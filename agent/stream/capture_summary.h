@@ -22,6 +22,7 @@ struct capture_reader;
 enum capture_summary_limits {
 	CAPTURE_SUMMARY_DISTINCT_MAX = 4194304,
 	CAPTURE_SUMMARY_PROCESSES = 10, /* the busiest ones, named */
+	CAPTURE_SUMMARY_EVENTS_MAX = 4096,
 	CAPTURE_SUMMARY_TEXT_MAX = 256, /* bytes kept of a name, its terminating zero included */
 };
 
@@ -38,6 +39,9 @@ struct capture_summary {
 	char event_name[CAPTURE_SUMMARY_TEXT_MAX];
 	char filter[CAPTURE_SUMMARY_TEXT_MAX];
 	char title[CAPTURE_SUMMARY_TEXT_MAX];
+	char note[CAPTURE_SUMMARY_TEXT_MAX];
+	/* Of a foreign file with several: lines "samples name", the last perhaps cut. */
+	char events[CAPTURE_SUMMARY_EVENTS_MAX];
 	uint64_t file_size;
 	uint64_t start_us; /* timeline; of the first sample, or of the first segment */
 	uint64_t end_us;
@@ -58,6 +62,7 @@ struct capture_summary {
 	uint64_t thread_count;
 	uint64_t process_count;
 	uint64_t late_name_count;
+	uint64_t idle_count; /* samples of idle CPUs that a foreign file had: left out */
 	uint64_t user_status[STACK_STATUS_COUNT]; /* samples by enum stack_status */
 	uint64_t kernel_status[STACK_STATUS_COUNT];
 	uint64_t depth_sum;		       /* frames of all samples' stacks */

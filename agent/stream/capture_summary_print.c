@@ -141,6 +141,7 @@ static void print_host(FILE *file, const struct capture_summary *summary)
 		fputc('\n', file);
 	}
 	print_text(file, "filter", summary->filter);
+	print_text(file, "note", summary->note);
 }
 
 static void print_rate(FILE *file, const struct capture_summary *summary)
@@ -157,6 +158,32 @@ static void print_rate(FILE *file, const struct capture_summary *summary)
 	fputc('\n', file);
 }
 
+/* Of a foreign file with several: which there are, with their samples. */
+static void print_events(FILE *file, const struct capture_summary *summary)
+{
+	const char *line = summary->events;
+
+	if (!line[0])
+		return;
+	print_label(file, "events");
+	for (;;) {
+		size_t digits = strspn(line, "0123456789"), size = strcspn(line, "\n");
+		char name[CAPTURE_SUMMARY_TEXT_MAX];
+
+		snprintf(name, sizeof(name), "%.*s", (int)(size > digits ? size - digits - 1 : 0),
+			 line + digits + 1);
+		print_name(file, name);
+		fputs(" (", file);
+		print_count(file, strtoull(line, NULL, 10));
+		fputc(')', file);
+		if (!line[size])
+			break;
+		fputs(", ", file);
+		line += size + 1;
+	}
+	fputs("; --event chooses\n", file);
+}
+
 static void print_samples(FILE *file, const struct capture_summary *summary)
 {
 	uint64_t span = span_us(summary);
@@ -168,6 +195,11 @@ static void print_samples(FILE *file, const struct capture_summary *summary)
 			(double)summary->sample_count * 1e9 / summary->frequency_mhz /
 				(double)span);
 	fputc('\n', file);
+	if (summary->idle_count) {
+		print_label(file, "idle");
+		print_counted(file, summary->idle_count, "sample", "samples");
+		fputs(" of idle CPUs, left out\n", file);
+	}
 	print_label(file, "lost");
 	print_counted(file, summary->lost_count, "sample", "samples");
 	if (summary->gap_count) {
@@ -271,6 +303,7 @@ void capture_summary_print(FILE *file, const char *name, const struct capture_su
 	print_start(file, summary);
 	print_file(file, summary);
 	print_rate(file, summary);
+	print_events(file, summary);
 	print_samples(file, summary);
 	print_stacks(file, summary);
 	print_frames(file, summary);
@@ -320,6 +353,26 @@ static void json_statuses(FILE *file, const char *name, const uint64_t *counts)
 		fprintf(file, "%s\"%s\":%" PRIu64, status ? "," : "", names[status],
 			counts[status]);
 	fputc('}', file);
+}
+
+static void json_events(FILE *file, const struct capture_summary *summary)
+{
+	const char *line = summary->events, *separator = "";
+
+	fputs(",\"events\":[", file);
+	while (line[0]) {
+		size_t digits = strspn(line, "0123456789"), size = strcspn(line, "\n");
+		char name[CAPTURE_SUMMARY_TEXT_MAX];
+
+		snprintf(name, sizeof(name), "%.*s", (int)(size > digits ? size - digits - 1 : 0),
+			 line + digits + 1);
+		fprintf(file, "%s{\"samples\":%llu,\"name\":", separator, strtoull(line, NULL, 10));
+		json_string(file, name);
+		fputc('}', file);
+		separator = ",";
+		line += size + (line[size] ? 1 : 0);
+	}
+	fputc(']', file);
 }
 
 static void json_processes(FILE *file, const struct capture_summary *summary)
@@ -399,6 +452,8 @@ void capture_summary_print_json(FILE *file, const char *name, const struct captu
 	json_text(file, "version", summary->version);
 	json_text(file, "event", summary->event_name);
 	json_text(file, "filter", summary->filter);
+	json_text(file, "note", summary->note);
+	json_events(file, summary);
 	json_number(file, "bytes", summary->file_size);
 	json_start_time(file, summary);
 	json_decimal(file, "duration_s", span_us(summary), 6);
@@ -410,6 +465,7 @@ void capture_summary_print_json(FILE *file, const char *name, const struct captu
 	json_number(file, "damaged_segments", summary->damaged_segments);
 	fprintf(file, ",\"closed_in_order\":%s", summary->ended ? "true" : "false");
 	json_number(file, "samples", summary->sample_count);
+	json_number(file, "idle", summary->idle_count);
 	json_number(file, "lost", summary->lost_count);
 	json_number(file, "gaps", summary->gap_count);
 	json_decimal(file, "gap_s", summary->gap_us, 6);
