@@ -715,6 +715,19 @@ static uint64_t segment_span_ns(const struct pipeline_options *options)
 	return span_us * 1000;
 }
 
+/* Logs what is wrong with the folder and what to do about it. */
+static int make_debuginfod(struct pipeline *pipeline, const struct pipeline_options *options)
+{
+	struct debuginfod_options debuginfod = {
+		.worker = pipeline->fetch_worker,
+		.urls = options->debuginfod_urls,
+		.url_count = options->debuginfod_url_count,
+		.folder = options->debuginfod_cache,
+	};
+
+	return pipeline->fetch_worker ? debuginfod_new(&debuginfod, &pipeline->debuginfod) : 0;
+}
+
 static int make_names(struct pipeline *pipeline, const struct pipeline_options *options)
 {
 	struct symbolizer_options symbolizer = { .kernel_names = true,
@@ -726,18 +739,6 @@ static int make_names(struct pipeline *pipeline, const struct pipeline_options *
 	r = process_table_new(pipeline->process_files, &pipeline->processes);
 	if (r < 0)
 		return r;
-	if (pipeline->fetch_worker) {
-		struct debuginfod_options debuginfod = {
-			.worker = pipeline->fetch_worker,
-			.urls = options->debuginfod_urls,
-			.url_count = options->debuginfod_url_count,
-			.folder = options->debuginfod_cache,
-		};
-
-		r = debuginfod_new(&debuginfod, &pipeline->debuginfod);
-		if (r < 0)
-			return r;
-	}
 	symbolizer.debuginfod = pipeline->debuginfod;
 	symbolizer.worker = pipeline->worker;
 	symbolizer.debug_worker = pipeline->debug_worker;
@@ -847,6 +848,9 @@ int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_p
 		return log_errno(r, "start the worker processes");
 	/* Logs what is missing and what to do about it. */
 	r = sampler_session_open(&options->sampler, &pipeline->session);
+	if (r < 0)
+		return r;
+	r = make_debuginfod(pipeline, options);
 	if (r < 0)
 		return r;
 	r = make_names(pipeline, options);

@@ -48,8 +48,7 @@ static const struct option_row rows[] = {
 	  "only this process, its threads and children; may be given again" },
 	{ "cpus", 'C', "CPUS", OPTIONS_SAMPLING, "only these CPUs, as in 0-3,5" },
 	{ "debuginfod", OPTION_DEBUGINFOD, "URL", OPTIONS_SAMPLING,
-	  "ask this server for debug files that are missing, by build id (none is asked); may be "
-	  "given again" },
+	  "ask this server for missing debug files (none); may be given again" },
 	{ "debuginfod-cache", OPTION_DEBUGINFOD_CACHE, "DIR", OPTIONS_SAMPLING,
 	  "where they are kept (/var/cache/flickerscope)" },
 	{ "listen", OPTION_LISTEN, "ADDR:PORT", OPTIONS_SERVING,
