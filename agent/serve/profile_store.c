@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/openat2.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -121,6 +122,22 @@ static struct converted *converted_place(struct profile_store *store,
 	return oldest;
 }
 
+/*
+ * A large file takes seconds, in which the loop sees no signal: until it is read they end the
+ * program by themselves, as they do before the loop runs.
+ */
+static int read_foreign(int fd, const char *name, struct capture_reader **ret_reader)
+{
+	sigset_t none, before;
+	int r;
+
+	sigemptyset(&none);
+	pthread_sigmask(SIG_SETMASK, &none, &before);
+	r = input_open_fd(fd, name, NULL, ret_reader);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return r;
+}
+
 /* @fd: taken. @ret_fd: of a capture. */
 static int convert(struct profile_store *store, int fd, const char *name, int *ret_fd)
 {
@@ -137,7 +154,7 @@ static int convert(struct profile_store *store, int fd, const char *name, int *r
 		(struct identity){ status.st_dev, status.st_ino, status.st_size, status.st_mtim };
 	place = converted_place(store, &identity);
 	if (place->fd < 0) {
-		r = input_open_fd(TAKE_FD(own_fd), name, NULL, &reader);
+		r = read_foreign(TAKE_FD(own_fd), name, &reader);
 		if (r < 0)
 			return r;
 		place->fd = fcntl(capture_reader_fd(reader), F_DUPFD_CLOEXEC, 0);
