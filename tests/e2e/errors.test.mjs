@@ -131,11 +131,11 @@ test('a capture never replaces a file unasked, nor follows a symbolic link', asy
 	assertOneLine(await run(['record', '-o', join(folder, 'no', 'such', 'folder'), '-d', '1']), 1, /folder/);
 });
 
-test('what is no capture is refused by name, exit 1', async (t) => {
+test('what is no profile is refused by name, exit 1', async (t) => {
 	const folder = temporaryFolder(t);
 	const text = join(folder, 'text.flk');
 	writeFileSync(text, 'this is no capture\n');
-	assertOneLine(await run(['info', text]), 1, /text\.flk/, /no capture/);
+	assertOneLine(await run(['info', text]), 1, /text\.flk/, /no format that is known/);
 	const empty = join(folder, 'empty.flk');
 	writeFileSync(empty, '');
 	assertOneLine(await run(['info', empty]), 1, /empty\.flk/);
