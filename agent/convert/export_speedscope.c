@@ -86,7 +86,8 @@ static void write_name(const struct writing *writing, const struct merged_thread
 	const struct merged_profile *profile = writing->profile;
 	char numbers[64];
 	size_t process_size, comm_size, size;
-	const char *process = merged_string(profile, thread->process_name, &process_size);
+	const char *process = merged_string(
+		profile, thread->process_name ? thread->process_name : thread->comm, &process_size);
 	const char *comm = merged_string(profile, thread->comm, &comm_size);
 	char *text = malloc(process_size + comm_size + 2 * sizeof(numbers));
 
