@@ -3,7 +3,7 @@
  * What ran in a stretch of time, as a tree of calls: processes, and who called whom.
  *
  * Counting is one pass over the samples and one over the calls, children after parents; walking
- * visits what ran, in the order in which it is drawn. Memory: 16 bytes a call. Owned by one thread.
+ * visits what ran, in the order in which it is drawn. Memory: 17 bytes a call. Owned by one thread.
  */
 #ifndef FLICKERSCOPE_CALL_TREE_H
 #define FLICKERSCOPE_CALL_TREE_H
@@ -14,12 +14,19 @@
 
 struct merged_profile;
 
+/* What holds of a call in every range, so that recursion counts once. */
+enum call_flag {
+	CALL_OUTERMOST_LABEL = 1,  /* none of those that led to it has the same label */
+	CALL_OUTERMOST_MODULE = 2, /* or is in the same module */
+};
+
 struct call_tree {
 	const struct merged_profile *profile; /* borrowed */
 	uint32_t *self;			      /* owned, by call; samples in the call itself */
 	uint32_t *total;		      /* and in what it called; of 0: all */
 	uint32_t *first_child;		      /* of 0: the first process */
 	uint32_t *next_sibling;
+	uint8_t *flags; /* enum call_flag; 0 of processes */
 };
 
 /* Counts everything in the profile. Returns 0 or -ENOMEM. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "convert/merged_capture.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -282,42 +281,28 @@ static size_t write_note(struct writing *writing, const struct merged_note *note
 
 /* --- the whole ----------------------------------------------------------------------------------- */
 
-static int by_time(const void *left, const void *right)
+static int by_start(const void *left, const void *right)
 {
-	const struct merged_sample *a = left, *b = right;
+	const struct merged_segment *const *a = left, *const *b = right;
 
-	return a->time_us < b->time_us ? -1 : a->time_us > b->time_us;
+	return (*a)->head.start_us < (*b)->head.start_us
+		       ? -1
+		       : (*a)->head.start_us > (*b)->head.start_us;
 }
 
-/* What a segment has within the range: samples [first, end) and notes. */
+/* Samples [first, end) are those until the next segment starts; the first one has all before it, too. */
 struct part {
 	const struct merged_segment *segment;
 	uint64_t first_sample, end_sample;
-	const struct merged_note *note, *end_note;
 };
-
-static struct part part_of(const struct merged_profile *merged, size_t index)
-{
-	size_t count;
-	const struct merged_segment *segments = merged_segments(merged, &count);
-	const struct merged_note *notes = (const void *)merged->notes.bytes;
-	bool last = index + 1 == count;
-
-	return (struct part){
-		.segment = &segments[index],
-		.first_sample = segments[index].first_sample,
-		.end_sample = last ? merged->sample_count : segments[index + 1].first_sample,
-		.note = notes + segments[index].first_note,
-		.end_note = last ? notes + merged->notes.size / sizeof(*notes)
-				 : notes + segments[index + 1].first_note,
-	};
-}
 
 static int write_part(struct writing *writing, const struct part *part)
 {
 	const struct merged_segment *segment = part->segment;
-	struct merged_sample *samples = writing->merged->samples;
-	const struct merged_note *note = part->note;
+	const struct merged_sample *samples = writing->merged->samples;
+	const struct merged_note *note =
+		(const struct merged_note *)writing->merged->notes.bytes + segment->first_note;
+	const struct merged_note *end_note = note + segment->note_count;
 	int64_t start_us = (int64_t)segment->head.start_us, end_us = segment->end_us;
 	int r;
 
@@ -328,22 +313,19 @@ static int write_part(struct writing *writing, const struct part *part)
 	if (part->first_sample == part->end_sample && start_us >= end_us)
 		return 0;
 	writing->head = &segment->head;
-	if (part->end_sample > part->first_sample)
-		qsort(samples + part->first_sample, part->end_sample - part->first_sample,
-		      sizeof(*samples), by_time);
 	/* Samples may lie a little before their segment: here they lie in it. */
 	if (part->end_sample > part->first_sample && samples[part->first_sample].time_us < start_us)
 		start_us = samples[part->first_sample].time_us;
 	r = open_segment(writing, start_us);
 	for (uint64_t i = part->first_sample; i < part->end_sample && !r; i++) {
-		while (note < part->end_note && note->time_us <= samples[i].time_us)
-			note += write_note(writing, note, part->end_note);
+		while (note < end_note && note->time_us <= samples[i].time_us)
+			note += write_note(writing, note, end_note);
 		r = write_sample(writing, &samples[i]);
 		end_us = samples[i].time_us >= end_us ? samples[i].time_us + 1 : end_us;
 	}
-	while (note < part->end_note && !r) {
+	while (note < end_note && !r) {
 		r = advance(writing, note->time_us);
-		note += write_note(writing, note, part->end_note);
+		note += write_note(writing, note, end_note);
 	}
 	if (!r)
 		r = record_encoder_close(writing->encoder, mono_ns(writing, end_us));
@@ -384,18 +366,42 @@ static void writing_close(struct writing *writing)
 	free(writing->meta);
 }
 
+/* Writes segment by segment, in the order of time. */
+static int write_parts(struct writing *writing, const struct merged_segment **order, size_t count)
+{
+	const struct merged_profile *merged = writing->merged;
+	struct part part = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; i < count && !r; i++) {
+		part.segment = order[i];
+		while (part.end_sample < merged->sample_count &&
+		       (i + 1 == count || merged->samples[part.end_sample].time_us <
+						  (int64_t)order[i + 1]->head.start_us))
+			part.end_sample++;
+		r = write_part(writing, &part);
+		part.first_sample = part.end_sample;
+	}
+	return r;
+}
+
 int merged_capture_write(struct merged_profile *profile, int fd)
 {
+	CLEANUP(memory_free) const struct merged_segment **order = NULL;
 	struct writing writing = { .merged = profile };
-	size_t segment_count;
+	size_t count;
+	const struct merged_segment *segments = merged_segments(profile, &count);
 	int r = writing_open(&writing, fd);
 
-	assert(!profile->sorted);
-	merged_segments(profile, &segment_count);
-	for (size_t i = 0; i < segment_count && !r; i++) {
-		struct part part = part_of(profile, i);
-
-		r = write_part(&writing, &part);
+	order = calloc(count + 1, sizeof(*order));
+	if (!order)
+		r = -ENOMEM;
+	for (size_t i = 0; i < count && !r; i++)
+		order[i] = &segments[i];
+	if (!r) {
+		qsort(order, count, sizeof(*order), by_start);
+		merged_profile_sort(profile);
+		r = write_parts(&writing, order, count);
 	}
 	if (!r)
 		r = capture_file_end(writing.file);

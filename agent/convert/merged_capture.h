@@ -11,7 +11,7 @@
 struct merged_profile;
 
 /*
- * @profile: its samples must be in the order of loading, not sorted; they are in another one afterwards.
+ * @profile: its samples are sorted.
  * @fd: an empty regular file or memfd; borrowed.
  *
  * Returns 0 or -errno.

@@ -112,9 +112,9 @@ struct merged_segment {
 	struct wire_segment_head head;
 	int64_t from_us; /* timeline: what was taken of it */
 	int64_t to_us;
-	int64_t end_us;	       /* everything before has been written */
-	uint64_t first_sample; /* in the order of loading: see merged_profile_sort() */
-	uint64_t first_note;
+	int64_t end_us;	     /* everything before has been written */
+	uint64_t first_note; /* in notes */
+	uint64_t note_count;
 };
 
 struct merged_profile {

@@ -20,14 +20,12 @@ struct counting {
 	const struct call_tree *tree;
 	struct row_table rows;	/* struct report_row, by all before `self` */
 	uint32_t *row_of_label; /* owned; by label, the row; or of threads, by thread */
-	uint32_t *active;	/* owned; by row, how often it is in the stack at hand */
 };
 
 static void counting_close(struct counting *counting)
 {
 	row_table_free(&counting->rows);
 	free(counting->row_of_label);
-	free(counting->active);
 }
 
 static inline void cleanup_counting_close(struct counting *counting)
@@ -43,44 +41,35 @@ static struct report_row *row_at(const struct counting *counting, uint32_t id)
 
 /* --- functions and modules ----------------------------------------------------------------------- */
 
-static uint32_t row_of_call(const struct counting *counting, uint32_t id)
+/* What the calls of the range add to their rows. */
+static void add_calls(struct counting *counting, enum call_flag outermost)
 {
-	const struct merged_call *call = merged_call(counting->tree->profile, id);
+	const struct call_tree *tree = counting->tree;
+	const struct merged_call *calls = (const void *)tree->profile->calls.rows;
 
-	return call->label & MERGED_PROCESS ? 0 : counting->row_of_label[call->label];
-}
+	for (uint32_t id = 1; id <= tree->profile->calls.row_count; id++) {
+		const struct merged_call *call = &calls[id - 1];
+		uint32_t self = tree->self[id];
+		struct report_row *row;
 
-static void enter(void *context, uint32_t id, uint32_t depth)
-{
-	struct counting *counting = context;
-	uint32_t row = row_of_call(counting, id), self = counting->tree->self[id];
-
-	if (!row && self) {
-		/* Nothing is known of these but their process. */
-		row = counting->row_of_label[1];
-		row_at(counting, row)->self += self;
-		row_at(counting, row)->total += self;
-		return;
+		if (!tree->total[id])
+			continue;
+		if (!(call->label & MERGED_PROCESS)) {
+			row = row_at(counting, counting->row_of_label[call->label]);
+			row->self += self;
+			if (tree->flags[id] & outermost)
+				row->total += tree->total[id];
+		} else if (self) {
+			/* Nothing is known of these but their process. */
+			row = row_at(counting, counting->row_of_label[1]);
+			row->self += self;
+			row->total += self;
+		}
 	}
-	if (!row)
-		return;
-	row_at(counting, row)->self += self;
-	if (!counting->active[row]++)
-		row_at(counting, row)->total += counting->tree->total[id];
-}
-
-static void leave(void *context, uint32_t id, uint32_t depth)
-{
-	struct counting *counting = context;
-	uint32_t row = row_of_call(counting, id);
-
-	if (row)
-		counting->active[row]--;
 }
 
 static int count_calls(struct counting *counting, enum report_by by)
 {
-	static const struct call_visitor visitor = { .enter = enter, .leave = leave };
 	const struct merged_profile *profile = counting->tree->profile;
 	int r = 0;
 
@@ -94,10 +83,7 @@ static int count_calls(struct counting *counting, enum report_by by)
 	}
 	if (r)
 		return -ENOMEM;
-	counting->active = calloc((size_t)counting->rows.row_count + 1, sizeof(uint32_t));
-	if (!counting->active)
-		return -ENOMEM;
-	call_tree_walk(counting->tree, &visitor, counting);
+	add_calls(counting, by == REPORT_BY_MODULE ? CALL_OUTERMOST_MODULE : CALL_OUTERMOST_LABEL);
 	return 0;
 }
 

@@ -291,7 +291,6 @@ static void on_segment(void *context, const struct wire_segment_head *head)
 	segment.from_us = merger->from_us;
 	segment.to_us = merger->to_us;
 	segment.end_us = merger->start_us;
-	segment.first_sample = profile->sample_count;
 	segment.first_note = profile->notes.size / sizeof(struct merged_note);
 	bytes_write(&merger->profile->segments, &segment, sizeof(segment));
 }
@@ -397,9 +396,21 @@ static void on_samples(void *context, const struct record_samples *samples)
 	}
 }
 
+static struct merged_segment *current_segment(struct segment_merger *merger)
+{
+	const struct bytes_writer *segments = &merger->profile->segments;
+
+	return row_of(segments, (uint32_t)(segments->size / sizeof(struct merged_segment)),
+		      sizeof(struct merged_segment));
+}
+
 static void add_note(struct segment_merger *merger, const struct merged_note *note)
 {
+	struct merged_segment *segment = current_segment(merger);
+
 	bytes_write(&merger->profile->notes, note, sizeof(*note));
+	if (segment && !merger->profile->notes.failed)
+		segment->note_count++;
 }
 
 static bool in_range(const struct segment_merger *merger, int64_t time_us)
@@ -410,9 +421,7 @@ static bool in_range(const struct segment_merger *merger, int64_t time_us)
 static void on_tick(void *context, int64_t time_us)
 {
 	struct segment_merger *merger = context;
-	const struct bytes_writer *segments = &merger->profile->segments;
-	struct merged_segment *segment =
-		row_of(segments, (uint32_t)(segments->size / sizeof(*segment)), sizeof(*segment));
+	struct merged_segment *segment = current_segment(merger);
 
 	if (segment && merger->start_us + time_us > segment->end_us)
 		segment->end_us = merger->start_us + time_us;
