@@ -12,7 +12,7 @@ build_packages=(
 	gcc libc6-dev make pkg-config    # the agent
 	clang bpftool libbpf-dev         # the BPF programs, their skeleton and their loader
 	libelf-dev libdw-dev             # ELF files and DWARF
-	libwebsockets-dev zlib1g-dev liblzma-dev libiberty-dev
+	libwebsockets-dev zlib1g-dev libdeflate-dev liblzma-dev libiberty-dev
 	libcurl4-gnutls-dev              # headers alone: loaded only for --debuginfod
 	linux-libc-dev
 )
@@ -70,7 +70,7 @@ if ! command -v apt-get >/dev/null 2>&1; then
 	for command in gcc make pkg-config clang bpftool; do
 		command -v "$command" >/dev/null 2>&1 || missing+=("$command")
 	done
-	for library in libbpf libelf libdw libwebsockets zlib liblzma libcurl; do
+	for library in libbpf libelf libdw libwebsockets zlib libdeflate liblzma libcurl; do
 		pkg-config --exists "$library" 2>/dev/null || missing+=("$library (development files)")
 	done
 	[ ${#missing[@]} -eq 0 ] && exit 0

@@ -16,6 +16,7 @@
 #include "stream/capture_scan.h"
 #include "stream/chunk_reader.h"
 #include "stream/record_decoder.h"
+#include "stream/segment_bytes.h"
 
 enum {
 	HEADER_SIZE_MAX = 4096,
@@ -29,6 +30,7 @@ struct capture_reader {
 	bool quiet;
 	bool index_only;
 	struct chunk_reader *chunks;
+	struct segment_bytes *bytes;
 	struct wire_file_header header; /* in the machine's byte order */
 	uint64_t size;
 	bool has_trailer;
@@ -45,6 +47,7 @@ void capture_reader_free(struct capture_reader *reader)
 	if (!reader)
 		return;
 	chunk_reader_free(reader->chunks);
+	segment_bytes_free(reader->bytes);
 	bytes_writer_free(&reader->segments);
 	free(reader->name);
 	free(reader);
@@ -209,6 +212,8 @@ static int load(struct capture_reader *reader, int fd)
 	}
 	reader->size = (uint64_t)status.st_size;
 	r = chunk_reader_new(fd, &reader->chunks);
+	if (!r)
+		r = segment_bytes_new(&reader->bytes);
 	if (r < 0)
 		return r;
 	r = read_header(reader);
@@ -349,19 +354,30 @@ static bool has_next(const struct cursor *cursor)
 	return cursor->offset < cursor->end && !cursor->at_last;
 }
 
-/* Inflates and visits the chunks from the cursor on; @ret_start_us: of the segment's head. */
-static int visit_chunks(struct cursor *cursor, const struct record_visitor *visitor, void *context,
-			uint64_t *ret_start_us)
+/* Visits what one chunk inflated to. */
+static int decode(struct cursor *cursor, struct record_decoder *decoder, const uint8_t *raw,
+		  uint32_t size, uint64_t end_us)
 {
-	CLEANUP(record_decoder_free) struct record_decoder *decoder = NULL;
+	uint64_t offset;
+	int r = record_decoder_read(decoder, raw, size);
+
+	if (r == RECORD_DECODER_BAD)
+		return damaged(cursor, record_decoder_problem(decoder, &offset));
+	cursor->end_us = end_us;
+	return r;
+}
+
+/* Chunk by chunk: what cannot be inflated at once, up to where it is damaged. */
+static int visit_in_turn(struct cursor *cursor, struct record_decoder *decoder,
+			 uint64_t *ret_start_us)
+{
 	struct chunk_reader *chunks = cursor->reader->chunks;
-	int r = record_decoder_new(visitor, context, &decoder);
+	int r = 0;
 
 	chunk_reader_restart(chunks);
 	while (!r && has_next(cursor)) {
 		struct file_chunk chunk;
 		const uint8_t *raw;
-		uint64_t offset;
 
 		r = next_chunk(cursor, &chunk);
 		if (r)
@@ -370,12 +386,73 @@ static int visit_chunks(struct cursor *cursor, const struct record_visitor *visi
 			return damaged(cursor, chunk_reader_problem(chunks));
 		if (chunk.header.sequence == 0)
 			*ret_start_us = capture_scan_segment_start(raw, chunk.header.raw_size);
-		r = record_decoder_read(decoder, raw, chunk.header.raw_size);
-		if (r == RECORD_DECODER_BAD)
-			return damaged(cursor, record_decoder_problem(decoder, &offset));
-		cursor->end_us = chunk.header.end_us;
+		r = decode(cursor, decoder, raw, chunk.header.raw_size, chunk.header.end_us);
 	}
 	return r;
+}
+
+/*
+ * Takes all chunks from the cursor on, up to the first that is damaged. Returns 0, CAPTURE_DAMAGED or
+ * -errno; *ret_fit is false when they are too many to be inflated at once.
+ */
+static int gather(struct cursor *cursor, bool *ret_fit)
+{
+	struct segment_bytes *bytes = cursor->reader->bytes;
+	int r = 0;
+
+	*ret_fit = true;
+	segment_bytes_clear(bytes);
+	while (has_next(cursor) && *ret_fit) {
+		struct file_chunk chunk;
+
+		r = next_chunk(cursor, &chunk);
+		if (r)
+			break;
+		*ret_fit = segment_bytes_add(bytes, &chunk);
+	}
+	return r;
+}
+
+/* Visits what was gathered and inflated. */
+static int visit_gathered(struct cursor *cursor, struct record_decoder *decoder,
+			  uint64_t *ret_start_us)
+{
+	const uint8_t *raw = segment_bytes_raw(cursor->reader->bytes);
+	uint32_t count;
+	const struct segment_chunk *chunks = segment_bytes_chunks(cursor->reader->bytes, &count);
+	int r = 0;
+
+	for (uint32_t i = 0; i < count && !r; i++) {
+		if (i == 0)
+			*ret_start_us = capture_scan_segment_start(raw, chunks[i].raw_size);
+		r = decode(cursor, decoder, raw + chunks[i].raw_offset, chunks[i].raw_size,
+			   chunks[i].end_us);
+		if (r)
+			cursor->offset = chunks[i].end_offset;
+	}
+	return r;
+}
+
+/* Inflates and visits the chunks from the cursor on; @ret_start_us: of the segment's head. */
+static int visit_chunks(struct cursor *cursor, const struct record_visitor *visitor, void *context,
+			uint64_t *ret_start_us)
+{
+	CLEANUP(record_decoder_free) struct record_decoder *decoder = NULL;
+	const struct cursor begin = *cursor;
+	bool fit;
+	int r = record_decoder_new(visitor, context, &decoder), outcome;
+
+	if (r)
+		return r;
+	outcome = gather(cursor, &fit);
+	if (outcome < 0)
+		return outcome;
+	if (!fit || segment_bytes_inflate(cursor->reader->bytes, cursor->at_last)) {
+		*cursor = begin;
+		return visit_in_turn(cursor, decoder, ret_start_us);
+	}
+	r = visit_gathered(cursor, decoder, ret_start_us);
+	return r ? r : outcome;
 }
 
 static struct cursor segment_cursor(struct capture_reader *reader, uint32_t index)

@@ -216,7 +216,7 @@ static inline uint64_t low_bits(uint64_t word, uint32_t bits)
  * @count is even; on failure some are 0.
  *
  * Most numbers of a capture are of one or two bytes, in no order that a CPU could foresee. So eight
- * bytes are looked at together: they are eight numbers, or else their first four numbers are cut
+ * bytes are looked at together: they are eight numbers, or else their first three or four are cut
  * out without asking how long each is.
  */
 static uint32_t varint_block(struct bytes_reader *reader, uint64_t *values, uint32_t count)
@@ -244,7 +244,7 @@ static uint32_t varint_block(struct bytes_reader *reader, uint64_t *values, uint
 		second = first & (first - 1);
 		third = second & (second - 1);
 		fourth = third & (third - 1);
-		if (!fourth) {
+		if (!third) {
 			reader->at = at;
 			values[i++] = bytes_read_uleb128(reader);
 			at = reader->at;
@@ -253,10 +253,15 @@ static uint32_t varint_block(struct bytes_reader *reader, uint64_t *values, uint
 		ends[0] = (uint32_t)__builtin_ctzll(first) + 1;
 		ends[1] = (uint32_t)__builtin_ctzll(second) + 1;
 		ends[2] = (uint32_t)__builtin_ctzll(third) + 1;
-		ends[3] = (uint32_t)__builtin_ctzll(fourth) + 1;
 		values[i] = varint_value(low_bits(word, ends[0]));
 		values[i + 1] = varint_value(low_bits(word >> ends[0], ends[1] - ends[0]));
 		values[i + 2] = varint_value(low_bits(word >> ends[1], ends[2] - ends[1]));
+		if (!fourth) {
+			i += 3;
+			at += ends[2] / 8;
+			continue;
+		}
+		ends[3] = (uint32_t)__builtin_ctzll(fourth) + 1;
 		values[i + 3] = varint_value(low_bits(word >> ends[2], ends[3] - ends[2]));
 		i += 4;
 		at += ends[3] / 8;
