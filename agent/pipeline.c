@@ -40,8 +40,9 @@ struct pipeline {
 	struct sampler_session *session;
 	struct worker *worker; /* for names */
 	struct worker
-		*unwind_worker;	     /* a stack that was cut cannot be mended: never behind names */
-	struct worker *fetch_worker; /* for debuginfod, which is slow; NULL: not asked for */
+		*unwind_worker; /* a stack that was cut cannot be mended: never behind names */
+	struct worker *unwind_large_worker; /* ... nor behind tables of large files */
+	struct worker *fetch_worker;	    /* for debuginfod, which is slow; NULL: not asked for */
 	struct debuginfod *debuginfod;
 	struct worker *debug_worker; /* takes seconds for a large file: nobody waits behind it */
 	struct process_files *process_files;
@@ -574,6 +575,8 @@ static void add_counters(struct pipeline *pipeline, uint64_t now_ns)
 	const struct unwinder_counters *unwinder = unwinder_counters(pipeline->unwinder);
 	const struct worker_counters *worker = worker_counters(pipeline->worker);
 	const struct worker_counters *unwind_worker = worker_counters(pipeline->unwind_worker);
+	const struct worker_counters *unwind_large_worker =
+		worker_counters(pipeline->unwind_large_worker);
 	const struct worker_counters *debug_worker = worker_counters(pipeline->debug_worker);
 	struct server_counters server = { 0 };
 	struct capture_writer_status file = { 0 };
@@ -594,8 +597,9 @@ static void add_counters(struct pipeline *pipeline, uint64_t now_ns)
 		kernel[SAMPLER_LOST_RING_BUSY] + kernel[SAMPLER_LOST_SCRATCH];
 	values[WIRE_COUNTER_LOST_OVERLOAD] = pipeline->lost_overload;
 	values[WIRE_COUNTER_LOST_SIDE_BAND] = session.side_band_lost;
-	values[WIRE_COUNTER_AGENT_CPU_US] =
-		cpu_us_of_self() + worker->cpu_us + unwind_worker->cpu_us + debug_worker->cpu_us;
+	values[WIRE_COUNTER_AGENT_CPU_US] = cpu_us_of_self() + worker->cpu_us +
+					    unwind_worker->cpu_us + unwind_large_worker->cpu_us +
+					    debug_worker->cpu_us;
 	values[WIRE_COUNTER_AGENT_BPF_US] = bpf_ns / 1000;
 	values[WIRE_COUNTER_AGENT_RSS_BYTES] = resident_bytes();
 	values[WIRE_COUNTER_WINDOW_BYTES] = sample_window_bytes(pipeline->window);
@@ -603,8 +607,9 @@ static void add_counters(struct pipeline *pipeline, uint64_t now_ns)
 	values[WIRE_COUNTER_CLIENTS_REFUSED] = server.clients_refused;
 	values[WIRE_COUNTER_CLIENTS_SKIPPED] = server.clients_skipped;
 	values[WIRE_COUNTER_PARSE_FAILED] = names->parse_failed + processes->parse_failed;
-	values[WIRE_COUNTER_WORKER_RESTARTS] =
-		worker->restarts + unwind_worker->restarts + debug_worker->restarts;
+	values[WIRE_COUNTER_WORKER_RESTARTS] = worker->restarts + unwind_worker->restarts +
+					       unwind_large_worker->restarts +
+					       debug_worker->restarts;
 	values[WIRE_COUNTER_TICKS] = kernel[SAMPLER_TICKS];
 	values[WIRE_COUNTER_FILTERED] = kernel[SAMPLER_FILTERED];
 	values[WIRE_COUNTER_FILE_BYTES] = file.written_bytes;
@@ -751,6 +756,7 @@ static int make_unwinder(struct pipeline *pipeline, const struct pipeline_option
 {
 	struct unwinder_options unwinder = {
 		.worker = pipeline->unwind_worker,
+		.large_worker = pipeline->unwind_large_worker,
 		.processes = pipeline->processes,
 		.tables_bytes_max = options->memory_bytes / 8,
 		.debug_files = symbolizer_debug_files(pipeline->symbolizer),
@@ -762,15 +768,17 @@ static int make_unwinder(struct pipeline *pipeline, const struct pipeline_option
 
 static int start_workers(struct pipeline *pipeline, const struct pipeline_options *options)
 {
-	size_t name_count, table_count, debug_count;
+	size_t name_count, debug_count;
 	const struct worker_job_type *names = symbolizer_job_types(&name_count);
-	const struct worker_job_type *tables = unwind_tables_job_types(&table_count);
 	const struct worker_job_type *debug = symbolizer_debug_job_types(&debug_count);
 	int r = worker_new(pipeline->loop, names, name_count, &pipeline->worker);
 
 	if (r < 0)
 		return r;
-	r = worker_new(pipeline->loop, tables, table_count, &pipeline->unwind_worker);
+	r = worker_new(pipeline->loop, unwind_tables_job_type(), 1, &pipeline->unwind_worker);
+	if (r < 0)
+		return r;
+	r = worker_new(pipeline->loop, unwind_tables_job_type(), 1, &pipeline->unwind_large_worker);
 	if (r < 0)
 		return r;
 	r = worker_new(pipeline->loop, debug, debug_count, &pipeline->debug_worker);
@@ -884,6 +892,7 @@ void pipeline_free(struct pipeline *pipeline)
 	stop_timers(pipeline);
 	worker_free(pipeline->worker);
 	worker_free(pipeline->unwind_worker);
+	worker_free(pipeline->unwind_large_worker);
 	worker_free(pipeline->fetch_worker);
 	worker_free(pipeline->debug_worker);
 	unwinder_free(pipeline->unwinder);

@@ -20,25 +20,6 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 
-enum job {
-	JOB_SMALL,
-	JOB_LARGE,
-};
-
-static const struct worker_job_type job_types[] = {
-	[JOB_SMALL] = {
-		.name = "unwind table",
-		.time_limit_ms = ELF_UNWIND_TIME_LIMIT_MS,
-		.run_pair = unwind_table_job,
-		.is_urgent = true,
-	},
-	[JOB_LARGE] = {
-		.name = "unwind table of a large file",
-		.time_limit_ms = ELF_UNWIND_TIME_LIMIT_MS,
-		.run_pair = unwind_table_job,
-	},
-};
-
 enum row_state {
 	ROW_NEW,      /* no table yet */
 	ROW_BUILDING, /* the worker has it */
@@ -84,10 +65,15 @@ struct unwind_tables {
 	struct unwind_tables_counters counters;
 };
 
-const struct worker_job_type *unwind_tables_job_types(size_t *ret_count)
+const struct worker_job_type *unwind_tables_job_type(void)
 {
-	*ret_count = ARRAY_SIZE(job_types);
-	return job_types;
+	static const struct worker_job_type type = {
+		.name = "unwind table",
+		.time_limit_ms = ELF_UNWIND_TIME_LIMIT_MS,
+		.run_pair = unwind_table_job,
+	};
+
+	return &type;
 }
 
 int unwind_tables_new(const struct unwind_tables_options *options,
@@ -344,10 +330,10 @@ static void submit(struct row *row, int file_fd, int debug_fd)
 	int r = fd < 0 || fstat(fd, &status) < 0 ? -errno : WORKER_QUEUE_FULL;
 
 	if (r > 0 && tables->building_count < UNWIND_TABLES_BUILDING_MAX)
-		r = worker_submit_pair(tables->options.worker,
-				       status.st_size <= UNWIND_TABLES_SMALL_FILE_MAX ? JOB_SMALL
-										      : JOB_LARGE,
-				       fd, debug_fd, NULL, 0, on_table, row);
+		r = worker_submit_pair(status.st_size <= UNWIND_TABLES_SMALL_FILE_MAX
+					       ? tables->options.worker
+					       : tables->options.large_worker,
+				       0, fd, debug_fd, NULL, 0, on_table, row);
 	/* The file stays open: its symbols will be asked for next. */
 	if (r == WORKER_QUEUE_FULL) {
 		retry_later(row, 0);

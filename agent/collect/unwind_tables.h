@@ -54,15 +54,17 @@ struct unwind_tables_counters {
 	uint64_t refused; /* for want of room */
 };
 
-/* What the worker has to be able to do: small files go before large ones that wait. */
-const struct worker_job_type *unwind_tables_job_types(size_t *ret_count);
+/* What the workers have to be able to do. */
+const struct worker_job_type *unwind_tables_job_type(void);
 
 /*
- * @worker: with unwind_tables_job_types().
+ * @worker, @large_worker: with unwind_tables_job_type() alone. What is large takes the second one up
+ *	to a second, and nobody waits for it but his own stacks.
  * All are borrowed.
  */
 struct unwind_tables_options {
 	struct worker *worker;
+	struct worker *large_worker;
 	struct executable_table *executables;
 	struct unwind_upload *upload;
 	struct debug_files

@@ -46,6 +46,7 @@ int unwinder_new(const struct unwinder_options *options, struct unwinder **ret_u
 	CLEANUP(unwinder_free) struct unwinder *unwinder = calloc(1, sizeof(*unwinder));
 	struct unwind_tables_options tables = {
 		.worker = options->worker,
+		.large_worker = options->large_worker,
 		.executables = process_table_executables(options->processes),
 		.debug_files = options->debug_files,
 	};

@@ -29,7 +29,8 @@ enum unwinder_limits {
 };
 
 struct unwinder_options {
-	struct worker *worker; /* with unwind_tables_job_types(); borrowed, as all but the maps */
+	struct worker *worker; /* see struct unwind_tables_options; borrowed, as all but the maps */
+	struct worker *large_worker;
 	struct process_table *processes;
 	struct unwind_maps *maps; /* taken, also on failure */
 	uint64_t tables_bytes_max;

@@ -146,8 +146,9 @@ async function benchNew() {
 		join(root, 'tests', 'e2e', 'chains', 'deep.c')]);
 	if (built.status !== 0) throw new Error(String(built.stderr));
 	const template = readFileSync(deep);
-	const seconds = (NEW_PROCESSES * (NEW_BURN_MS + 60)) / 1000 + 2;
+	const seconds = WARM_S + (NEW_PROCESSES * (NEW_BURN_MS + 60)) / 1000 + 2;
 	const recording = await record(seconds, NEW_FREQUENCY, 'new.flick');
+	await sleep(WARM_S * 1000);
 	for (let i = 0; i < NEW_PROCESSES; i++)
 		await start(copyAsNew(template, join(folder, `new${i}`)), [String(NEW_BURN_MS), '12']).ended;
 	await recording.ended;
