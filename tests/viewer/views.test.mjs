@@ -12,6 +12,7 @@ const format = await import("views/format");
 const { MapGeometry, column_width, unit_height } = await import("views/map_geometry");
 const { FlameOrder, flame_layout } = await import("views/flame_layout");
 const { name_hash, name_shade } = await import("views/colors");
+const { MapInput } = await import("views/map_input");
 
 const thin = "\u2009";
 
@@ -190,4 +191,17 @@ test("names spread over seven shades", () => {
 		shades.add(name_shade(`function_${i}`));
 	assert.deepEqual([...shades].sort(), [0, 1, 2, 3, 4, 5, 6]);
 	assert.ok(name_hash("") >= 0 && name_hash("main") <= 1);
+});
+
+test("a drag is kept within what has happened and is still there", () => {
+	const map = { now_us: () => 9_000_400, source: { oldest_us: () => 249_997 } };
+	const range_to = (a_us, b_us) => MapInput.prototype.range_to.call({ map }, a_us, b_us);
+	assert.deepEqual(range_to(1_000_000, 2_000_000), { start_us: 1_000_000, end_us: 2_000_000 });
+	assert.deepEqual(range_to(2_000_000, 1_000_000), { start_us: 1_000_000, end_us: 2_000_000 });
+	/* To the very start: what is selected has not left the window. */
+	assert.deepEqual(range_to(2_000_000, 0), { start_us: 249_997, end_us: 2_000_000 });
+	assert.deepEqual(range_to(0, 10_000_000), { start_us: 249_997, end_us: 9_001_000 });
+	/* At least a millisecond, where there is one. */
+	assert.deepEqual(range_to(1_000_000, 1_000_000), { start_us: 1_000_000, end_us: 1_001_000 });
+	assert.equal(range_to(10_000_000, 11_000_000), null);
 });

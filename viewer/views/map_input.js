@@ -179,8 +179,8 @@ export class MapInput {
 	 */
 	range_to(a_us, b_us) {
 		const now_us = Math.ceil(this.map.now_us() / ms_us) * ms_us;
-		const oldest_us = Math.floor(this.map.source.oldest_us() / ms_us) * ms_us;
-		const start_us = Math.max(oldest_us, Math.min(a_us, b_us));
+		/* Not rounded: what is before the oldest is no longer there. */
+		const start_us = Math.max(this.map.source.oldest_us(), Math.min(a_us, b_us));
 		const end_us = Math.min(now_us, Math.max(a_us, b_us, start_us + ms_us));
 		return end_us > start_us ? { start_us, end_us } : null;
 	}
