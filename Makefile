@@ -100,12 +100,12 @@ $(GEN)/sampler.skel.h: $(GEN)/bpf/flickerscope.bpf.o
 
 # --- the page's files, embedded --------------------------------------------------------------
 
-$(GEN)/viewer_files.c: packaging/embed-viewer.sh $(VIEWER_FILES)
+$(GEN)/viewer_files.c: packaging/embed-viewer.sh packaging/strip-comments.awk $(VIEWER_FILES)
 	$(call say,EMBED,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)packaging/embed-viewer.sh $(VIEWER_FILES) > $@
 
-$(GEN)/export_page.c: packaging/embed-export.sh packaging/export-boot.js $(VIEWER_FILES)
+$(GEN)/export_page.c: packaging/embed-export.sh packaging/strip-comments.awk packaging/export-boot.js $(VIEWER_FILES)
 	$(call say,EMBED,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)packaging/embed-export.sh packaging/export-boot.js $(VIEWER_FILES) > $@

@@ -5,9 +5,9 @@
 #
 #	packaging/embed-export.sh packaging/export-boot.js viewer/index.html viewer/app.js ...
 #
-# Needs bash, coreutils, sed and gzip. The same files give the same bytes. It is index.html with
-# everything inside: the style, the modules as one gzipped text (their comments of whole lines left
-# out), the script that unpacks them, and places for what differs: @NONCE@, @NAME@ and @CAPTURE@.
+# Needs bash, coreutils, sed, awk and gzip. The same files give the same bytes. It is index.html with
+# everything inside: the style, the modules as one gzipped text (without comments, see
+# strip-comments.awk), the script that unpacks them, and places for what differs: @NONCE@, @NAME@ and @CAPTURE@.
 set -euo pipefail
 shopt -s inherit_errexit
 export LC_ALL=C
@@ -17,10 +17,8 @@ fail() {
 	exit 1
 }
 
-# A comment that begins a line and ends one, over one line or several.
-without_comments() {
-	sed -E -e '/^[[:space:]]*\/\*.*\*\/[[:space:]]*$/d' -e '/^[[:space:]]*\/\*.*\*\//b' \
-		-e '/^[[:space:]]*\/\*/,/\*\/[[:space:]]*$/d' "$1" | sed -E 's/^\t+//'
+without_comments() { # awk's options, file
+	awk "${@:1:$#-1}" -f "${BASH_SOURCE[0]%/*}/strip-comments.awk" "${@: -1}"
 }
 
 # viewer/views/heat_map.js -> views/heat_map
@@ -63,7 +61,7 @@ page() {
 			;;
 		*'rel="stylesheet"'*)
 			printf '<style nonce="@NONCE@">\n'
-			without_comments "$folder/style.css"
+			without_comments -v style=1 "$folder/style.css"
 			printf '</style>\n'
 			;;
 		*'type="importmap"'* | *'type="module"'*) ;;

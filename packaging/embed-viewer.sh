@@ -5,9 +5,11 @@
 #
 #	packaging/embed-viewer.sh viewer/index.html viewer/app.js viewer/views/heat_map.js ...
 #
-# Needs bash, coreutils, sed and gzip. The same files give the same bytes. In each page the text
+# Needs bash, coreutils, sed, awk and gzip. The same files give the same bytes. Comments and
+# indentation of scripts and styles stay behind (strip-comments.awk). In each page the text
 # @IMPORT_MAP@ becomes the map of bare names to modules ("views/heat_map" -> views/heat_map.js),
-# and the hash of what then stands in the script element goes to the Content-Security-Policy.
+# and the hash of what then stands in the script element goes to the Content-Security-Policy. Before
+# a page's own script stand links to all modules that it imports, so that they are asked for at once.
 set -euo pipefail
 shopt -s inherit_errexit
 export LC_ALL=C
@@ -49,6 +51,38 @@ import_map() {
 	printf '}}'
 }
 
+# The page with what follows from the modules: the import map, and what its script imports.
+page() { # page, folder of the viewer
+	local script links='' name file
+	local -A seen=()
+	local -a waiting=()
+
+	grep -q '<script type="importmap">@IMPORT_MAP@</script>' "$1" ||
+		fail "$1 has no <script type=\"importmap\">@IMPORT_MAP@</script>"
+	script=$(sed -n 's|.*<script type="module" src="\([A-Za-z0-9_/]*\)\.js"></script>.*|\1|p' "$1")
+	[[ $script ]] || fail "$1 has no script"
+	waiting=("$script")
+	while ((${#waiting[@]})); do
+		name=${waiting[0]} file=$2/${waiting[0]}.js
+		waiting=("${waiting[@]:1}")
+		[[ ${seen[$name]-} ]] && continue
+		seen[$name]=1
+		[[ -e $file ]] || fail "$name is imported, and not there"
+		[[ $name == "$script" ]] || links+="<link rel=\"modulepreload\" href=\"$name.js\">\\n"
+		mapfile -t -O ${#waiting[@]} waiting < <(imports_of "$file")
+	done
+	sed -e "s|@IMPORT_MAP@|$map|" -e "s|<script type=\"module\" |$links&|" "$1"
+}
+
+# The bare names of modules that a module imports at its start.
+imports_of() { # file
+	sed -nE 's|^.*\bfrom "([A-Za-z0-9_/]+)";$|\1|p; s|^import "([A-Za-z0-9_/]+)";$|\1|p' "$1"
+}
+
+strip() { # awk's options, file
+	LC_ALL=C awk "${@:1:$#-1}" -f "${BASH_SOURCE[0]%/*}/strip-comments.awk" "${@: -1}"
+}
+
 body() { # array's name, file
 	printf 'static const uint8_t %s[] = {\n' "$1"
 	od -An -v -tu1 -w32 "$2" | sed 's/ *\([0-9][0-9]*\)/\1,/g'
@@ -73,13 +107,12 @@ for file in "${files[@]}"; do
 	name=$(name_of "$file")
 	type=$(type_of "$name")
 	plain=$work/plain
-	if [[ $name == *.html ]]; then
-		grep -q '<script type="importmap">@IMPORT_MAP@</script>' "$file" ||
-			fail "$file has no <script type=\"importmap\">@IMPORT_MAP@</script>"
-		sed "s|@IMPORT_MAP@|$map|" "$file" >"$plain"
-	else
-		cp "$file" "$plain"
-	fi
+	case $name in
+	*.html) page "$file" "${file%"/$name"}" >"$plain" ;;
+	*.js) strip "$file" >"$plain" ;;
+	*.css) strip -v style=1 "$file" >"$plain" ;;
+	*) cp "$file" "$plain" ;;
+	esac
 	[[ -s $plain ]] || fail "$file is empty"
 	gzip -9 -n <"$plain" >"$work/gzip"
 
