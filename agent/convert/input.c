@@ -122,10 +122,10 @@ static const char *advice_for(const struct foreign_text *front)
 		if (front->size >= known[i].size &&
 		    memcmp(front->bytes, known[i].magic, known[i].size) == 0)
 			return known[i].advice;
-	return front->size
-		       ? "no format that is known: captures, perf script text, folded stacks, pprof, "
-			 ".cpuprofile, trace events and nflxprofile are"
-		       : "it is empty";
+	return front->size ? "no format that is known: captures, perf script text, folded stacks, "
+			     "pprof, "
+			     ".cpuprofile, trace events and nflxprofile are"
+			   : "it is empty";
 }
 
 /* --- own captures --------------------------------------------------------------------------------- */
