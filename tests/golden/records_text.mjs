@@ -80,8 +80,10 @@ const printers = {
 			lines.push(`rate ${time_us} cpu ${cpu} ${mhz}`);
 	},
 	[wire.WIRE_RECORD_COUNTERS]: ({ time_us, rows }) => {
+		/* Without those of nothing: a counter more is no other text. */
 		for (const { counter, value } of rows)
-			lines.push(`counter ${time_us} ${counter} ${value}`);
+			if (value)
+				lines.push(`counter ${time_us} ${counter} ${value}`);
 	},
 	[wire.WIRE_RECORD_LATE_NAMES]: ({ rows }) => {
 		for (const row of rows)

@@ -238,7 +238,10 @@ static inline void text_rate(void *context, int64_t time_us, uint32_t cpu, uint3
 
 static inline void text_counter(void *context, int64_t time_us, uint32_t counter, uint64_t value)
 {
-	record_print(context, "counter %" PRId64 " %u %" PRIu64 "\n", time_us, counter, value);
+	/* Without those of nothing: a counter more is no other text. */
+	if (value)
+		record_print(context, "counter %" PRId64 " %u %" PRIu64 "\n", time_us, counter,
+			     value);
 }
 
 static inline void text_late_name(void *context, const struct record_late_name *late_name)
