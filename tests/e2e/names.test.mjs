@@ -11,7 +11,7 @@ import { temporaryFolder } from './agent.mjs';
 import { build, checkChain, deepChain, ofProcess, recordWhile } from './chains.mjs';
 
 const DEPTH = 6;
-const BURN_MS = 300;
+const BURN_MS = 400;
 const text = (command, ...args) => execFileSync(command, args, { encoding: 'utf8' });
 
 /** A program with a build id of its own, or none. */
