@@ -119,7 +119,7 @@ test('programs that run at the same time, recorded', async (t) => {
 	for (const end = Date.now() + PATIENCE_MS; Date.now() < end && !hasEnough(await stop.peek()); ) await sleep(500);
 	for (const run of Object.values(runs)) run.stop();
 	await Promise.all([shares, ...perfEnds.map(({ ended }) => ended)]); // perf ends with the process
-	samples = await stop();
+	samples = (await stop()).sort((a, b) => a.time_us - b.time_us);
 	if (!WITHOUT_PERF) perfStacks = readPerf(perfFile);
 });
 
