@@ -59,6 +59,7 @@ fuzz_LDFLAGS := -fsanitize=fuzzer,address,undefined
 GEN := build/gen
 AGENT_SOURCES := $(filter-out agent/main.c,$(wildcard agent/*.c agent/*/*.c))
 PLAIN_UNIT_TESTS := test_worker
+NATIVE_TESTS := $(patsubst tests/native_bpf/%.c,%,$(wildcard tests/native_bpf/native_*.c))
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ_PROGRAMS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_*.c))
@@ -142,6 +143,11 @@ build/san/bin/test_%: build/san/obj/tests/unit/test_%.o build/san/libagent.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(san_CC) $(san_LDFLAGS) -o $@ $^ $(LIBS)
 
+build/san/bin/native_%: build/san/obj/tests/native_bpf/native_%.o build/san/libagent.a
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(san_CC) $(san_LDFLAGS) -o $@ $^ $(LIBS)
+
 build/san/bin/golden_%: build/san/obj/tests/golden/golden_%.o build/san/libagent.a
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
@@ -205,7 +211,7 @@ ci: test-programs tests/node_modules/.installed ## The tests alone, once everyth
 test-programs: build/flickerscope unit-programs fuzz-programs $(LOADS:%=build/release/bin/%) $(FIXTURES) $(GOLDENS)
 
 .PHONY: unit-programs fuzz-programs
-unit-programs: $(UNIT_TESTS:%=build/san/bin/%) $(PLAIN_UNIT_TESTS:%=build/release/bin/%)
+unit-programs: $(UNIT_TESTS:%=build/san/bin/%) $(NATIVE_TESTS:%=build/san/bin/%) $(PLAIN_UNIT_TESTS:%=build/release/bin/%)
 fuzz-programs: $(FUZZ_PROGRAMS:%=build/fuzz/bin/%)
 
 tests/node_modules/.installed: tests/package.json tests/package-lock.json
