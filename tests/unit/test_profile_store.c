@@ -265,7 +265,7 @@ static void named_files_are_served_and_no_others(void)
 	place_make(&place);
 	put_capture(&place, "one.flk");
 	snprintf(first, sizeof(first), "%s/one.flk", place.folder);
-	CHECK_OR_RETURN(profile_store_new_files(paths, 3, &store) == 0);
+	CHECK_OR_RETURN(profile_store_new_files(paths, 3, NULL, &store) == 0);
 	CHECK_EQ(open_name(store, "one.flk", &profile), 0);
 	close(profile.fd);
 	CHECK_EQ(open_name(store, "secret.flk", &profile), 0);
@@ -277,16 +277,16 @@ static void named_files_are_served_and_no_others(void)
 	profile_store_start(store, start);
 	CHECK_STR_EQ(start, "/list.html");
 	profile_store_free(TAKE(store));
-	CHECK_OR_RETURN(profile_store_new_files(paths, 1, &store) == 0);
+	CHECK_OR_RETURN(profile_store_new_files(paths, 1, NULL, &store) == 0);
 	profile_store_start(store, start);
 	CHECK_STR_EQ(start, "/?profile=6f6e652e666c6b");
 	profile_store_free(TAKE(store));
-	CHECK_OR_RETURN(profile_store_new_files(paths, 2, &store) == 0);
+	CHECK_OR_RETURN(profile_store_new_files(paths, 2, NULL, &store) == 0);
 	profile_store_start(store, start);
 	CHECK_STR_EQ(start, "/compare.html?profile=6f6e652e666c6b&profile=7365637265742e666c6b");
 	paths[1] = (char *)"/nowhere/at/all";
 	profile_store_free(TAKE(store));
-	CHECK_EQ(profile_store_new_files(paths, 2, &store), -ENOENT);
+	CHECK_EQ(profile_store_new_files(paths, 2, NULL, &store), -ENOENT);
 }
 
 TESTS(TEST(folder_lists_its_captures_with_what_is_in_them),
