@@ -70,7 +70,6 @@ struct pipeline {
 	uint64_t written_ns; /* when the last chunk was written */
 	uint64_t segment_start_ns;
 	uint64_t segment_span_ns; /* how long a segment may become */
-	bool watched;		  /* a page is connected */
 	uint64_t lost_overload;
 	uint64_t lost_samples;
 	struct sampler_options sampler;
@@ -512,23 +511,12 @@ static void drain(struct pipeline *pipeline)
 	unwinder_update(pipeline->unwinder);
 }
 
-/* Each look at the rings costs the same, however little is there: many are for somebody who looks. */
-static void follow_watchers(struct pipeline *pipeline)
-{
-	bool watched = pipeline->server && server_counters(pipeline->server).clients > 0;
-	uint64_t interval_ms = watched ? PIPELINE_DRAIN_WATCHED_MS : PIPELINE_DRAIN_INTERVAL_MS;
-
-	if (watched != pipeline->watched)
-		loop_timer_set(pipeline->drain_timer, interval_ms * NS_PER_MS);
-	pipeline->watched = watched;
-}
-
 static void on_drain_timer(void *context)
 {
 	struct pipeline *pipeline = context;
+	bool watched = pipeline->server && server_counters(pipeline->server).clients > 0;
 	uint64_t now_ns, due_ns;
 
-	follow_watchers(pipeline);
 	drain(pipeline);
 	now_ns = clock_ns(CLOCK_MONOTONIC);
 	process_table_expire(pipeline->processes, now_ns);
@@ -536,7 +524,7 @@ static void on_drain_timer(void *context)
 	symbolizer_tick(pipeline->symbolizer, now_ns);
 	add_late_names(pipeline);
 	/* Small chunks cost bytes. */
-	due_ns = pipeline->watched ? 0 : PIPELINE_WRITE_INTERVAL_MS * NS_PER_MS;
+	due_ns = watched ? 0 : PIPELINE_WRITE_INTERVAL_MS * NS_PER_MS;
 	if (now_ns - pipeline->written_ns >= due_ns)
 		write_chunks(pipeline, now_ns);
 }
@@ -940,7 +928,7 @@ static void await_names(struct pipeline *pipeline)
 		add_late_names(pipeline);
 		if (!worker_pending(pipeline->worker) || now_ns >= end_ns)
 			break;
-		loop_dispatch(pipeline->loop, PIPELINE_DRAIN_WATCHED_MS);
+		loop_dispatch(pipeline->loop, PIPELINE_DRAIN_INTERVAL_MS);
 	}
 }
 

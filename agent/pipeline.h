@@ -23,8 +23,7 @@ struct sample_window;
 struct server;
 
 enum pipeline_limits {
-	PIPELINE_DRAIN_INTERVAL_MS = 200,  /* a fifth of a second's samples fit the ring */
-	PIPELINE_DRAIN_WATCHED_MS = 50,	   /* ... while somebody looks */
+	PIPELINE_DRAIN_INTERVAL_MS = 50,
 	PIPELINE_WRITE_INTERVAL_MS = 1000, /* of chunks while nobody looks */
 	PIPELINE_NAMES_WAIT_MS = 6000,	   /* at the end of a recording, at most */
 	PIPELINE_STACK_CACHE_ENTRIES = 131072,

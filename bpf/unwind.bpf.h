@@ -192,9 +192,12 @@ static __always_inline bool unwind_find_own_mapping(struct user_walk *walk, __u6
 	return unwind_ask_kernel(walk, pc, known);
 }
 
-static __always_inline __u64 unwind_no_row(enum stack_status reason)
+/* @described: there is a table of the file, and it says nothing of this address. */
+static __always_inline __u64 unwind_no_row(enum stack_status reason, bool described)
 {
-	union unwind_row_word none = { .row = { .kinds = UNWIND_CFA_NONE, .pc_low = reason } };
+	union unwind_row_word none = {
+		.row = { .kinds = UNWIND_CFA_NONE, .pc_low = reason, .fp_offset = described }
+	};
 
 	return none.word;
 }
@@ -209,20 +212,20 @@ __noinline __u64 unwind_look_up(__u64 pc)
 	__u64 place;
 
 	if (!scratch_area)
-		return unwind_no_row(STACK_NO_ROW);
+		return unwind_no_row(STACK_NO_ROW, false);
 	walk = &scratch_area->walk;
 	if (!unwind_find_own_mapping(walk, pc)) {
 		walk->mapping_index = UNWIND_NOT_FOUND;
-		return unwind_no_row(STACK_NO_MAPPING);
+		return unwind_no_row(STACK_NO_MAPPING, false);
 	}
 	place = pc + walk->mapping.bias;
 	pc_low = (__u32)place & ((1 << UNWIND_PAGE_BITS) - 1);
 	place >>= UNWIND_PAGE_BITS;
 	if (place >= walk->mapping.page_count)
-		return unwind_no_row(STACK_NO_ROW);
+		return unwind_no_row(STACK_NO_ROW, walk->mapping.page_count > 0);
 	found.word = unwind_find_row(walk->mapping.first_page + (__u32)place, pc_low);
 	if (!found.word)
-		return unwind_no_row(STACK_NO_ROW);
+		return unwind_no_row(STACK_NO_ROW, true);
 	found.row = unwind_row_for(found.row, pc, pc_low - found.row.pc_low);
 	return found.word;
 }
@@ -265,9 +268,10 @@ static __always_inline struct unwind_row unwind_find(struct user_walk *walk, __u
 	return row.row;
 }
 
-/* Where tables do not help: @reason is why. */
+/* Where tables do not help: @reason is why. @described: the file has one, without a row here. */
 static __always_inline enum stack_status unwind_without_row(struct user_walk *walk,
-							    enum stack_status reason)
+							    enum stack_status reason,
+							    bool described)
 {
 	enum stack_status status = unwind_guess(&walk->registers, &walk->memory);
 
@@ -279,9 +283,10 @@ static __always_inline enum stack_status unwind_without_row(struct user_walk *wa
 	}
 	if (status == STACK_NO_ROW)
 		return reason;
-	/* FP is 0, and rows alone have led here: this is the first frame. */
-	return walk->any_guessed || !walk->registers.pc_is_return ? STACK_FRAME_POINTERS
-								  : STACK_COMPLETE;
+	if (walk->any_guessed || !walk->registers.pc_is_return)
+		return STACK_FRAME_POINTERS;
+	/* FP is 0. Only of code that no row covers is that a sign: in a program without frame pointers it is 0 all along. */
+	return described ? STACK_COMPLETE : reason;
 }
 
 /* Writes one frame and moves to its caller. True: the walk is over. */
@@ -306,7 +311,8 @@ static __always_inline bool unwind_frame(struct sample_scratch *scratch_area)
 	if (found)
 		status = unwind_step(row, &walk->registers, &walk->memory);
 	if (status == STACK_NO_ROW || status == STACK_NO_MAPPING || status == STACK_UNSUPPORTED)
-		status = unwind_without_row(walk, status);
+		status = unwind_without_row(walk, status,
+					    status == STACK_NO_ROW && (found || row.fp_offset));
 	if (status == STACK_NONE && !walk->registers.pc)
 		status = walk->any_guessed ? STACK_FRAME_POINTERS : STACK_COMPLETE;
 	walk->status = status;

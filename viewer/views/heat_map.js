@@ -143,6 +143,9 @@ export class HeatMap {
 			return;
 		this.following = following;
 		this.frozen_us = following ? null : this.source.now_us();
+		/* What has just come is a part of what stands still. */
+		if (!following)
+			this.scroll_to(Infinity);
 		this.all_changed();
 	}
 
