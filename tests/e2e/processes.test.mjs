@@ -133,7 +133,10 @@ test('what processes do with themselves and with their memory', async (t) => {
 		const named = inFunction(jit, 'jit_made_function');
 		t.diagnostic(`${named.length} of ${jit.length} samples are in what its perf map names`);
 		assert.ok(named.length >= SAMPLES_LEAST && named.length > 0.8 * jit.length);
-		for (const { frames } of named) assert.equal(frames[frames.findIndex(({ name }) => name === 'jit_made_function') + 1]?.name, 'jit_caller');
+		/* Before it has pushed its frame pointer, a function's caller is passed over. */
+		const called = named.filter(({ frames }) =>
+			frames[frames.findIndex(({ name }) => name === 'jit_made_function') + 1]?.name === 'jit_caller');
+		assert.ok(called.length >= 0.99 * named.length, `${called.length} of ${named.length} have their caller`);
 	});
 
 	await t.test('a process of 32 bits is refused, and said so', (t) => {
@@ -153,6 +156,8 @@ test('what processes do with themselves and with their memory', async (t) => {
 		const whole = working.filter(({ status }) => status === STACK_COMPLETE);
 		const pids = new Set(brief.map(({ thread }) => thread.pid));
 		t.diagnostic(`${MANY} processes, ${pids.size} of them sampled: ${whole.length} of ${working.length} samples at work are whole`);
-		assert.ok(working.length >= SAMPLES_LEAST && whole.length >= 0.95 * working.length);
+		/* 95 % of all; so few samples may miss that by chance, once in ten thousand runs. */
+		const chance = 3.7 * Math.sqrt(0.95 * 0.05 * working.length);
+		assert.ok(working.length >= SAMPLES_LEAST && whole.length >= 0.95 * working.length - chance);
 	});
 });
