@@ -237,7 +237,7 @@ browser: build/flickerscope $(LOADS:%=build/release/bin/%) tests/node_modules/.i
 pictures: build/flickerscope $(LOADS:%=build/release/bin/%) tests/node_modules/.installed ## Take the README's pictures anew (4 minutes)
 	@$(NODE) tests/browser/pictures.mjs packaging/pictures
 
-bench: build/flickerscope $(BENCHES:%=build/release/bin/%) $(LOADS:%=build/release/bin/%) ## Measure beside perf record, in one run
+bench: tests/node_modules/.installed build/flickerscope $(BENCHES:%=build/release/bin/%) $(LOADS:%=build/release/bin/%) ## Measure beside perf record, in one run
 	@tests/bench/run
 
 FILES ?=
