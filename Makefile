@@ -24,6 +24,7 @@ endif
 CLANG ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) $(shell command -v bpftool 2>/dev/null) bpftool)
 NODE ?= node
+ESBUILD ?= esbuild
 VERSION := $(shell cat VERSION 2>/dev/null || echo 0)
 
 PREFIX ?= /usr/local
@@ -66,7 +67,8 @@ BENCHES := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_*.c))
 LOADS := $(patsubst tests/e2e/%.c,%,$(wildcard tests/e2e/load_*.c))
 FIXTURES := $(foreach v,release san,$(patsubst tests/e2e/%.c,build/$(v)/bin/%,$(wildcard tests/e2e/*_fixture.c)))
 GOLDENS := $(patsubst tests/golden/%.c,build/san/bin/%,$(wildcard tests/golden/golden_*.c))
-VIEWER_FILES := $(sort $(shell find viewer -name '*.js' -o -name '*.css' -o -name '*.html' -o -name '*.svg'))
+VIEWER_FILES := $(sort $(shell find viewer -name '*.js' -o -name '*.css'))
+VIEWER_BANNER := /* SPDX-License-Identifier: Apache-2.0 */
 
 .PHONY: all help run test ci e2e test-kernels bench bench-viewer compare-unwind fuzz fuzz-short lint install install-deps clean unit browser viewer wire \
 	format pictures
@@ -101,15 +103,31 @@ $(GEN)/sampler.skel.h: $(GEN)/bpf/flickerscope.bpf.o
 
 # --- the page's files, embedded --------------------------------------------------------------
 
-$(GEN)/viewer_files.c: packaging/embed-viewer.sh packaging/strip-comments.awk $(VIEWER_FILES)
-	$(call say,EMBED,$@)
-	$(Q)mkdir -p $(@D)
-	$(Q)packaging/embed-viewer.sh $(VIEWER_FILES) > $@
+# Scripts and styles minified from viewer/: what is served and embedded. What app.js imports later comes
+# as a file of its own; into the page of the export everything goes. With
+# ESBUILD_FLAGS=--sourcemap=inline the browser's tools show the sources.
+VIEWER_PAGES := $(wildcard viewer/*.html viewer/*.svg)
+ESBUILD_COMMAND = NODE_PATH=viewer $(ESBUILD) --bundle --minify --format=esm --charset=utf8 --log-level=warning \
+	--banner:js='$(VIEWER_BANNER)' --banner:css='$(VIEWER_BANNER)' $(ESBUILD_FLAGS)
 
-$(GEN)/export_page.c: packaging/embed-export.sh packaging/strip-comments.awk packaging/export-boot.js $(VIEWER_FILES)
+$(GEN)/viewer/.made: $(VIEWER_FILES)
+	$(call say,ESBUILD,$(@D))
+	$(Q)rm -rf $(@D)
+	$(Q)$(ESBUILD_COMMAND) --splitting --outdir=$(@D) viewer/app.js
+	$(Q)$(ESBUILD_COMMAND) --outdir=$(@D) viewer/list.js viewer/compare.js viewer/style.css
+	$(Q)touch $@
+
+$(GEN)/export.js: $(VIEWER_FILES)
+	$(call say,ESBUILD,$@)
+	$(Q)$(ESBUILD_COMMAND) --outfile=$@ viewer/app.js
+
+$(GEN)/viewer_files.c: packaging/embed-viewer.sh $(VIEWER_PAGES) $(GEN)/viewer/.made
 	$(call say,EMBED,$@)
-	$(Q)mkdir -p $(@D)
-	$(Q)packaging/embed-export.sh packaging/export-boot.js $(VIEWER_FILES) > $@
+	$(Q)packaging/embed-viewer.sh $(VIEWER_PAGES) $(GEN)/viewer/*.* > $@
+
+$(GEN)/export_page.c: packaging/embed-export.sh $(VIEWER_PAGES) $(GEN)/viewer/.made $(GEN)/export.js
+	$(call say,EMBED,$@)
+	$(Q)packaging/embed-export.sh viewer/index.html viewer/favicon.svg $(GEN)/viewer/style.css $(GEN)/export.js > $@
 
 # --- objects, the library, programs: once for each variant -----------------------------------
 

@@ -3,11 +3,10 @@
 #
 # Writes the page of the HTML export as a C string (agent/convert/export_page.h) to standard output.
 #
-#	packaging/embed-export.sh packaging/export-boot.js viewer/index.html viewer/app.js ...
+#	packaging/embed-export.sh viewer/index.html viewer/favicon.svg build/gen/viewer/style.css build/gen/export.js
 #
-# Needs bash, coreutils, sed, awk and gzip. The same files give the same bytes. It is index.html with
-# everything inside: the style, the modules as one gzipped text (without comments, see
-# strip-comments.awk), the script that unpacks them, and places for what differs: @NONCE@, @NAME@ and @CAPTURE@.
+# Needs bash, coreutils, grep and sed. The same files give the same bytes. It is index.html with the
+# icon, the style and the script inside, and places for what differs: @NONCE@, @NAME@ and @CAPTURE@.
 set -euo pipefail
 shopt -s inherit_errexit
 export LC_ALL=C
@@ -17,34 +16,13 @@ fail() {
 	exit 1
 }
 
-without_comments() { # awk's options, file
-	awk "${@:1:$#-1}" -f "${BASH_SOURCE[0]%/*}/strip-comments.awk" "${@: -1}"
-}
-
-# viewer/views/heat_map.js -> views/heat_map
-bare_name() {
-	[[ $1 =~ ^(.*/)?viewer/([A-Za-z0-9_/-]+)\.js$ ]] || fail "$1 is no module of the viewer"
-	echo "${BASH_REMATCH[2]}"
-}
-
-modules() {
-	local file
-	for file; do
-		printf '\0%s\n' "$(bare_name "$file")"
-		without_comments "$file"
-	done
-}
-
-(($# > 2)) || fail 'no files'
-boot=$1
-shift
-mapfile -t scripts < <(printf '%s\n' "$@" | grep '\.js$' | sort -u)
-index=$(printf '%s\n' "$@" | grep '/index\.html$') || fail 'viewer/index.html is missing'
-folder=${index%/index.html}
-policy="default-src 'none'; script-src 'nonce-@NONCE@' blob:; style-src 'nonce-@NONCE@'; \
+(($# == 4)) || fail 'wants the page, its icon, its style and its script'
+index=$1 icon=$2 style=$3 script=$4
+policy="default-src 'none'; script-src 'nonce-@NONCE@'; style-src 'nonce-@NONCE@'; \
 img-src data: blob:; base-uri 'none'; form-action 'none'"
-grep -q '</style' "$folder/style.css" && fail 'style.css would end its element'
-grep -q '</script' "$boot" && fail "$boot would end its element"
+grep -qi '</style' "$style" && fail "$style would end its element"
+grep -qiE '</script|<!--' "$script" && fail "$script would end its element"
+grep -qE '@(NONCE|NAME|CAPTURE)@' "$index" "$icon" "$style" "$script" && fail 'a place stands where none belongs'
 grep -qx '</body>' "$index" || fail "$index has no line </body>"
 
 page() {
@@ -57,21 +35,19 @@ page() {
 			;;
 		*'rel="icon"'*)
 			printf '<link rel="icon" type="image/svg+xml" href="data:image/svg+xml;base64,%s">\n' \
-				"$(base64 -w 0 "$folder/favicon.svg")"
+				"$(base64 -w 0 "$icon")"
 			;;
 		*'rel="stylesheet"'*)
 			printf '<style nonce="@NONCE@">\n'
-			without_comments -v style=1 "$folder/style.css"
+			cat "$style"
 			printf '</style>\n'
 			;;
-		*'type="importmap"'* | *'type="module"'*) ;;
+		*'type="module"'*) ;;
 		'</body>')
-			printf '<script type="text/plain" id="modules">'
-			modules "${scripts[@]}" | gzip -9 -n | base64 -w 0
-			printf '</script>\n<script type="text/plain" id="capture-name">@NAME@</script>\n'
+			printf '<script type="text/plain" id="capture-name">@NAME@</script>\n'
 			printf '<script type="text/plain" id="capture">@CAPTURE@</script>\n'
-			printf '<script nonce="@NONCE@">\n'
-			without_comments "$boot"
+			printf '<script type="module" nonce="@NONCE@">\n'
+			cat "$script"
 			printf '</script>\n</body>\n'
 			;;
 		*) printf '%s\n' "$line" ;;

@@ -15,6 +15,7 @@ build_packages=(
 	libwebsockets-dev zlib1g-dev libdeflate-dev liblzma-dev libiberty-dev
 	libcurl4-gnutls-dev              # headers alone: loaded only for --debuginfod
 	linux-libc-dev
+	esbuild                          # minifies the page
 )
 test_packages=(
 	nodejs npm chromium              # the page in a real browser
@@ -54,7 +55,7 @@ clang_runtime() {
 has() {
 	case $1 in
 	nodejs) command -v node ;;
-	npm | clang | chromium | gcc | make | jq | cppcheck) command -v "$1" ;;
+	npm | clang | chromium | gcc | make | jq | cppcheck | esbuild) command -v "$1" ;;
 	pkg-config) command -v pkg-config ;;
 	clang-format) command -v clang-format ;;
 	linux-perf) command -v perf ;;
@@ -67,7 +68,7 @@ has() {
 
 if ! command -v apt-get >/dev/null 2>&1; then
 	missing=()
-	for command in gcc make pkg-config clang bpftool; do
+	for command in gcc make pkg-config clang bpftool esbuild; do
 		command -v "$command" >/dev/null 2>&1 || missing+=("$command")
 	done
 	for library in libbpf libelf libdw libwebsockets zlib libdeflate liblzma libcurl; do

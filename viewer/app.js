@@ -6,6 +6,7 @@
 
 import { Connection } from "connection";
 import { embedded_capture } from "embedded";
+import { later_fetch, later_here, later_use } from "later_fetch";
 import { ProfileSource } from "profile_source";
 import { TransferError } from "transfer";
 import { cell_card, cell_words, change_card, frame_card, small_card } from "views/cards";
@@ -21,7 +22,6 @@ import { FunctionTable } from "views/function_table";
 import { GraphPanel } from "views/graph_panel";
 import { HeatMap } from "views/heat_map";
 import { HoverCard } from "views/hover_card";
-import { keys_sheet_open } from "views/keys_sheet";
 import { legend_show } from "views/legend";
 import { axis_height, marks_height, row_counts, row_units, second_us, unit_height }
 	from "views/map_geometry";
@@ -29,7 +29,6 @@ import { MapInput } from "views/map_input";
 import { name_escape } from "views/names";
 import { save, stamp_text } from "views/saving";
 import { SelectionBar } from "views/selection_bar";
-import { stacks_sheet_open } from "views/stacks_sheet";
 import { StatusBar, rate_text } from "views/status_bar";
 import { theme_check, theme_shown, theme_toggle, theme_watch } from "views/theme";
 import { token_take } from "views/token_form";
@@ -49,6 +48,9 @@ const rate_reached_min = 0.9;
 /** One behind the other: how many frames in a row a rate may be low before it is said. */
 const rate_low_seconds = 3;
 
+/** The first columns go first. */
+const later_wait_ms = 500;
+
 /** How long the page looks for unusual moments at a time, and how long it then does something else. */
 const unusual_budget_ms = 6;
 const unusual_pause_ms = 24;
@@ -66,7 +68,7 @@ class Page {
 		this.status = new StatusBar({
 			follow: () => this.follow_toggle(),
 			theme: () => theme_toggle(),
-			help: () => keys_sheet_open(theme_shown()),
+			help: () => this.help_open(),
 			retry: () => this.connection.retry(),
 			stacks: () => this.stacks_open(),
 		});
@@ -130,8 +132,7 @@ class Page {
 		});
 		this.save_button = by_id("save", HTMLButtonElement);
 		this.save_button.addEventListener("click", () => this.save(this.save_button, null));
-		by_id("how-link", HTMLButtonElement).addEventListener("click",
-			() => keys_sheet_open(theme_shown()));
+		by_id("how-link", HTMLButtonElement).addEventListener("click", () => this.help_open());
 		this.connection = new Connection({
 			source: (source) => this.source_take(source),
 			changed: (from, end) => this.data_changed(from, end),
@@ -206,6 +207,8 @@ class Page {
 		if (!this.begun && this.source.now_us()) {
 			this.begun = true;
 			this.second_passed();
+			/* The agent may be gone when somebody wants it. */
+			setTimeout(() => later_fetch().catch(() => {}), later_wait_ms);
 		}
 		const { first } = this.map.geometry;
 		this.map.paint();
@@ -362,7 +365,8 @@ class Page {
 	unusual_update() {
 		if (this.unusual_busy)
 			return;
-		this.unusual_busy = this.source.unusual_update(unusual_budget_ms);
+		const later = later_here();
+		this.unusual_busy = later !== null && this.source.unusual_update(later.Unusual, unusual_budget_ms);
 		this.found_show();
 		if (this.unusual_busy)
 			setTimeout(() => {
@@ -559,13 +563,25 @@ class Page {
 			behind_us: Math.max(0, source.now_us() - end_us) };
 	}
 
+	/** Uses what may have to be fetched. @param {(later: import("later_fetch").Later) => void} use */
+	later(use) {
+		later_use(use, (problem) => {
+			this.connection.say(problem);
+			this.second_passed();
+		});
+	}
+
+	help_open() {
+		this.later(({ keys_sheet_open }) => keys_sheet_open(theme_shown()));
+	}
+
 	/** Which stacks are whole in what the graph is of. */
 	stacks_open() {
 		const { source } = this;
 		const range = this.graph_range();
 		const [from, to] = [range.start_us, range.end_us].map((us) => clock_text(source.to_wall_us(us)));
-		stacks_sheet_open(source.completeness(range),
-			`${this.selection ? "the selected stretch" : "what is on screen"}, ${from} to ${to}`);
+		this.later(({ stacks_sheet_open }) => stacks_sheet_open(source.completeness(range),
+			`${this.selection ? "the selected stretch" : "what is on screen"}, ${from} to ${to}`));
 	}
 
 	/** @param {ReturnType<ProfileSource["facts"]>} facts */
@@ -730,7 +746,7 @@ class Page {
 			l: () => this.follow(true),
 			L: () => this.follow(true),
 			"/": () => this.panel.search.focus(),
-			"?": () => keys_sheet_open(theme_shown()),
+			"?": () => this.help_open(),
 			0: () => this.graph.zoom_to(0),
 			Backspace: () => this.graph.zoom_back(),
 			Escape: () => this.escape(),

@@ -5,7 +5,7 @@
  */
 
 import { LiveFeed, file_header_read } from "feed";
-import { FileFeed } from "file_feed";
+import { later_fetch } from "later_fetch";
 import { Profile } from "model/profile";
 import { ProfileSource } from "profile_source";
 import { RemoteFile, TransferError, download_window } from "transfer";
@@ -37,7 +37,7 @@ export class Connection {
 		this.form = new TokenForm((token) => this.open(token));
 		/** @type {LiveFeed | null} */
 		this.feed = null;
-		/** @type {FileFeed | null} */
+		/** @type {import("file_feed").FileFeed | null} */
 		this.file_feed = null;
 		/** @type {ProfileSource | null} */
 		this.source = null;
@@ -109,6 +109,7 @@ export class Connection {
 
 	/** @param {FileLike & { name: string }} file */
 	async file_read(file) {
+		const { FileFeed } = await later_fetch();
 		const profile = new Profile();
 		const feed = new FileFeed({ file, sink: profile });
 		this.file_feed?.stop();

@@ -11,7 +11,6 @@ import { completeness, completeness_share } from "model/completeness";
 import { function_rows, module_rows, process_rows, thread_rows } from "model/function_counts";
 import { Heat, second_us } from "model/heat";
 import { GAP_LOADING, GAP_SKIPPED, Profile } from "model/profile";
-import { Unusual } from "model/unusual";
 import * as wire from "wire";
 
 /** @typedef {import("model/call_tree").CallTree} CallTree */
@@ -74,7 +73,8 @@ export class ProfileSource {
 	constructor(profile = new Profile(), is_live = () => true) {
 		this.profile = profile;
 		this.heat = new Heat(profile);
-		this.unusual = new Unusual(profile, this.heat);
+		/** Once its part of the page is here. @type {import("model/unusual").Unusual | null} */
+		this.unusual = null;
 		/** What explains each mark; null: nothing does. @type {WeakMap<Mark, Moment["cause"]>} */
 		this.causes = new WeakMap();
 		this.live = is_live;
@@ -325,15 +325,21 @@ export class ProfileSource {
 
 	/* ---- what is unusual, and what changed ---- */
 
-	/** Looks at what has come. @param {number} budget_ms @returns {boolean} whether there is more */
-	unusual_update(budget_ms) {
+	/**
+	 * Looks at what has come.
+	 * @param {typeof import("model/unusual").Unusual} Unusual
+	 * @param {number} budget_ms
+	 * @returns {boolean} whether there is more
+	 */
+	unusual_update(Unusual, budget_ms) {
+		this.unusual ??= new Unusual(this.profile, this.heat);
 		return this.profile.facts().event_kind === wire.WIRE_EVENT_CPU_CLOCK &&
 			this.unusual.update(budget_ms);
 	}
 
 	/** @returns {Moment[]} in order of time */
 	moments() {
-		const { marks, current } = this.unusual;
+		const { marks, current } = this.unusual ?? { marks: [], current: null };
 		/* What is behind a mark is looked up once, for one in a turn: it takes a comparison. */
 		const unknown = marks.findLast((mark) => !this.causes.has(mark));
 		if (unknown)
@@ -352,7 +358,7 @@ export class ProfileSource {
 
 	/** @returns {{ judging: boolean, unseen_cpu_s: number }} */
 	unusual_facts() {
-		const { unseen_cpu_s } = this.unusual;
+		const { unseen_cpu_s } = this.unusual ?? { unseen_cpu_s: Infinity };
 		return { judging: Number.isFinite(unseen_cpu_s), unseen_cpu_s };
 	}
 

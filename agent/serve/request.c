@@ -298,10 +298,9 @@ static int common_headers(const struct answer *answer, char *text, size_t size_m
 			"X-Content-Type-Options: nosniff\r\n"
 			"Cross-Origin-Opener-Policy: same-origin\r\n"
 			"Cross-Origin-Resource-Policy: same-origin\r\n"
-			"Content-Security-Policy: default-src 'none'; script-src 'self' '%s'; "
+			"Content-Security-Policy: default-src 'none'; script-src 'self'; "
 			"style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; "
 			"base-uri 'none'; form-action 'none'; %s\r\n",
-			viewer_import_map_hash,
 			answer->framed ? "frame-src 'self'; frame-ancestors 'self'"
 				       : "frame-ancestors 'none'");
 }

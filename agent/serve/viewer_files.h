@@ -25,7 +25,4 @@ struct viewer_file {
 extern const struct viewer_file viewer_files[];
 extern const size_t viewer_file_count;
 
-/* The page's inline import map, as a source expression of CSP Level 3: sha256-BASE64. */
-extern const char viewer_import_map_hash[];
-
 #endif

@@ -241,7 +241,9 @@ function serve(request, response) {
 	const map = JSON.stringify({ imports: Object.fromEntries(files.filter((file) => file.endsWith(".js"))
 		.map((file) => [file.slice(0, -3), `./${file}`])) });
 	const hash = createHash("sha256").update(map).digest("base64");
-	const text = readFileSync(path.join(viewer, name), "utf8").replace("@IMPORT_MAP@", map);
+	/* The sources as they are: a map of the bare names takes the place of the bundler. */
+	const text = readFileSync(path.join(viewer, name), "utf8")
+		.replace('<script type="module"', `<script type="importmap">${map}</script>\n$&`);
 	response.writeHead(200, {
 		"content-type": types[path.extname(name)] ?? "application/octet-stream",
 		"cache-control": "no-store",

@@ -29,6 +29,16 @@ export function share_text(part, whole) {
 }
 
 /**
+ * 0.9968 as "99.7 %". Rounded down, so that 100 % means all.
+ * @param {number} part
+ * @param {number} whole
+ */
+export function complete_text(part, whole) {
+	const tenths = whole > 0 ? Math.floor((1000 * part) / whole) : 1000;
+	return `${tenths === 1000 ? "100" : (tenths / 10).toFixed(1)}${thin}%`;
+}
+
+/**
  * CPUs busy: 0.04, 1.7, 12.
  * @param {number} cpus
  */

@@ -2,7 +2,7 @@
 /* The sheet behind "stacks … complete": how many reach their first function, why others do not, what to do. */
 
 import { by_id, element } from "views/elements";
-import { count_text } from "views/format";
+import { complete_text, count_text } from "views/format";
 import { name_escape } from "views/names";
 
 /** @typedef {import("model/completeness").Completeness} Completeness */
@@ -36,16 +36,6 @@ function reason_words(reason) {
 	const { title, text } = words[reason];
 	return element("span", "", element("b", "", title), ". ",
 		...text.split("`").map((piece, i) => (i % 2 ? element("code", "", piece) : piece)));
-}
-
-/**
- * 0.9968 as "99.7 %". Rounded down, so that 100 % means all.
- * @param {number} part
- * @param {number} whole
- */
-export function complete_text(part, whole) {
-	const tenths = whole > 0 ? Math.floor((1000 * part) / whole) : 1000;
-	return `${tenths === 1000 ? "100" : (tenths / 10).toFixed(1)}\u2009%`;
 }
 
 /** The share of what is small: never 0 when there is some. @param {number} part @param {number} whole */
