@@ -46,6 +46,7 @@ enum wire_limit {
 	WIRE_SEGMENT_STORED_MAX = 1048576,   /* a segment closes when it reaches this ... */
 	WIRE_SEGMENT_SPAN_MAX_US = 60000000, /* ... or this */
 	WIRE_SEGMENT_CHUNKS_MAX = 4096,	     /* 60 s of 20 chunks a second, and room */
+	WIRE_IMPORT_SIZE_MAX = 1073741824,   /* of a file that a page sends to be read */
 	WIRE_STRING_SIZE_MAX = 16384,	     /* longer names are cut, with an ellipsis */
 	WIRE_ROWS_MAX = 1048576,	     /* rows of one kind in a segment */
 	WIRE_SAMPLES_MAX = 16384,	     /* rows of one WIRE_RECORD_SAMPLES */

@@ -4,7 +4,7 @@
  * once a frame; what is counted in words changes once a second.
  */
 
-import { Connection } from "connection";
+import { Connection, sentence } from "connection";
 import { embedded_capture } from "embedded";
 import { later_fetch, later_here, later_use } from "later_fetch";
 import { ProfileSource } from "profile_source";
@@ -14,6 +14,7 @@ import { change_shades_make, frame_shades_make, heat_tables_make, tokens_read } 
 import { ChangesPanel, change_legend_show } from "views/changes_panel";
 import { drop_listen } from "views/drop_target";
 import { announce, by_id, text_set } from "views/elements";
+import { EventMenu } from "views/event_menu";
 import { FlameGraph } from "views/flame_graph";
 import { flame_input_listen } from "views/flame_input";
 import { clock_text, span_text } from "views/format";
@@ -121,6 +122,7 @@ class Page {
 		this.rows_fill();
 		this.tabs_listen();
 		this.keys_listen();
+		this.event_menu = new EventMenu((name) => this.connection.event_choose(name));
 		drop_listen((file) => this.connection.open_file(file));
 		theme_watch(() => this.color());
 		new ResizeObserver(() => this.resize()).observe(this.graph.scroller);
@@ -138,6 +140,10 @@ class Page {
 			changed: (from, end) => this.data_changed(from, end),
 			renumbered: () => this.graph.renumbered(this.source.tree(this.graph_range())),
 			state: () => this.state_show(),
+			notice: () => {
+				this.notice_show(this.source.facts());
+				this.message_show();
+			},
 		});
 		this.color();
 		this.resize();
@@ -227,6 +233,7 @@ class Page {
 		document.title = facts.host ? `${name_escape(facts.host)} · flickerscope` : "flickerscope";
 		legend_show(theme_shown(), facts.cpu_count, facts.frequency_hz > 0);
 		this.rate_watch(facts);
+		this.event_menu.show(this.connection.can_choose_event() ? facts.events : [], facts.event);
 		this.state_show();
 		this.message_show();
 		if (!this.previewing && !document.hidden)
@@ -545,8 +552,7 @@ class Page {
 		} catch (error) {
 			if (!(error instanceof TransferError))
 				throw error;
-			connection.say(`Nothing was saved. ${error.message}.`.replace(/\.\.$/, "."));
-			this.second_passed();
+			connection.say(`Nothing was saved. ${sentence(error.message)}`);
 		}
 	}
 
@@ -589,12 +595,18 @@ class Page {
 		const low = facts.reached_hz > 0 &&
 			facts.reached_hz < rate_reached_min * facts.frequency_hz;
 		this.rate_low_count = low ? this.rate_low_count + 1 : 0;
+		this.notice_show(facts);
+	}
+
+	/** What is the matter takes the place of the sentence on how to read the map. @param {ReturnType<ProfileSource["facts"]>} facts */
+	notice_show(facts) {
 		const notice = by_id("notice", HTMLElement);
 		const text = this.connection.notice() || (this.rate_low_count >= rate_low_seconds
 			? `Sampling at ${rate_text(facts.reached_hz)} Hz instead of ` +
 				`${rate_text(facts.frequency_hz)}: the kernel limits it. Colours allow for that.`
-			: "");
+			: facts.note);
 		text_set(notice, text);
+		notice.title = text;
 		notice.hidden = text === "";
 		by_id("sentence", HTMLElement).hidden = by_id("how-link", HTMLElement).hidden = text !== "";
 	}

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where the page's profile comes from: the agent that served the page, a profile that `view` serves and
- * the address names, or a capture that was dropped onto it. Says in words what is the matter when nothing comes.
+ * the address names, or a file that was dropped onto it; the agent makes a capture of what is none.
+ * Says in words what is the matter when nothing comes.
  */
 
-import { LiveFeed, file_header_read } from "feed";
+import { LiveFeed, file_header_read, magic_is_right } from "feed";
 import { later_fetch } from "later_fetch";
 import { Profile } from "model/profile";
 import { ProfileSource } from "profile_source";
@@ -24,6 +25,11 @@ const profile_id = new URLSearchParams(location.search).get("profile");
 /** How long it is said that a file was refused: what is shown goes on without it. */
 const problem_shown_ms = 20000;
 
+/** Words of the server or of ours as a sentence. @param {string} words */
+export function sentence(words) {
+	return `${words}.`.replace(/\.\.$/, ".");
+}
+
 export class Connection {
 	/**
 	 * @param {object} events
@@ -31,6 +37,7 @@ export class Connection {
 	 * @param {(from: number, end: number) => void} events.changed columns of it look different
 	 * @param {() => void} events.renumbered identities of its calls are others
 	 * @param {() => void} events.state
+	 * @param {() => void} events.notice what notice() says is something else
 	 */
 	constructor(events) {
 		this.events = events;
@@ -46,6 +53,12 @@ export class Connection {
 		/** What is wrong with the capture that was opened, or with the one that was not. */
 		this.file_problem = "";
 		this.token_asked = false;
+		this.token = "";
+		/** The file that was dropped, if the server made a capture of it. @type {File | null} */
+		this.imported = null;
+		this.importing = new AbortController();
+		/** How far the reading of a dropped file is; empty: none is read. */
+		this.progress = "";
 	}
 
 	/** @param {string | null} token */
@@ -54,6 +67,7 @@ export class Connection {
 			this.token_ask("missing");
 			return;
 		}
+		this.token = token;
 		this.token_asked = false;
 		this.form.hide();
 		if (profile_id !== null) {
@@ -69,11 +83,12 @@ export class Connection {
 	 * Opens a profile that `view` serves.
 	 * @param {string} id
 	 * @param {string} token
+	 * @param {string} [event] which one of several in it
 	 */
-	async open_remote(id, token) {
+	async open_remote(id, token, event = "") {
 		try {
-			const file = await RemoteFile.open(id, token);
-			await this.open_file(file);
+			const file = await RemoteFile.open(id, token, event);
+			await this.open_capture(file);
 			this.remote = file;
 		} catch (error) {
 			if (!(error instanceof TransferError))
@@ -89,11 +104,63 @@ export class Connection {
 	}
 
 	/**
+	 * Opens a file in place of what is shown: a capture, or what the server can make one of.
+	 * @param {File} file
+	 * @param {string} [event] which one of several in it
+	 */
+	async open_file(file, event = "") {
+		this.importing.abort();
+		this.importing = new AbortController();
+		const { signal } = this.importing;
+		let capture = file;
+		try {
+			const head = await file.slice(0, wire.wire_file_header.SIZE).arrayBuffer();
+			if (!magic_is_right(new Uint8Array(head))) {
+				const { import_file } = await later_fetch();
+				capture = await import_file(file, { token: this.token, event, signal,
+					say: (words) => this.progress_set(words) });
+			}
+		} catch (error) {
+			if (!(error instanceof TransferError || error instanceof DOMException || error instanceof TypeError))
+				throw error;
+			if (!signal.aborted)
+				this.say(sentence(error.message));
+			return;
+		} finally {
+			if (!signal.aborted)
+				this.progress_set("");
+		}
+		if (signal.aborted)
+			return;
+		await this.open_capture(capture);
+		this.imported = capture === file ? null : file;
+	}
+
+	/** @param {string} text */
+	progress_set(text) {
+		this.progress = text;
+		this.events.notice();
+	}
+
+	/** Shows another one of the events in the file that is shown. @param {string} event */
+	event_choose(event) {
+		if (this.imported)
+			this.open_file(this.imported, event);
+		else if (this.remote && profile_id !== null)
+			this.open_remote(profile_id, this.token, event);
+	}
+
+	/** Whether the file that is shown can be read again. */
+	can_choose_event() {
+		return this.imported !== null || this.remote !== null;
+	}
+
+	/**
 	 * Opens a capture in place of what is shown; what is no capture changes nothing.
 	 * @param {FileLike & { name: string }} file
 	 */
-	async open_file(file) {
-		this.remote = null;
+	async open_capture(file) {
+		this.remote = this.imported = null;
 		try {
 			const head = await file.slice(0, wire.wire_file_header.SIZE).arrayBuffer();
 			file_header_read(new Uint8Array(head));
@@ -197,6 +264,7 @@ export class Connection {
 	/** Says something in the place of the sentence on how to read the map, for a while. @param {string} text */
 	say(text) {
 		this.file_problem = text;
+		this.events.notice();
 		setTimeout(() => {
 			if (this.file_problem === text)
 				this.file_problem = "";
@@ -224,13 +292,13 @@ export class Connection {
 
 	/** A sentence that takes the place of the one on how to read the map; empty: none. */
 	notice() {
-		return this.file_problem;
+		return this.progress || this.file_problem;
 	}
 
 	/** What stands on the map as long as nothing has come. */
 	waiting_words() {
-		if (this.file_problem)
-			return this.file_problem;
+		if (this.progress || this.file_problem)
+			return this.progress || this.file_problem;
 		const state = this.feed?.state.kind;
 		if (state === "lost" || state === "connecting")
 			return "Waiting for the agent.";

@@ -412,7 +412,10 @@ export class ProfileSource {
 		return this.stacks_known;
 	}
 
-	/** @returns {Facts & { reached_hz: number, title: string, event_kind_is_time: boolean }} */
+	/**
+	 * @returns {Facts & { reached_hz: number, title: string, note: string, event: string,
+	 * events: import("model/profile").FileEvent[], event_kind_is_time: boolean }}
+	 */
 	facts() {
 		const { profile } = this;
 		const facts = profile.facts();
@@ -428,6 +431,9 @@ export class ProfileSource {
 			kernel: facts.kernel,
 			filter: facts.filter,
 			title: facts.title,
+			note: facts.note,
+			event: facts.event,
+			events: facts.events,
 			frequency_hz: facts.frequency_mhz / 1000,
 			cpu_count: facts.cpu_count,
 			samples_per_s: (this.live() ? counters.rate(wire.WIRE_COUNTER_SAMPLES) : null) ?? mean,

@@ -6,6 +6,9 @@
 
 import { WireError } from "wire_bytes";
 
+/** Of a file or an event, in an address. */
+const name_size_max = 500;
+
 /** What a file feed reads from: a Blob has it too. @typedef {{ size: number, slice: (start?: number,
  * end?: number) => { arrayBuffer: () => Promise<ArrayBuffer> } }} FileLike */
 
@@ -78,6 +81,18 @@ export async function download_window(token, stretch, progress) {
 	return content(await ask(`download${query}`, token), progress);
 }
 
+/** Any bytes of a name for an address: two digits each. @param {string} name */
+export function hex(name) {
+	/* What is cut is a file's name for messages; those of events are shorter. */
+	return [...new TextEncoder().encode(name).subarray(0, name_size_max)]
+		.map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** @param {string} event */
+export function event_query(event) {
+	return event && `event=${hex(event)}`;
+}
+
 /** A profile that `view` serves. @implements {FileLike} */
 export class RemoteFile {
 	/**
@@ -93,9 +108,10 @@ export class RemoteFile {
 		this.size = size;
 	}
 
-	/** @param {string} id @param {string} token */
-	static async open(id, token) {
-		const path = `profiles/${encodeURIComponent(id)}`;
+	/** @param {string} id @param {string} token @param {string} event of a file that holds several */
+	static async open(id, token, event) {
+		const query = event_query(event);
+		const path = `profiles/${encodeURIComponent(id)}${query && `?${query}`}`;
 		const answer = await ask(path, token, { Range: "bytes=0-0" });
 		const size = /\/(\d+)$/.exec(answer.headers.get("Content-Range") ?? "");
 		const name = /filename\*=UTF-8''(.*)$/.exec(answer.headers.get("Content-Disposition") ?? "");

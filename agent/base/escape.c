@@ -122,3 +122,37 @@ size_t escape_json(const char *text, size_t size, char *ret_text, size_t size_ma
 	}
 	return written;
 }
+
+size_t escape_hex(const char *text, size_t size, char *ret_text, size_t size_max)
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t written = 0;
+
+	for (size_t i = 0; i < size && written + 2 <= size_max; i++) {
+		ret_text[written++] = digits[(uint8_t)text[i] >> 4];
+		ret_text[written++] = digits[(uint8_t)text[i] & 15];
+	}
+	return written;
+}
+
+static int digit_of(char character)
+{
+	if (character >= '0' && character <= '9')
+		return character - '0';
+	return character >= 'a' && character <= 'f' ? character - 'a' + 10 : -1;
+}
+
+bool unescape_hex(const char *digits, size_t size, char *ret_text, size_t size_max)
+{
+	if (size % 2 || size / 2 >= size_max)
+		return false;
+	for (size_t i = 0; i < size; i += 2) {
+		int high = digit_of(digits[i]), low = digit_of(digits[i + 1]);
+
+		if (high < 0 || low < 0 || high + low == 0)
+			return false;
+		ret_text[i / 2] = (char)(high * 16 + low);
+	}
+	ret_text[size / 2] = 0;
+	return true;
+}

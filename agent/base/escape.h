@@ -6,6 +6,7 @@
 #ifndef FLICKERSCOPE_ESCAPE_H
 #define FLICKERSCOPE_ESCAPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -24,5 +25,11 @@ size_t escape_terminal(const char *text, size_t size, char *ret_text, size_t siz
  * Six times @size always suffices. Returns the bytes written.
  */
 size_t escape_json(const char *text, size_t size, char *ret_text, size_t size_max);
+
+/* Two lower-case hexadecimal digits for each byte, which mean nothing to anybody on the way. */
+size_t escape_hex(const char *text, size_t size, char *ret_text, size_t size_max);
+
+/* The name behind such digits, terminated. False when they are none, or of a zero, or too many. */
+bool unescape_hex(const char *digits, size_t size, char *ret_text, size_t size_max);
 
 #endif

@@ -11,6 +11,7 @@
 #include "pipeline.h"
 #include "profile/sample_window.h"
 #include "serve/control.h"
+#include "serve/importer.h"
 #include "serve/server.h"
 
 static const struct options_usage usage = {
@@ -55,17 +56,21 @@ static int open_control(const struct options *options, struct loop *loop, struct
 
 static int serve(const struct options *options, struct loop *loop)
 {
+	CLEANUP(importer_free) struct importer *importer = NULL;
 	CLEANUP(server_free) struct server *server = NULL;
 	CLEANUP(sampling_stop) struct sampling *sampling = NULL;
 	CLEANUP(control_free) struct control *control = NULL;
 	struct server_options server_options = { .loop = loop, .source = WIRE_SOURCE_LIVE };
 	struct pipeline *pipeline;
-	int r = sampling_start(options, loop, NULL, &sampling);
+	int r = importer_new(loop, &importer);
 
+	if (r == 0)
+		r = sampling_start(options, loop, NULL, &sampling);
 	if (r < 0)
 		return r;
 	pipeline = sampling_pipeline(sampling);
 	server_options.window = pipeline_window(pipeline);
+	server_options.importer = importer;
 	server_options.instance_id = pipeline_instance_id(pipeline);
 	r = serving_start(options, &server_options, &server);
 	if (r < 0)

@@ -10,6 +10,7 @@
 #include "commands/options.h"
 #include "commands/sampling.h"
 #include "commands/serving.h"
+#include "serve/importer.h"
 #include "serve/profile_store.h"
 #include "serve/server.h"
 
@@ -43,6 +44,7 @@ static int serve(const struct options *options)
 {
 	CLEANUP(profile_store_free) struct profile_store *store = NULL;
 	CLEANUP(loop_free) struct loop *loop = NULL;
+	CLEANUP(importer_free) struct importer *importer = NULL;
 	CLEANUP(server_free) struct server *server = NULL;
 	struct server_options server_options = { 0 };
 	char start[PROFILE_STORE_START_SIZE_MAX];
@@ -52,11 +54,14 @@ static int serve(const struct options *options)
 	if (r < 0)
 		return r;
 	r = sampling_loop_new(&loop);
+	if (r == 0)
+		r = importer_new(loop, &importer);
 	if (r < 0)
 		return r;
 	profile_store_start(store, start);
 	server_options.loop = loop;
 	server_options.profiles = store;
+	server_options.importer = importer;
 	server_options.start = start;
 	r = serving_start(options, &server_options, &server);
 	return r < 0 ? r : serving_run(server);

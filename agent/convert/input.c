@@ -155,32 +155,20 @@ static int write_all(int fd, const uint8_t *bytes, size_t size)
 	return 0;
 }
 
-static int open_memory(int *ret_fd)
-{
-	int fd = memfd_create("flickerscope-input", MFD_CLOEXEC);
-
-	if (fd < 0)
-		return log_errno(-errno, "memory for the file's content");
-	*ret_fd = fd;
-	return 0;
-}
-
 /* A capture that comes through a pipe, or packed: readers need to go back in it. */
-static int copy_capture(struct input_bytes *input, int *ret_fd)
+static int copy_capture(struct input_bytes *input, int output_fd)
 {
-	CLEANUP(fd_close) int fd = -1;
-	int r = open_memory(&fd);
+	int r = 0;
 
 	while (!r) {
-		r = write_all(fd, input->at, (size_t)(input->end - input->at));
+		r = write_all(output_fd, input->at, (size_t)(input->end - input->at));
 		input->at = input->end;
-		if (!r)
+		if (r < 0)
+			log_errno(r, "%s: keep it in memory", input->name);
+		else
 			r = input_bytes_need(input, 1);
 	}
-	if (r < 0)
-		return r;
-	*ret_fd = TAKE_FD(fd);
-	return 0;
+	return r < 0 ? r : 0;
 }
 
 static int open_capture(int fd, const char *name, bool quiet, struct capture_reader **ret_reader)
@@ -247,23 +235,20 @@ static void say_events(const char *name, const struct foreign_profile *profile, 
 	log_error("%s: no event %s in it; it has %s", name, wanted, text);
 }
 
-static int open_foreign(struct input_bytes *input, const struct input_options *options,
-			struct capture_reader **ret_reader)
+static int write_foreign(struct input_bytes *input, const struct input_options *options,
+			 int output_fd)
 {
 	CLEANUP(foreign_profile_free) struct foreign_profile *profile = NULL;
-	CLEANUP(fd_close) int fd = -1;
 	int r = foreign_profile_new(&profile);
 
 	if (!r)
-		r = open_memory(&fd);
-	if (!r)
-		r = import(input, options, profile, fd);
+		r = import(input, options, profile, output_fd);
 	if (r == FOREIGN_CAPTURE_NO_EVENT) {
 		if (!options->quiet)
 			say_events(input->name, profile, options->event);
 		return -ENOENT;
 	}
-	return r ? r : open_capture(TAKE_FD(fd), input->name, options->quiet, ret_reader);
+	return r;
 }
 
 /* --- open ---------------------------------------------------------------------------------------- */
@@ -275,6 +260,36 @@ static bool is_regular(int fd)
 	return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
+/* Reads the front, which tells the format. @fd: taken. */
+static int probe(int fd, const char *name, const struct input_options *options,
+		 struct input_bytes **ret_input)
+{
+	CLEANUP(input_bytes_free) struct input_bytes *input = NULL;
+	int r = input_bytes_new(fd, name, options->quiet, &input);
+
+	if (!r)
+		r = input_bytes_need(input, PROBE_SIZE);
+	if (r < 0)
+		return r;
+	*ret_input = TAKE(input);
+	return 0;
+}
+
+static int write_input(struct input_bytes *input, const struct input_options *options,
+		       int output_fd)
+{
+	return is_capture(input) ? copy_capture(input, output_fd)
+				 : write_foreign(input, options, output_fd);
+}
+
+int input_write(int fd, const char *name, const struct input_options *options, int output_fd)
+{
+	CLEANUP(input_bytes_free) struct input_bytes *input = NULL;
+	int r = probe(fd, name, options, &input);
+
+	return r ? r : write_input(input, options, output_fd);
+}
+
 int input_open_fd(int fd, const char *name, const struct input_options *options,
 		  struct capture_reader **ret_reader)
 {
@@ -282,19 +297,20 @@ int input_open_fd(int fd, const char *name, const struct input_options *options,
 	CLEANUP(input_bytes_free) struct input_bytes *input = NULL;
 	/* Readers of a capture need the file itself, from its start. */
 	CLEANUP(fd_close) int own_fd = is_regular(fd) ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
-	bool quiet = options && options->quiet;
-	int r = input_bytes_new(fd, name, quiet, &input);
+	CLEANUP(fd_close) int memory_fd = -1;
+	int r;
 
-	if (!r)
-		r = input_bytes_need(input, PROBE_SIZE);
+	options = options ? options : &none;
+	r = probe(fd, name, options, &input);
 	if (r < 0)
 		return r;
-	if (!is_capture(input))
-		return open_foreign(input, options ? options : &none, ret_reader);
-	if (own_fd >= 0 && !input_bytes_is_packed(input))
-		return open_capture(TAKE_FD(own_fd), name, quiet, ret_reader);
-	r = copy_capture(input, &fd);
-	return r ? r : open_capture(fd, name, quiet, ret_reader);
+	if (own_fd >= 0 && is_capture(input) && !input_bytes_is_packed(input))
+		return open_capture(TAKE_FD(own_fd), name, options->quiet, ret_reader);
+	memory_fd = memfd_create("flickerscope-input", MFD_CLOEXEC);
+	if (memory_fd < 0)
+		return log_errno(-errno, "memory for the file's content");
+	r = write_input(input, options, memory_fd);
+	return r ? r : open_capture(TAKE_FD(memory_fd), name, options->quiet, ret_reader);
 }
 
 int input_open(const char *path, const struct input_options *options,

@@ -32,4 +32,11 @@ int input_open(const char *path, const struct input_options *options,
 int input_open_fd(int fd, const char *name, const struct input_options *options,
 		  struct capture_reader **ret_reader);
 
+/*
+ * Writes the capture that input_open_fd() would read.
+ *
+ * @fd: taken. @output_fd: an empty regular file or memfd; borrowed.
+ */
+int input_write(int fd, const char *name, const struct input_options *options, int output_fd);
+
 #endif

@@ -194,6 +194,8 @@ int64_t time_point_us(const struct time_point *point, int64_t zero_us, uint32_t 
 	struct tm date = { 0 };
 
 	switch (point->kind) {
+	case TIME_POINT_TIMELINE:
+		return point->us;
 	case TIME_POINT_OFFSET:
 		return zero_us + point->us;
 	case TIME_POINT_DAY_TIME:

@@ -23,6 +23,7 @@ enum time_point_outcome {
 
 enum time_point_kind {
 	TIME_POINT_NONE = 0, /* open: the beginning, or the end */
+	TIME_POINT_TIMELINE, /* us is the timeline's own; nobody types it */
 	TIME_POINT_OFFSET,   /* us is counted from the start */
 	TIME_POINT_DAY_TIME, /* us is counted from midnight here */
 	TIME_POINT_DATE,     /* us is counted from midnight here, of the date below */

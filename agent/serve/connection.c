@@ -2,19 +2,35 @@
 #include "serve/connection.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/log.h"
 #include "serve/body.h"
 #include "serve/download.h"
+#include "serve/importer.h"
 #include "serve/profile_store.h"
 #include "serve/request.h"
 #include "serve/viewer_files.h"
+
+/* An answer that is made in another process. */
+struct pending {
+	struct answer answer; /* but for what it borrows of the request */
+	struct stored_profile profile;
+	int upload_fd;			       /* owned; the body as far as it has come; -1: none */
+	struct import *import;		       /* owned; NULL: the body is not complete */
+	int error;			       /* of the result ... */
+	int fd;				       /* ... owned; -1: it is not there yet */
+	char text[IMPORTER_TEXT_SIZE_MAX + 1]; /* what is wrong */
+	bool is_done;
+};
 
 struct connection {
 	TAILQ_ENTRY(connection) link;
@@ -26,8 +42,9 @@ struct connection {
 	bool answered;	       /* one request at least */
 	bool silent;	       /* it ended without a word: browsers open what they may never use */
 	struct body *body;     /* under way, owned; NULL: none */
-	bool chunked;	       /* its size is not known */
-	bool reads;	       /* one of the readers, as long as the body is under way */
+	struct pending *pending; /* owned; NULL: nothing is waited for */
+	bool chunked;		 /* its size is not known */
+	bool reads;		 /* one of the readers, as long as the body is under way */
 };
 
 enum {
@@ -35,6 +52,7 @@ enum {
 	PIECE_HEAD_SIZE = 6,
 	PIECE_TAIL_SIZE = 2,
 	LIST_SIZE_MAX = 4 << 20,
+	OPEN_LATER = 1, /* the answer is made in another process */
 };
 
 static uint64_t now_ms(void)
@@ -64,6 +82,20 @@ void connection_prepare_socket(int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_size, sizeof(unsent_size));
 }
 
+/* Whoever goes while a file is read for it ends that. */
+static void pending_end(struct connection *connection)
+{
+	struct pending *pending = TAKE(connection->pending);
+
+	if (!pending)
+		return;
+	connection->table->upload_count -= pending->answer.content == ANSWER_IMPORT;
+	import_free(pending->import);
+	fd_close(pending->upload_fd);
+	fd_close(pending->fd);
+	free(pending);
+}
+
 /* From the lists; its connection of libwebsockets' may live on for a moment, without an owner. */
 static void connection_free(struct connection *connection)
 {
@@ -83,6 +115,7 @@ static void connection_free(struct connection *connection)
 		table->guest_count--;
 		table->counters.clients_refused += !connection->answered && !connection->silent;
 	}
+	pending_end(connection);
 	body_free(connection->body);
 	free(connection);
 }
@@ -125,6 +158,12 @@ int connection_add(struct connection_table *table, struct lws *wsi)
 	return 0;
 }
 
+/* While the child works on it, which has a time of its own. */
+static bool is_importing(const struct connection *connection)
+{
+	return connection->pending && connection->pending->import;
+}
+
 bool connection_table_expire(struct connection_table *table)
 {
 	const uint64_t now = now_ms();
@@ -140,7 +179,8 @@ bool connection_table_expire(struct connection_table *table)
 	}
 	for (connection = TAILQ_FIRST(&table->readers); connection; connection = next) {
 		next = TAILQ_NEXT(connection, link);
-		if (now >= connection->deadline_ms)
+		/* Who waits for us is not late. */
+		if (now >= connection->deadline_ms && !is_importing(connection))
 			hang_up(connection);
 	}
 	for (connection = TAILQ_FIRST(&table->clients); connection; connection = next) {
@@ -207,6 +247,8 @@ static enum request_method method_of(struct lws *wsi)
 {
 	if (lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) > 0)
 		return REQUEST_GET;
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI) > 0)
+		return REQUEST_POST;
 	return lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0 ? REQUEST_HEAD
 								 : REQUEST_OTHER_METHOD;
 }
@@ -222,6 +264,8 @@ static struct answer decide(struct connection *connection, struct access_text up
 		.host_count = table->host_count,
 		.live = table->window != NULL,
 		.profiles = table->profiles != NULL,
+		.imports = table->importer != NULL,
+		.imports_full = table->upload_count >= SERVER_UPLOADS_MAX,
 		.start = table->start,
 		.clients_full = table->client_count >= SERVER_CLIENTS_MAX,
 		.readers_full = table->reader_count >= SERVER_READERS_MAX,
@@ -229,10 +273,13 @@ static struct answer decide(struct connection *connection, struct access_text up
 	struct request request = { .method = method_of(connection->wsi), .upgrade = upgrade };
 	struct access_text length = header(&space, WSI_TOKEN_HTTP_CONTENT_LENGTH);
 
+	request.body_size = length;
+	request.is_chunked = header(&space, WSI_TOKEN_HTTP_TRANSFER_ENCODING).text != NULL;
 	request.has_body = (length.text && !(length.size == 1 && length.text[0] == '0')) ||
-			   header(&space, WSI_TOKEN_HTTP_TRANSFER_ENCODING).text;
-	request.path = header(&space, request.method == REQUEST_HEAD ? WSI_TOKEN_HEAD_URI
-								     : WSI_TOKEN_GET_URI);
+			   request.is_chunked;
+	request.path = header(&space, request.method == REQUEST_HEAD   ? WSI_TOKEN_HEAD_URI
+				      : request.method == REQUEST_POST ? WSI_TOKEN_POST_URI
+								       : WSI_TOKEN_GET_URI);
 	request.query = header(&space, WSI_TOKEN_HTTP_URI_ARGS);
 	request.host = header(&space, WSI_TOKEN_HOST);
 	request.origin = header(&space, WSI_TOKEN_ORIGIN);
@@ -305,20 +352,105 @@ static int open_list(const struct connection_table *table, struct answer_data *d
 	return body_of_text(json, ret_body);
 }
 
-/* @ret_name: lives as long as the head is written. */
-static int open_profile(const struct connection_table *table, struct answer *answer,
-			struct answer_data *data, struct stored_profile *ret_profile,
-			struct body **ret_body)
+/* --- what another process makes -------------------------------------------------------------- */
+
+static void on_imported(const struct import_result *result, void *context)
 {
-	uint64_t first = 0, size;
-	int r = profile_store_open(table->profiles, answer->profile.text, answer->profile.size,
-				   ret_profile);
+	struct connection *connection = context;
+	struct pending *pending = connection->pending;
+
+	pending->is_done = true;
+	pending->error = result->error;
+	if (!result->error) {
+		pending->fd = fcntl(result->fd, F_DUPFD_CLOEXEC, 0);
+		pending->error = pending->fd < 0 ? -errno : 0;
+	}
+	snprintf(pending->text, sizeof(pending->text), "%s", result->error ? result->text : "");
+	import_free(TAKE(pending->import));
+	lws_callback_on_writable(connection->wsi);
+}
+
+static int pending_new(struct connection *connection, const struct answer *answer)
+{
+	struct pending *pending = calloc(1, sizeof(*pending));
+
+	if (!pending)
+		return -ENOMEM;
+	pending->answer = *answer;
+	pending->answer.profile = (struct access_text){ NULL, 0 };
+	pending->upload_fd = pending->fd = -1;
+	connection->pending = pending;
+	connection->table->upload_count += answer->content == ANSWER_IMPORT;
+	return 0;
+}
+
+/* Makes a capture of @order->fd; the answer is given when it is done. Returns OPEN_LATER or -errno. */
+static int import_start(struct connection *connection, const struct import_order *order)
+{
+	struct pending *pending = connection->pending;
+	int r = import_new(connection->table->importer, order, on_imported, connection,
+			   &pending->import);
+
+	return r < 0 ? r : OPEN_LATER;
+}
+
+/* What is sent is kept in memory; the answer comes when all of it is there. */
+static int open_upload(struct connection *connection, const struct answer *answer)
+{
+	int r = pending_new(connection, answer);
 
 	if (r < 0)
 		return r;
-	size = ret_profile->size;
+	connection->pending->upload_fd = memfd_create("flickerscope-upload", MFD_CLOEXEC);
+	return connection->pending->upload_fd < 0 ? -errno : OPEN_LATER;
+}
+
+static int import_upload(struct connection *connection)
+{
+	const struct pending *pending = connection->pending;
+	const struct import_order order = {
+		.fd = pending->upload_fd,
+		.name = pending->answer.name[0] ? pending->answer.name : "the file",
+		.event = pending->answer.event,
+	};
+
+	return import_start(connection, &order);
+}
+
+static int import_profile(struct connection *connection, const struct answer *answer,
+			  struct stored_profile *profile)
+{
+	CLEANUP(fd_close) int fd = profile->fd;
+	const struct import_order order = {
+		.fd = fd,
+		.name = profile->name,
+		.event = answer->event,
+	};
+	int r = pending_new(connection, answer);
+
+	profile->fd = -1;
+	if (r < 0)
+		return r;
+	connection->pending->profile = *profile;
+	return import_start(connection, &order);
+}
+
+/* --- what is opened for an answer ------------------------------------------------------------ */
+
+/* The part of a file that is asked for. @fd: taken. */
+static int open_part(int fd, const struct answer *answer, struct answer_data *data,
+		     struct body **ret_body)
+{
+	uint64_t first = 0, size;
+	struct stat status;
+
+	if (fstat(fd, &status) < 0) {
+		close(fd);
+		return -EIO;
+	}
+	size = data->file_size = (uint64_t)status.st_size;
 	if (answer->range.given && answer->range.first >= size) {
-		close(ret_profile->fd);
+		close(fd);
 		return -ERANGE;
 	}
 	if (answer->range.given) {
@@ -328,42 +460,91 @@ static int open_profile(const struct connection_table *table, struct answer *ans
 		size -= first;
 	}
 	data->type = "application/octet-stream";
-	data->name = ret_profile->name;
 	data->file_first = first;
-	data->file_size = ret_profile->size;
-	return body_of_file(ret_profile->fd, first, size, ret_body);
+	return body_of_file(fd, first, size, ret_body);
 }
 
-/* Opens what @answer promises; when it is not there, the answer says so instead. */
-static void open_body(struct connection *connection, struct answer *answer,
+static int open_profile(struct connection *connection, const struct answer *answer,
+			struct answer_data *data, struct stored_profile *ret_profile)
+{
+	struct connection_table *table = connection->table;
+	int r = profile_store_open(table->profiles, answer->profile.text, answer->profile.size,
+				   answer->event, ret_profile);
+
+	if (r < 0)
+		return r;
+	if (ret_profile->is_foreign)
+		return import_profile(connection, answer, ret_profile);
+	data->name = ret_profile->name;
+	return open_part(ret_profile->fd, answer, data, &connection->body);
+}
+
+/* What was made meanwhile; the next one who asks for it need not wait. */
+static int open_made(struct connection *connection, const struct answer *answer,
+		     struct answer_data *data)
+{
+	struct pending *pending = connection->pending;
+	struct connection_table *table = connection->table;
+
+	if (pending->error)
+		return pending->error;
+	if (answer->content == ANSWER_PROFILE) {
+		profile_store_keep(table->profiles, &pending->profile, pending->fd);
+		data->name = pending->profile.name;
+	}
+	return open_part(TAKE_FD(pending->fd), answer, data, &connection->body);
+}
+
+/* What is wrong with what cannot be opened. */
+static struct answer refuse_opening(const struct connection *connection,
+				    const struct answer *answer, int error)
+{
+	const struct pending *pending = connection->pending;
+
+	if (error == -ERANGE)
+		return answer_refuse(answer, REQUEST_RANGE_UNSATISFIABLE,
+				     "The file ends before this range.");
+	if (error == -ENOENT && !pending)
+		return answer_refuse(answer, REQUEST_NOT_FOUND, "There is no such profile.");
+	if (error == -EBUSY)
+		return answer_refuse(answer, REQUEST_UNAVAILABLE,
+				     "Other files are being read: try again.");
+	if (pending && pending->is_done && pending->text[0])
+		return answer_refuse(answer, REQUEST_UNPROCESSABLE, pending->text);
+	if (error == -ENOMEM || error == -ENOSPC)
+		return answer_refuse(answer, REQUEST_UNAVAILABLE, "There is no memory for this.");
+	return answer_refuse(answer, REQUEST_UNPROCESSABLE, "This file cannot be read.");
+}
+
+/*
+ * Opens what @answer promises; when it is not there, the answer says so instead. Returns whether it
+ * has to be waited for.
+ */
+static bool open_body(struct connection *connection, struct answer *answer,
 		      struct answer_data *data, struct stored_profile *ret_profile)
 {
 	struct connection_table *table = connection->table;
 	int r = 0;
 
-	if (answer->content == ANSWER_PAGE && answer->status == REQUEST_OK)
+	if (connection->pending)
+		r = open_made(connection, answer, data);
+	else if (answer->content == ANSWER_PAGE && answer->status == REQUEST_OK)
 		r = body_of_bytes(answer->body->bytes, answer->body->size, &connection->body);
 	else if (answer->content == ANSWER_DOWNLOAD)
 		r = open_download(table, answer, data, &connection->body);
 	else if (answer->content == ANSWER_LIST)
 		r = open_list(table, data, &connection->body);
 	else if (answer->content == ANSWER_PROFILE)
-		r = open_profile(table, answer, data, ret_profile, &connection->body);
-	if (r == -ERANGE)
-		*answer = answer_refuse(answer, REQUEST_RANGE_UNSATISFIABLE,
-					"The file ends before this range.");
-	else if (r == -ENOENT)
-		*answer = answer_refuse(answer, REQUEST_NOT_FOUND, "There is no such profile.");
-	else if (r == -ENOMEM)
-		*answer =
-			answer_refuse(answer, REQUEST_UNAVAILABLE, "There is no memory for this.");
-	else if (r < 0)
-		*answer =
-			answer_refuse(answer, REQUEST_UNPROCESSABLE,
-				      "This is no profile that can be read; what is wrong with it "
-				      "stands where flickerscope was started.");
+		r = open_profile(connection, answer, data, ret_profile);
+	else if (answer->content == ANSWER_IMPORT)
+		r = open_upload(connection, answer);
+	if (r == OPEN_LATER)
+		return true;
+	if (r < 0)
+		*answer = refuse_opening(connection, answer, r);
 	if (r == 0 && connection->body)
 		data->size = body_size(connection->body);
+	return false;
 }
 
 static int send_answer(struct connection *connection, struct answer *answer)
@@ -373,8 +554,13 @@ static int send_answer(struct connection *connection, struct answer *answer)
 	struct answer_data data = { 0 };
 	size_t size;
 
-	open_body(connection, answer, &data, &profile);
+	if (open_body(connection, answer, &data, &profile)) {
+		become_reader(connection);
+		give_time(connection);
+		return 0;
+	}
 	size = answer_head(answer, &data, head);
+	pending_end(connection);
 	connection->answered = true;
 	give_time(connection);
 	if (lws_write(connection->wsi, (uint8_t *)head, size, LWS_WRITE_HTTP_HEADERS) < 0)
@@ -386,9 +572,47 @@ static int send_answer(struct connection *connection, struct answer *answer)
 	if (!connection->body || answer->head_only)
 		return finish(connection);
 	connection->chunked = data.size == BODY_SIZE_UNKNOWN;
-	if (answer->content != ANSWER_PAGE)
+	if (answer->content != ANSWER_PAGE && !connection->reads)
 		become_reader(connection);
 	lws_callback_on_writable(connection->wsi);
+	return 0;
+}
+
+/* A piece of a file that is sent to be read. */
+static int on_sent(struct connection *connection, const uint8_t *bytes, size_t size)
+{
+	struct pending *pending = connection->pending;
+
+	if (!pending || pending->upload_fd < 0 || pending->import || pending->is_done)
+		return -1;
+	give_time(connection);
+	while (size) {
+		ssize_t written = write(pending->upload_fd, bytes, size);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return -1; /* there is no memory for more */
+		bytes += written;
+		size -= (size_t)written;
+	}
+	return 0;
+}
+
+static int on_sent_all(struct connection *connection)
+{
+	int r;
+
+	if (!connection->pending || connection->pending->upload_fd < 0)
+		return -1;
+	/* Its own time is the importer's: see connection_table_expire(). */
+	lws_set_timeout(connection->wsi, NO_PENDING_TIMEOUT, 0);
+	r = import_upload(connection);
+	if (r != OPEN_LATER) {
+		connection->pending->is_done = true;
+		connection->pending->error = r;
+		lws_callback_on_writable(connection->wsi);
+	}
 	return 0;
 }
 
@@ -422,6 +646,11 @@ static int on_body_writeable(struct connection *connection)
 	char head[PIECE_HEAD_SIZE + 1];
 	size_t size;
 
+	if (connection->pending && connection->pending->is_done) {
+		struct answer answer = connection->pending->answer;
+
+		return send_answer(connection, &answer);
+	}
 	if (!connection->body)
 		return 0;
 	if (body_next(connection->body, bytes,
@@ -540,7 +769,9 @@ int connection_callback(struct lws *wsi, enum lws_callback_reasons reason, void 
 	case LWS_CALLBACK_HTTP_WRITEABLE:
 		return on_body_writeable(connection);
 	case LWS_CALLBACK_HTTP_BODY:
-		return -1;
+		return on_sent(connection, in, size);
+	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+		return on_sent_all(connection);
 	case LWS_CALLBACK_ESTABLISHED:
 		return on_opened(connection);
 	case LWS_CALLBACK_RECEIVE:

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The peers of the server, each a connection of libwebsockets': a guest until it has opened a
- * WebSocket with the token, then a client; a reader while it is sent what it asked for with it.
+ * WebSocket with the token, then a client; a reader while it is sent what it asked for with it, or
+ * while that is being made of a file (serve/importer.h), which the peer may have sent before.
  *
  * Guests are few (SERVER_GUESTS_MAX) and have little time, and the oldest makes room for a new one:
- * whoever holds connections open locks nobody out. A reader has time as long as it goes on reading. A client costs its cursor, and the kernel's and
- * libwebsockets' buffers with at most one message. Loop thread.
+ * whoever holds connections open locks nobody out. A reader has time as long as it goes on reading. A
+ * client costs its cursor, and the kernel's and libwebsockets' buffers with at most one message. Loop
+ * thread.
  */
 #ifndef FLICKERSCOPE_CONNECTION_H
 #define FLICKERSCOPE_CONNECTION_H
@@ -19,6 +21,7 @@
 #include "serve/server.h"
 
 struct connection;
+struct importer;
 struct profile_store;
 TAILQ_HEAD(connection_list, connection);
 
@@ -31,6 +34,7 @@ enum connection_limit {
 struct connection_table {
 	const struct sample_window *window; /* NULL: nothing is live */
 	struct profile_store *profiles;	    /* NULL: none */
+	struct importer *importer;	    /* NULL: foreign files are not read */
 	const char *start;		    /* where "/" leads; NULL: it is the page */
 	struct client_greeting greeting;
 	const struct access_token *token;
@@ -45,7 +49,8 @@ struct connection_table {
 	uint32_t guest_count;
 	uint32_t reader_count;
 	uint32_t client_count;
-	struct server_counters counters;		  /* but for `clients` */
+	uint32_t upload_count;		 /* of the readers: those that send a file */
+	struct server_counters counters; /* but for `clients` */
 	uint8_t scratch[LWS_PRE + WIRE_MESSAGE_SIZE_MAX]; /* what is being received or sent now */
 };
 

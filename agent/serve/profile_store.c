@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/openat2.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -21,22 +20,15 @@
 #include "convert/input.h"
 #include "stream/capture_reader.h"
 
-/* What a file was when it was converted: another one is converted again. */
-struct identity {
-	dev_t device;
-	ino_t inode;
-	off_t size;
-	struct timespec changed;
-};
-
 struct converted {
-	struct identity identity;
+	struct profile_identity identity;
 	int fd;	       /* of the capture in memory; -1: this place is free */
 	uint64_t used; /* when, counted in openings */
 };
 
 struct named_file {
-	int fd;
+	int fd;	       /* of the capture */
+	int source_fd; /* of the file that it was made of; -1: it is one, or came through a pipe */
 	char name[PROFILE_STORE_NAME_SIZE_MAX];
 };
 
@@ -97,148 +89,124 @@ static bool is_capture(int fd)
 	       memcmp(bytes, magic, sizeof(magic)) == 0;
 }
 
-static bool is_same(const struct identity *one, const struct identity *other)
+static bool is_same(const struct profile_identity *one, const struct profile_identity *other)
 {
 	return one->device == other->device && one->inode == other->inode &&
-	       one->size == other->size && us_of(&one->changed) == us_of(&other->changed);
+	       one->size == other->size && us_of(&one->changed) == us_of(&other->changed) &&
+	       strcmp(one->event, other->event) == 0;
 }
 
-/* The place of what was converted, or the one that was used longest ago. */
-static struct converted *converted_place(struct profile_store *store,
-					 const struct identity *identity)
+/* What was made of it before; -1: nothing. Borrowed. */
+static int find_converted(struct profile_store *store, const struct profile_identity *identity)
 {
-	struct converted *oldest = &store->converted[0];
-
 	for (size_t i = 0; i < PROFILE_STORE_CONVERTED_MAX; i++) {
 		struct converted *place = &store->converted[i];
 
-		if (place->fd >= 0 && is_same(&place->identity, identity))
-			return place;
-		if (place->used < oldest->used)
-			oldest = place;
+		if (place->fd >= 0 && is_same(&place->identity, identity)) {
+			place->used = ++store->openings;
+			return place->fd;
+		}
 	}
+	return -1;
+}
+
+void profile_store_keep(struct profile_store *store, const struct stored_profile *profile, int fd)
+{
+	struct converted *oldest = &store->converted[0];
+
+	for (size_t i = 1; i < PROFILE_STORE_CONVERTED_MAX; i++)
+		if (store->converted[i].used < oldest->used)
+			oldest = &store->converted[i];
 	fd_close(oldest->fd);
-	oldest->fd = -1;
-	return oldest;
+	*oldest = (struct converted){
+		.identity = profile->identity,
+		.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0),
+		.used = ++store->openings,
+	};
 }
 
-/*
- * A large file takes seconds, in which the loop sees no signal: until it is read they end the
- * program by themselves, as they do before the loop runs.
- */
-static int read_foreign(int fd, const char *name, struct capture_reader **ret_reader)
+/* Of the foreign file in profile->fd: what was made of it, or the file. */
+static int open_foreign(struct profile_store *store, const char *event,
+			struct stored_profile *profile)
 {
-	sigset_t none, before;
-	int r;
-
-	sigemptyset(&none);
-	pthread_sigmask(SIG_SETMASK, &none, &before);
-	r = input_open_fd(fd, name, NULL, ret_reader);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return r;
-}
-
-/* @fd: taken. @ret_fd: of a capture. */
-static int convert(struct profile_store *store, int fd, const char *name, int *ret_fd)
-{
-	CLEANUP(fd_close) int own_fd = fd;
-	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
-	struct converted *place;
-	struct identity identity;
 	struct stat status;
-	int r;
+	int fd;
 
-	if (fstat(own_fd, &status) < 0)
+	if (fstat(profile->fd, &status) < 0)
 		return -errno;
-	identity =
-		(struct identity){ status.st_dev, status.st_ino, status.st_size, status.st_mtim };
-	place = converted_place(store, &identity);
-	if (place->fd < 0) {
-		r = read_foreign(TAKE_FD(own_fd), name, &reader);
-		if (r < 0)
-			return r;
-		place->fd = fcntl(capture_reader_fd(reader), F_DUPFD_CLOEXEC, 0);
-		if (place->fd < 0)
-			return -errno;
-		place->identity = identity;
-	}
-	place->used = ++store->openings;
-	*ret_fd = fcntl(place->fd, F_DUPFD_CLOEXEC, 0);
-	return *ret_fd < 0 ? -errno : 0;
+	profile->identity = (struct profile_identity){
+		.device = status.st_dev,
+		.inode = status.st_ino,
+		.size = status.st_size,
+		.changed = status.st_mtim,
+	};
+	snprintf(profile->identity.event, sizeof(profile->identity.event), "%s", event);
+	fd = find_converted(store, &profile->identity);
+	profile->is_foreign = fd < 0;
+	if (fd < 0)
+		return 0;
+	close(profile->fd);
+	profile->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return profile->fd < 0 ? -errno : 0;
 }
 
 /* --- ids ------------------------------------------------------------------------------------- */
 
-/* Names are any bytes; hexadecimal digits mean nothing to anybody on the way. */
 static size_t id_of(const char *name, char ret_id[PROFILE_STORE_ID_SIZE_MAX])
 {
-	size_t size = 0;
-
-	for (; *name; name++)
-		size += (size_t)snprintf(ret_id + size, 3, "%02x", (unsigned char)*name);
-	return size;
-}
-
-static int digit_of(char character)
-{
-	if (character >= '0' && character <= '9')
-		return character - '0';
-	return character >= 'a' && character <= 'f' ? character - 'a' + 10 : -1;
+	return escape_hex(name, strlen(name), ret_id, PROFILE_STORE_ID_SIZE_MAX);
 }
 
 static bool name_of(const char *id, size_t size, char ret_name[PROFILE_STORE_NAME_SIZE_MAX])
 {
-	if (!size || size % 2 || size / 2 >= PROFILE_STORE_NAME_SIZE_MAX)
-		return false;
-	for (size_t i = 0; i < size; i += 2) {
-		int high = digit_of(id[i]), low = digit_of(id[i + 1]);
-
-		ret_name[i / 2] = (char)(high * 16 + low);
-		if (high < 0 || low < 0 || !ret_name[i / 2] || ret_name[i / 2] == '/')
-			return false;
-	}
-	ret_name[size / 2] = 0;
-	return true;
+	return size && unescape_hex(id, size, ret_name, PROFILE_STORE_NAME_SIZE_MAX) &&
+	       !strchr(ret_name, '/');
 }
 
-static int open_by_name(struct profile_store *store, const char *name, int *ret_fd)
+static int open_named(struct profile_store *store, const char *event,
+		      struct stored_profile *profile)
 {
-	int fd;
+	for (size_t i = 0; i < store->file_count; i++) {
+		const struct named_file *file = &store->files[i];
+		bool again = event[0] && file->source_fd >= 0;
 
-	if (!store->folder) {
-		for (size_t i = 0; i < store->file_count; i++)
-			if (strcmp(store->files[i].name, name) == 0) {
-				*ret_fd = fcntl(store->files[i].fd, F_DUPFD_CLOEXEC, 0);
-				return *ret_fd < 0 ? -errno : 0;
-			}
-		return -ENOENT;
+		if (strcmp(file->name, profile->name) != 0)
+			continue;
+		profile->fd = fcntl(again ? file->source_fd : file->fd, F_DUPFD_CLOEXEC, 0);
+		if (profile->fd < 0)
+			return -errno;
+		return again ? open_foreign(store, event, profile) : 0;
 	}
-	fd = open_beneath(dirfd(store->folder), name);
-	if (fd < 0)
-		return fd == -ELOOP || fd == -EXDEV ? -ENOENT : fd;
-	if (!is_capture(fd))
-		return convert(store, fd, name, ret_fd);
-	*ret_fd = fd;
-	return 0;
+	return -ENOENT;
+}
+
+static int open_in_folder(struct profile_store *store, const char *event,
+			  struct stored_profile *profile)
+{
+	profile->fd = open_beneath(dirfd(store->folder), profile->name);
+	if (profile->fd < 0)
+		return profile->fd == -ELOOP || profile->fd == -EXDEV ? -ENOENT : profile->fd;
+	return is_capture(profile->fd) ? 0 : open_foreign(store, event, profile);
 }
 
 int profile_store_open(struct profile_store *store, const char *id, size_t id_size,
-		       struct stored_profile *ret_profile)
+		       const char *event, struct stored_profile *ret_profile)
 {
-	CLEANUP(fd_close) int fd = -1;
-	struct stored_profile profile;
+	struct stored_profile profile = { .fd = -1 };
 	struct stat status;
 	int r;
 
 	if (!name_of(id, id_size, profile.name))
 		return -ENOENT;
-	r = open_by_name(store, profile.name, &fd);
-	if (r < 0)
+	r = store->folder ? open_in_folder(store, event, &profile)
+			  : open_named(store, event, &profile);
+	if (r == 0 && fstat(profile.fd, &status) < 0)
+		r = -errno;
+	if (r < 0) {
+		fd_close(profile.fd);
 		return r;
-	if (fstat(fd, &status) < 0)
-		return -errno;
+	}
 	profile.size = (uint64_t)status.st_size;
-	profile.fd = TAKE_FD(fd);
 	*ret_profile = profile;
 	return 0;
 }
@@ -464,6 +432,26 @@ static void name_file(const struct profile_store *store, struct named_file *file
 				 PROFILE_STORE_NAME_SIZE_MAX - 16, name, ++others + 1);
 }
 
+/* Opens a file, converting what is foreign, and keeps what it was made of where that can be read again. */
+static int open_file(struct named_file *file, const char *path, const struct input_options *options)
+{
+	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
+	struct stat status;
+	int r = input_open(path, options, &reader);
+
+	if (r < 0)
+		return r;
+	file->fd = fcntl(capture_reader_fd(reader), F_DUPFD_CLOEXEC, 0);
+	if (file->fd < 0)
+		return log_errno(-errno, "open %s", path);
+	if (strcmp(path, "-") != 0)
+		file->source_fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (file->source_fd >= 0 && (fstat(file->source_fd, &status) < 0 ||
+				     !S_ISREG(status.st_mode) || is_capture(file->source_fd)))
+		fd_close(TAKE_FD(file->source_fd));
+	return 0;
+}
+
 int profile_store_new_files(char *const *paths, size_t count, const char *event,
 			    struct profile_store **ret_store)
 {
@@ -475,17 +463,15 @@ int profile_store_new_files(char *const *paths, size_t count, const char *event,
 	if (!store || !store->files)
 		return log_errno(-ENOMEM, "open the profiles");
 	for (size_t i = 0; i < count; i++) {
-		CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
 		struct named_file *file = &store->files[i];
-		int r = input_open(paths[i], &input, &reader);
+		int r;
 
+		name_file(store, file, paths[i]);
+		file->fd = file->source_fd = -1;
+		store->file_count++;
+		r = open_file(file, paths[i], &input);
 		if (r < 0)
 			return r;
-		name_file(store, file, paths[i]);
-		file->fd = fcntl(capture_reader_fd(reader), F_DUPFD_CLOEXEC, 0);
-		if (file->fd < 0)
-			return log_errno(-errno, "open %s", paths[i]);
-		store->file_count++;
 	}
 	*ret_store = TAKE(store);
 	return 0;
@@ -526,8 +512,10 @@ void profile_store_free(struct profile_store *store)
 {
 	if (!store)
 		return;
-	for (size_t i = 0; i < store->file_count; i++)
+	for (size_t i = 0; i < store->file_count; i++) {
 		fd_close(store->files[i].fd);
+		fd_close(store->files[i].source_fd);
+	}
 	for (size_t i = 0; i < PROFILE_STORE_CONVERTED_MAX; i++)
 		fd_close(store->converted[i].fd);
 	dir_close(store->folder);

@@ -4,14 +4,17 @@
  * holds nothing but letters and digits.
  *
  * Nothing outside of the folder is opened, however it is called: one component, resolved beneath it
- * and through no link (openat2(2)). Only regular files. What is foreign is converted when it is
- * opened first and kept in memory, PROFILE_STORE_CONVERTED_MAX of them. Loop thread.
+ * and through no link (openat2(2)). Only regular files. What is foreign has to be converted by whoever
+ * opens it first (serve/importer.h); the store keeps the last PROFILE_STORE_CONVERTED_MAX captures
+ * that were made so. Loop thread.
  */
 #ifndef FLICKERSCOPE_PROFILE_STORE_H
 #define FLICKERSCOPE_PROFILE_STORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
@@ -24,6 +27,7 @@ enum profile_store_limit {
 	PROFILE_STORE_OUTLINE_TIME_MAX_MS = 300, /* for looking into all of them; then names only */
 	PROFILE_STORE_CONVERTED_MAX = 4,
 	PROFILE_STORE_NAME_SIZE_MAX = 256,
+	PROFILE_STORE_EVENT_SIZE_MAX = 512,
 	PROFILE_STORE_ID_SIZE_MAX = 2 * PROFILE_STORE_NAME_SIZE_MAX,
 	PROFILE_STORE_START_SIZE_MAX = 2 * PROFILE_STORE_ID_SIZE_MAX + 64,
 };
@@ -57,15 +61,33 @@ void profile_store_start(const struct profile_store *store,
  */
 int profile_store_list(struct profile_store *store, struct bytes_writer *ret_json);
 
-/* A profile that was opened, as a capture. */
-struct stored_profile {
-	int fd;	       /* owned by the caller */
-	uint64_t size; /* at this moment */
-	char name[PROFILE_STORE_NAME_SIZE_MAX];
+/* What a file was when it was opened: another one is converted again. */
+struct profile_identity {
+	dev_t device;
+	ino_t inode;
+	off_t size;
+	struct timespec changed;
+	char event[PROFILE_STORE_EVENT_SIZE_MAX]; /* that is to be shown of it */
 };
 
-/* Returns 0, -ENOENT when there is no such profile, or -errno; logged, but for -ENOENT. */
+/* A profile that was opened. */
+struct stored_profile {
+	int fd;		 /* owned by the caller */
+	bool is_foreign; /* the file as it is: make a capture of it, and keep that */
+	uint64_t size;	 /* at this moment */
+	char name[PROFILE_STORE_NAME_SIZE_MAX];
+	struct profile_identity identity; /* of a foreign one */
+};
+
+/*
+ * @event: which one of several in a foreign file; "": choose.
+ *
+ * Returns 0, -ENOENT when there is no such profile, or -errno.
+ */
 int profile_store_open(struct profile_store *store, const char *id, size_t id_size,
-		       struct stored_profile *ret_profile);
+		       const char *event, struct stored_profile *ret_profile);
+
+/* Keeps the capture that was made of a foreign profile. @fd: of the capture; borrowed. */
+void profile_store_keep(struct profile_store *store, const struct stored_profile *profile, int fd);
 
 #endif

@@ -9,12 +9,15 @@
 #include <strings.h>
 
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "serve/body.h"
 #include "serve/viewer_files.h"
+#include "wire.h"
 
 #define LIVE_PATH "/live"
 #define DOWNLOAD_PATH "/download"
 #define PROFILES_PATH "/profiles"
+#define IMPORT_PATH "/import"
 #define WEBSOCKET_VERSION "13" /* RFC 6455, 4.1 */
 
 static const struct {
@@ -31,6 +34,7 @@ static const struct {
 	{ REQUEST_FORBIDDEN, "Forbidden", "" },
 	{ REQUEST_NOT_FOUND, "Not Found", "" },
 	{ REQUEST_METHOD_NOT_ALLOWED, "Method Not Allowed", "Allow: GET, HEAD\r\n" },
+	{ REQUEST_LENGTH_REQUIRED, "Length Required", "" },
 	{ REQUEST_CONTENT_TOO_LARGE, "Content Too Large", "" },
 	{ REQUEST_RANGE_UNSATISFIABLE, "Range Not Satisfiable", "" },
 	{ REQUEST_UNPROCESSABLE, "Unprocessable Content", "" },
@@ -136,17 +140,36 @@ static bool take_word(struct access_text *text, const char *word)
 	return true;
 }
 
-/* "from=US&to=US", either or none; libwebsockets hands out the parts of a query with commas. */
-static bool read_stretch(struct access_text query, struct answer *answer)
+/* Hexadecimal digits up to the next part of a query; see unescape_hex(). */
+static bool take_name(struct access_text *text, char ret_name[REQUEST_NAME_SIZE_MAX])
+{
+	size_t size = 0;
+
+	while (size < text->size && text->text[size] != '&' && text->text[size] != ',')
+		size++;
+	if (!unescape_hex(text->text, size, ret_name, REQUEST_NAME_SIZE_MAX))
+		return false;
+	text->text += size;
+	text->size -= size;
+	return true;
+}
+
+/*
+ * "from=US&to=US&name=HEX&event=HEX", any or none; libwebsockets hands out the parts of a query with
+ * commas.
+ */
+static bool read_query(struct access_text query, struct answer *answer)
 {
 	answer->from_us = 0;
 	answer->to_us = UINT64_MAX;
 	while (query.size) {
-		uint64_t *number = take_word(&query, "from=") ? &answer->from_us
-				   : take_word(&query, "to=") ? &answer->to_us
-							      : NULL;
+		bool understood = take_word(&query, "from=") ? take_number(&query, &answer->from_us)
+				  : take_word(&query, "to=") ? take_number(&query, &answer->to_us)
+				  : take_word(&query, "name=")	? take_name(&query, answer->name)
+				  : take_word(&query, "event=") ? take_name(&query, answer->event)
+								: false;
 
-		if (!number || !take_number(&query, number) ||
+		if (!understood ||
 		    (query.size && !take_word(&query, "&") && !take_word(&query, ",")))
 			return false;
 	}
@@ -171,22 +194,50 @@ static struct answer answer_download(const struct request *request)
 {
 	struct answer answer = { .status = REQUEST_OK, .content = ANSWER_DOWNLOAD };
 
-	if (!read_stretch(request->query, &answer))
+	if (!read_query(request->query, &answer))
 		return refuse(REQUEST_BAD, "A stretch is from=US&to=US, in microseconds since "
 					   "1970, the end behind the start.");
 	return answer;
 }
 
+static struct answer refuse_query(void)
+{
+	return refuse(REQUEST_BAD,
+		      "A query is name=HEX&event=HEX, of bytes as hexadecimal digits.");
+}
+
 static struct answer answer_profile(const struct request *request, struct access_text id)
 {
 	struct request_range range = read_range(request->range);
-
-	return (struct answer){
+	struct answer answer = {
 		.status = range.given ? REQUEST_PARTIAL : REQUEST_OK,
 		.content = ANSWER_PROFILE,
 		.profile = id,
 		.range = range,
 	};
+
+	return read_query(request->query, &answer) ? answer : refuse_query();
+}
+
+static struct answer answer_import(const struct request *request, const struct request_rules *rules)
+{
+	struct answer answer = { .status = REQUEST_OK, .content = ANSWER_IMPORT };
+	struct access_text size = request->body_size;
+
+	if (request->method != REQUEST_POST)
+		return refuse(REQUEST_METHOD_NOT_ALLOWED, "A file to be read is sent with POST.");
+	if (!read_query(request->query, &answer))
+		return refuse_query();
+	if (request->is_chunked || !take_number(&size, &answer.body_size) || size.size)
+		return refuse(REQUEST_LENGTH_REQUIRED,
+			      "How large the file is must be said before.");
+	if (answer.body_size > WIRE_IMPORT_SIZE_MAX)
+		return refuse(REQUEST_CONTENT_TOO_LARGE,
+			      "Files of up to 1 GiB are read here: open it with 'flickerscope view "
+			      "FILE'.");
+	if (rules->imports_full)
+		return refuse(REQUEST_UNAVAILABLE, "Other files are being read: try again.");
+	return answer;
 }
 
 /* What only who holds the token gets; false when @request is not for any of it. */
@@ -198,8 +249,9 @@ static bool answer_data(const struct request *request, const struct request_rule
 	bool download = rules->live && text_is(request->path, DOWNLOAD_PATH);
 	bool list = rules->profiles && text_is(request->path, PROFILES_PATH);
 	bool profile = rules->profiles && take_word(&id, PROFILES_PATH "/");
+	bool import = rules->imports && text_is(request->path, IMPORT_PATH);
 
-	if (!live && !download && !list && !profile)
+	if (!live && !download && !list && !profile && !import)
 		return false;
 	if (!is_trusted(request, rules, ret_answer))
 		return true;
@@ -210,6 +262,8 @@ static bool answer_data(const struct request *request, const struct request_rule
 				     "Too much is being downloaded: try again later.");
 	else if (list)
 		*ret_answer = (struct answer){ .status = REQUEST_OK, .content = ANSWER_LIST };
+	else if (import)
+		*ret_answer = answer_import(request, rules);
 	else
 		*ret_answer = download ? answer_download(request) : answer_profile(request, id);
 	return true;
@@ -263,15 +317,17 @@ static struct answer answer_path(const struct request *request, const struct req
 
 struct answer request_answer(const struct request *request, const struct request_rules *rules)
 {
+	bool may_send = rules->imports && text_is(request->path, IMPORT_PATH);
 	struct answer answer;
 
-	if (request->method == REQUEST_OTHER_METHOD)
+	if (request->method == REQUEST_OTHER_METHOD ||
+	    (request->method == REQUEST_POST && !may_send))
 		return refuse(REQUEST_METHOD_NOT_ALLOWED, "Only GET and HEAD are answered.");
 	if (!access_host_allowed(request->host, rules->hosts, rules->host_count))
 		return refuse(REQUEST_FORBIDDEN,
 			      "This name is not one of ours: use localhost or 127.0.0.1, or start "
 			      "flickerscope with --host NAME.");
-	if (request->has_body)
+	if (request->has_body && !may_send)
 		return refuse(REQUEST_CONTENT_TOO_LARGE, "A request has no body here.");
 	answer = request->upgrade.text ? answer_upgrade(request, rules)
 				       : answer_path(request, rules);

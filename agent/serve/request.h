@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decides what a request over HTTP gets: a file of the page, a WebSocket, a profile, or no. Pure functions of
- * what the peer sent and of the rules; knows no sockets. Loop thread.
+ * Decides what a request over HTTP gets: a file of the page, a WebSocket, a profile, or no. Pure
+ * functions of what the peer sent and of the rules; knows no sockets. Loop thread.
  */
 #ifndef FLICKERSCOPE_REQUEST_H
 #define FLICKERSCOPE_REQUEST_H
@@ -17,11 +17,13 @@ struct viewer_file;
 
 enum request_limit {
 	REQUEST_HEAD_SIZE_MAX = 4096, /* of an answer, the longest name of a file in it */
+	REQUEST_NAME_SIZE_MAX = 512,  /* of a file or an event that is named in the query */
 };
 
 enum request_method {
 	REQUEST_GET,
 	REQUEST_HEAD,
+	REQUEST_POST,
 	REQUEST_OTHER_METHOD,
 };
 
@@ -29,8 +31,10 @@ enum request_method {
 struct request {
 	enum request_method method;
 	bool has_body;
-	struct access_text path;  /* without the query */
-	struct access_text query; /* without its question mark */
+	bool is_chunked;	      /* the body has no size */
+	struct access_text body_size; /* Content-Length */
+	struct access_text path;      /* without the query */
+	struct access_text query;     /* without its question mark */
 	struct access_text host;
 	struct access_text origin;
 	struct access_text authorization;
@@ -47,8 +51,10 @@ struct request_rules {
 	const struct access_token *token;
 	const char *const *hosts;
 	size_t host_count;
-	bool live;	   /* there is a window: /live and /download */
-	bool profiles;	   /* there are files: /profiles */
+	bool live;     /* there is a window: /live and /download */
+	bool profiles; /* there are files: /profiles */
+	bool imports;  /* there is somebody who reads what is sent: /import */
+	bool imports_full;
 	const char *start; /* where "/" leads; NULL: it is the page itself */
 	bool clients_full;
 	bool readers_full;
@@ -65,6 +71,7 @@ enum request_status {
 	REQUEST_FORBIDDEN = 403,
 	REQUEST_NOT_FOUND = 404,
 	REQUEST_METHOD_NOT_ALLOWED = 405,
+	REQUEST_LENGTH_REQUIRED = 411,
 	REQUEST_CONTENT_TOO_LARGE = 413,
 	REQUEST_RANGE_UNSATISFIABLE = 416,
 	REQUEST_UNPROCESSABLE = 422,
@@ -78,6 +85,7 @@ enum answer_content {
 	ANSWER_DOWNLOAD, /* of the window, from_us to to_us; the rest is for who holds the token */
 	ANSWER_LIST,	 /* of the profiles */
 	ANSWER_PROFILE,	 /* `profile`, or the part of it in `range` */
+	ANSWER_IMPORT,	 /* a capture of the request's body, `body_size` bytes */
 };
 
 /* Bytes of a file, RFC 9110, 14.1.2: the first and the last one; only one range is understood. */
@@ -98,8 +106,11 @@ struct answer {
 	uint64_t to_us;
 	struct access_text profile; /* its id; of the request */
 	struct request_range range;
-	bool refused; /* counted; the connection ends with the answer */
-	bool framed;  /* pages of ours may show it in a frame */
+	uint64_t body_size;
+	char name[REQUEST_NAME_SIZE_MAX];  /* of the file that is sent, any bytes */
+	char event[REQUEST_NAME_SIZE_MAX]; /* which one of several in the file; empty: choose */
+	bool refused;			   /* counted; the connection ends with the answer */
+	bool framed;			   /* pages of ours may show it in a frame */
 	bool head_only;
 };
 

@@ -19,6 +19,7 @@
 enum server_private_limit {
 	ACCEPTS_MAX = 16,	/* in one turn of the loop */
 	TICK_MS = 1000,		/* how exactly the times of peers are kept */
+	RECEIVE_SIZE = 65536,	/* of what a peer sends, at a time: files are large */
 	CONNECTIONS_SPARE = 16, /* of libwebsockets' table: ours, its own, and those that end */
 	URL_SIZE_MAX = 32 + LISTENER_NAME_SIZE_MAX + ACCESS_TOKEN_SIZE_MAX,
 };
@@ -219,6 +220,7 @@ static int context_open(struct server *server)
 		.alpn = "http/1.1",
 		.fd_limit_per_thread = SERVER_CLIENTS_MAX + SERVER_READERS_MAX + SERVER_GUESTS_MAX +
 				       CONNECTIONS_SPARE,
+		.pt_serv_buf_size = RECEIVE_SIZE,
 		.max_http_header_data = SERVER_HEADERS_SIZE_MAX,
 		.max_http_header_pool = SERVER_READERS_MAX + SERVER_GUESTS_MAX + CONNECTIONS_SPARE,
 		/* Its own times are a last resort: connection.c knows who is who. */
@@ -320,6 +322,7 @@ int server_new(const struct server_options *options, struct server **ret_server)
 		return r;
 	server->connections.window = options->window;
 	server->connections.profiles = options->profiles;
+	server->connections.importer = options->importer;
 	server->connections.start = server->start;
 	server->connections.greeting = (struct client_greeting){
 		.instance_id = options->instance_id,

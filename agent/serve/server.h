@@ -10,11 +10,12 @@
  *	/healthz		200 "ok": no data, no token
  *	/download?from=&to=	the window, or the stretch (microseconds since 1970), as a capture
  *	/profiles		what `view` serves, as JSON (serve/profile_store.h)
- *	/profiles/ID		one of them, or the part that `Range` asks for, as a capture
+ *	/profiles/ID?event=	one of them, or the part that `Range` asks for, as a capture
+ *	/import?name=&event=	POST: a capture of the file that is sent, whatever wrote it
  *	/live			WebSocket `flickerscope, token.TOKEN`; without an upgrade a question
  *				whether "Authorization: Bearer TOKEN" is right: 426 yes, 401 no
  *
- * The three before the last want "Authorization: Bearer TOKEN".
+ * The four before the last want "Authorization: Bearer TOKEN".
  *
  * Refused, and counted: 403 for Host, Origin, token, kind of upgrade and what is no HTTP, 404 for a
  * path, 405 for a method, 413 for a body, 503 beyond SERVER_CLIENTS_MAX. Headers beyond
@@ -30,6 +31,7 @@
 #include "base/cleanup.h"
 #include "wire.h"
 
+struct importer;
 struct loop;
 struct profile_store;
 struct sample_window;
@@ -40,7 +42,8 @@ enum server_limit {
 	SERVER_GUESTS_MAX = 32,		   /* connections that have not shown the token */
 	SERVER_GUEST_TIME_MAX_MS = 5000,   /* for a guest's request, and for our answer */
 	SERVER_READERS_MAX = 16,	   /* downloads and profiles being sent at once */
-	SERVER_READER_TIME_MAX_MS = 20000, /* for each piece of them */
+	SERVER_READER_TIME_MAX_MS = 20000, /* for each piece of them, and of what is sent here */
+	SERVER_UPLOADS_MAX = 2,		   /* files of WIRE_IMPORT_SIZE_MAX at once, in memory */
 	SERVER_RESUME_TIME_MAX_MS = 20000, /* from the opening of a WebSocket to the RESUME */
 	SERVER_PING_AFTER_S = 20,	   /* of silence of a client */
 	SERVER_HANG_UP_AFTER_S = 40,
@@ -55,6 +58,7 @@ struct server_options {
 	struct loop *loop;
 	const struct sample_window *window; /* NULL: nothing is live */
 	struct profile_store *profiles;	    /* what /profiles serves; NULL: none */
+	struct importer *importer;	    /* who reads foreign files; NULL: nobody */
 	const char *start;		    /* the path to which "/" leads; copied; NULL: itself */
 	const char *listen;	  /* "ADDRESS:PORT", "[IPv6]:PORT" or "localhost:PORT"; 0 picks one;
 				   NULL: SERVER_LISTEN_DEFAULT */

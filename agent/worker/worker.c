@@ -53,6 +53,7 @@ struct worker {
 	pid_t child_pid; /* 0 until the forker has told */
 	int child_pidfd;
 	const char *lost_job; /* name of the job that the dying child had; NULL: none */
+	bool is_cancelled;    /* the child dies because nobody wants its job's result any more */
 
 	/* While a job runs: its time limit. Without a child: until the start of one. */
 	struct loop_source *timer;
@@ -279,6 +280,8 @@ static void log_end(const struct worker *worker, int status)
 {
 	const char *job = worker->lost_job ? worker->lost_job : "none";
 
+	if (worker->is_cancelled)
+		return;
 	if (WIFSIGNALED(status))
 		log_warning("the worker process ended by signal %d (%s), its job: %s; another "
 			    "takes over",
@@ -300,6 +303,7 @@ static void handle_end(struct worker *worker, const struct worker_event *event)
 		log_end(worker, event->status);
 	worker->ended_cpu_us += event->cpu_us;
 	worker->child_pid = 0;
+	worker->is_cancelled = false;
 	fd_close(TAKE_FD(worker->child_pidfd));
 	worker->child_state = CHILD_NONE;
 	start_child_later(worker);
@@ -492,6 +496,31 @@ int worker_submit(struct worker *worker, uint32_t type, int input_fd, const void
 {
 	return worker_submit_pair(worker, type, input_fd, -1, argument, argument_size, callback,
 				  context);
+}
+
+static bool is_job_of(const struct job *job, worker_callback callback, const void *context)
+{
+	return job->callback == callback && job->context == context;
+}
+
+static void drop_waiting_job(struct worker *worker, size_t position)
+{
+	job_release(job_at(worker, position));
+	for (worker->job_count--; position < worker->job_count; position++)
+		*job_at(worker, position) = *job_at(worker, position + 1);
+	*job_at(worker, position) = (struct job){ .inputs = worker_message_fds(-1, -1) };
+}
+
+void worker_cancel(struct worker *worker, worker_callback callback, const void *context)
+{
+	for (size_t i = worker->job_count; i-- > (worker->is_running ? 1 : 0);)
+		if (is_job_of(job_at(worker, i), callback, context))
+			drop_waiting_job(worker, i);
+	if (!worker->is_running || !is_job_of(first_job(worker), callback, context))
+		return;
+	take_first_job(worker);
+	worker->is_cancelled = true;
+	lose_child(worker, WORKER_CRASHED);
 }
 
 size_t worker_pending(const struct worker *worker)

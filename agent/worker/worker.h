@@ -129,6 +129,12 @@ int worker_submit_pair(struct worker *worker, uint32_t type, int first_fd, int s
 		       const void *argument, size_t argument_size, worker_callback callback,
 		       void *context);
 
+/*
+ * Drops the jobs with this callback and context, which will not be called; one that runs is ended with
+ * its child. From any callback but a worker's own for the same job.
+ */
+void worker_cancel(struct worker *worker, worker_callback callback, const void *context);
+
 /* Jobs that wait or run. */
 size_t worker_pending(const struct worker *worker);
 

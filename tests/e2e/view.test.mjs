@@ -2,9 +2,12 @@
 /* What `view` serves: files by ranges, a folder's list, and nothing that is not in it. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, copyFileSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { root, run, startAgent, temporaryFolder } from './agent.mjs';
 
 const golden = join(root, 'tests', 'golden', 'small.capture');
@@ -77,8 +80,8 @@ test('a folder lists its profiles and serves nothing that is not in it', async (
 		const answer = await ask(viewer, `/profiles/${id}`);
 		assert.equal(answer.status, name === 'broken.json' ? 422 : 200, name);
 		if (answer.status === 200) assert.deepEqual((await bytesOf(answer)).subarray(0, 4), capture.subarray(0, 4));
+		else assert.match(await answer.text(), /^broken\.json: .*\n$/);
 	}
-	assert.match(viewer.stderr, /broken\.json/);
 	const outsiders = ['..', '../secret.flk', 'link.flk', 'etc/passwd', 'pipe.flk', 'missing', '/etc/passwd', join(outside, 'secret.flk')];
 	for (const name of outsiders) assert.equal((await ask(viewer, `/profiles/${idOf(name)}`)).status, 404, name);
 	for (const path of ['/profiles/../secret.flk', '/profiles/%2e%2e%2fsecret.flk', '/profiles/one.flk', '/profiles/..%2f..%2fetc%2fpasswd'])
@@ -109,4 +112,84 @@ test('two files lead to one beside the other; what cannot be opened is said befo
 		assert.match(result.stderr, /missing/);
 		assert.equal(result.stdout, '');
 	}
+});
+
+const send = (viewer, bytes, query = '', headers = {}) =>
+	fetch(`${viewer.origin}/import${query}`, { method: 'POST', body: bytes, headers: { Authorization: `Bearer ${viewer.token}`, ...headers } });
+
+/** The child that reads files: its parent is a child of the program's. */
+function readerOf(viewer) {
+	const children = (pid) => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+	return children(viewer.pid).flatMap(children)[0];
+}
+
+test('a file that is sent comes back as a capture, or with what is wrong with it', async (t) => {
+	const viewer = await startAgent(t, [golden], { command: 'view' });
+	const folder = temporaryFolder(t);
+	const text = readFileSync(join(root, 'tests', 'golden', 'small.perf-script'));
+	const answer = await send(viewer, text, `?name=${idOf('small.perf')}`);
+	assert.equal(answer.status, 200, await answer.clone().text());
+	writeFileSync(join(folder, 'sent.flk'), await bytesOf(answer));
+	const [sent, known] = await Promise.all([join(folder, 'sent.flk'), join(root, 'tests', 'golden', 'small.perf-script')].map(async (path) => JSON.parse((await run(['info', '--json', path])).stdout)));
+	assert.deepEqual([sent.samples, sent.title, sent.start_time], [known.samples, 'small.perf', known.start_time]);
+
+	for (const [bytes, query, status, words] of [
+		['', '', 422, /^the file: it is empty\n$/],
+		['a;b 1\na;b\n', `?name=${idOf('x\n.folded')}`, 422, /^x\\x0a\.folded: line 2: /],
+		['a;b 1\n', `?event=${idOf('cycles')}`, 422, /no event cycles/],
+		['a;b 1\n', '?event=xyz', 400, /hexadecimal/],
+		['a;b 1\n', '?other=1', 400, /hexadecimal/],
+	]) {
+		const refused = await send(viewer, bytes, query);
+		assert.equal(refused.status, status, words);
+		assert.match(await refused.text(), words);
+	}
+	assert.equal((await send(viewer, 'a;b 1\n', '', { Authorization: 'Bearer wrong' })).status, 401);
+	assert.equal((await send(viewer, 'a;b 1\n', '', { Origin: 'http://elsewhere' })).status, 403);
+	assert.equal((await ask(viewer, '/import')).status, 405);
+	assert.equal((await fetch(`${viewer.origin}/profiles`, { method: 'POST', body: 'x', headers: { Authorization: `Bearer ${viewer.token}` } })).status, 405);
+	assert.equal(viewer.stderr, '', 'what is wrong with a file is for whoever sent it');
+	assert.equal((await viewer.stop()).code, 0);
+});
+
+test('who sends too much, or goes, costs nobody anything', async (t) => {
+	const viewer = await startAgent(t, [golden], { command: 'view' });
+	const head = (size) => `POST /import HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${viewer.token}\r\n${size}\r\n\r\n`;
+	const open = () => connect(Number(new URL(viewer.origin).port), '127.0.0.1');
+	const said = async (text) => {
+		const socket = open();
+		socket.write(text);
+		const [answer] = await once(socket, 'data');
+		socket.destroy();
+		return answer.toString();
+	};
+	assert.match(await said(head('Content-Length: 1073741825')), /^HTTP\/1.1 413 .*up to 1 GiB/s);
+	assert.match(await said(head('Transfer-Encoding: chunked')), /^HTTP\/1.1 411 /);
+	assert.match(await said(head('Content-Length: x')), /^HTTP\/1.1 4/);
+	/* Two that never send all they said: the third is told so, until they go. */
+	const slow = [open(), open()];
+	for (const socket of slow) socket.write(`${head('Content-Length: 1000')}half`);
+	for (;;) {
+		const answer = await send(viewer, 'a;b 1\n');
+		if (answer.status === 503) break;
+		assert.equal(answer.status, 200);
+	}
+	for (const socket of slow) socket.destroy();
+	while ((await send(viewer, 'a;b 1\n')).status !== 200);
+
+	/* A file that takes long: who goes while it is read takes the reader along, and the next one is served. */
+	const long = gzipSync('work 7 [000] 10.000000: cycles:\n\t1 f (/bin/work)\n\n'.repeat(2_000_000), { level: 1 });
+	const reader = readerOf(viewer);
+	const ticks = () => Number(readFileSync(`/proc/${reader}/stat`, 'utf8').split(' ')[13]);
+	const before = ticks();
+	const socket = open();
+	socket.write(head(`Content-Length: ${long.length}`));
+	socket.write(long);
+	while (ticks() < before + 3) await new Promise((done) => setTimeout(done, 2));
+	socket.destroy();
+	while (existsSync(`/proc/${reader}`)) await new Promise((done) => setTimeout(done, 5));
+	assert.equal((await send(viewer, 'a;b 1\n')).status, 200);
+	assert.notEqual(readerOf(viewer), reader);
+	assert.equal(viewer.stderr, '');
+	assert.equal((await viewer.stop()).code, 0);
 });

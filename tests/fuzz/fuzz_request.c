@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A request over HTTP by who holds the token: lines of the input are its path, query, range,
- * origin and encodings. What it gets has a head that fits, and a profile only from the store.
+ * encodings, tags and the size of its body, which is sent with POST. What it gets has a head that
+ * fits, and a profile only from the store.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 
 #include "serve/body.h"
 #include "serve/request.h"
+#include "wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
@@ -39,6 +41,10 @@ static void check(const struct answer *answer)
 		abort();
 	if (answer->range.given && answer->range.first > answer->range.last)
 		abort();
+	if (strlen(answer->name) >= sizeof(answer->name) ||
+	    strlen(answer->event) >= sizeof(answer->event) ||
+	    answer->body_size > WIRE_IMPORT_SIZE_MAX)
+		abort();
 	if (answer->status == REQUEST_UPGRADE)
 		return;
 	if (answer_head(answer, &data, head) >= sizeof(head))
@@ -57,15 +63,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		.range = next_line(&bytes, &size),
 		.accept_encoding = next_line(&bytes, &size),
 		.if_none_match = next_line(&bytes, &size),
+		.body_size = next_line(&bytes, &size),
 		.host = { "localhost", 9 },
 		.authorization = { bearer, sizeof(bearer) - 1 },
 	};
 
+	request.has_body = request.body_size.size > 0;
+	request.method = request.has_body ? REQUEST_POST : REQUEST_GET;
 	for (int live = 0; live < 2; live++) {
 		const struct request_rules rules = {
 			.token = &token,
 			.live = live,
 			.profiles = !live,
+			.imports = true,
 			.start = live ? NULL : "/list.html",
 		};
 		struct answer answer = request_answer(&request, &rules);

@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "base/cleanup.h"
 #include "check.h"
 
 static void check_escaped(size_t (*escape)(const char *, size_t, char *, size_t), const char *text,
@@ -97,7 +98,25 @@ static void json_strings_are_valid(void)
 		   "b\xef\xbf\xbd");
 }
 
+/* Any bytes come back, and nothing but such digits is taken. */
+static void hexadecimal_digits_are_read_back(void)
+{
+	static const char *const wrong[] = { "6", "6g", "6A", "00", "6100", "61zz" };
+	char digits[16], text[8];
+
+	CHECK_EQ(escape_hex("a/\xff\n", 4, digits, sizeof(digits)), 8);
+	CHECK(memcmp(digits, "612fff0a", 8) == 0);
+	CHECK(unescape_hex(digits, 8, text, sizeof(text)));
+	CHECK_STR_EQ(text, "a/\xff\n");
+	CHECK_EQ(escape_hex("abc", 3, digits, 5), 4);
+	CHECK(unescape_hex("", 0, text, 1));
+	CHECK_STR_EQ(text, "");
+	CHECK(!unescape_hex("616263", 6, text, 3));
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		CHECK(!unescape_hex(wrong[i], strlen(wrong[i]), text, sizeof(text)));
+}
+
 TESTS(TEST(text_that_harms_nobody_stays), TEST(control_bytes_do_not_reach_the_terminal),
       TEST(characters_that_turn_text_around_are_shown), TEST(invalid_utf8_is_shown_byte_by_byte),
       TEST(escapes_are_never_cut_in_the_middle), TEST(the_stated_room_always_suffices),
-      TEST(json_strings_are_valid))
+      TEST(json_strings_are_valid), TEST(hexadecimal_digits_are_read_back))

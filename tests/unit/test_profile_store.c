@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "capture_fixture.h"
@@ -74,7 +75,7 @@ static int open_name(struct profile_store *store, const char *name,
 
 	for (; *name; name++)
 		size += (size_t)snprintf(id + size, 3, "%02x", (unsigned char)*name);
-	return profile_store_open(store, id, size, ret_profile);
+	return profile_store_open(store, id, size, "", ret_profile);
 }
 
 static const char *list(struct profile_store *store)
@@ -169,11 +170,11 @@ static void ids_are_hexadecimal_or_nothing(void)
 	place_make(&place);
 	put_capture(&place, "good.flk");
 	for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
-		CHECK_EQ(profile_store_open(place.store, ids[i], strlen(ids[i]), &profile),
+		CHECK_EQ(profile_store_open(place.store, ids[i], strlen(ids[i]), "", &profile),
 			 -ENOENT);
 	memset(long_id, '6', sizeof(long_id));
 	for (size_t size = 2; size <= sizeof(long_id); size *= 2)
-		CHECK_EQ(profile_store_open(place.store, long_id, size, &profile), -ENOENT);
+		CHECK_EQ(profile_store_open(place.store, long_id, size, "", &profile), -ENOENT);
 }
 
 /* Names are any bytes but two: they come out as JSON, and by their id the file is found. */
@@ -224,34 +225,69 @@ static void long_folder_is_cut_to_the_newest(void)
 	CHECK(!strstr(text, "p00700.folded"));
 }
 
-/* A foreign file is a capture once it is opened, and again when it has changed. */
-static void foreign_file_is_converted(void)
+/* What was made of a foreign file is given out until the file, or the event, is another one. */
+static void captures_of_foreign_files_are_kept(void)
 {
+	static const char id[] = "612e666f6c646564"; /* a.folded */
 	CLEANUP(place_remove) struct place place;
-	struct stored_profile profile;
-	char magic[4] = "";
-	uint64_t size;
+	CLEANUP(fd_close) int made = memfd_create("made", MFD_CLOEXEC);
+	struct stored_profile profile, again;
 
 	place_make(&place);
 	put(&place, "a.folded", "main;work 10\n", 13);
-	put(&place, "broken.folded",
-	    "\x7f"
-	    "ELF",
-	    4);
 	CHECK(strstr(list(place.store), "\"samples\":null"));
 	CHECK_OR_RETURN(open_name(place.store, "a.folded", &profile) == 0);
+	CHECK(profile.is_foreign);
+	CHECK_EQ(profile.size, 13);
+	close(profile.fd);
+	CHECK_EQ(write(made, "capture", 7), 7);
+	profile_store_keep(place.store, &profile, made);
+	CHECK_OR_RETURN(open_name(place.store, "a.folded", &again) == 0);
+	CHECK(!again.is_foreign);
+	CHECK_EQ(again.size, 7);
+	close(again.fd);
+	CHECK_EQ(profile_store_open(place.store, id, sizeof(id) - 1, "cycles", &again), 0);
+	CHECK(again.is_foreign);
+	close(again.fd);
+	for (int i = 0; i < PROFILE_STORE_CONVERTED_MAX; i++) {
+		profile.identity.inode++;
+		profile_store_keep(place.store, &profile, made);
+	}
+	CHECK_EQ(open_name(place.store, "a.folded", &again), 0);
+	CHECK(again.is_foreign);
+	profile_store_keep(place.store, &again, made);
+	close(again.fd);
+	put(&place, "a.folded", "main;work;deeper 100\n", 21);
+	CHECK_EQ(open_name(place.store, "a.folded", &again), 0);
+	CHECK(again.is_foreign);
+	close(again.fd);
+}
+
+/* Of a named file the capture is there at once; another event of it has to be made. */
+static void named_foreign_file_can_be_read_again(void)
+{
+	CLEANUP(place_remove) struct place place;
+	CLEANUP(profile_store_free) struct profile_store *store = NULL;
+	char path[512], magic[4] = "";
+	char *paths[] = { path };
+	struct stored_profile profile;
+
+	place_make(&place);
+	put(&place, "a.folded", "main;work 10\n", 13);
+	snprintf(path, sizeof(path), "%s/a.folded", place.folder);
+	CHECK_OR_RETURN(profile_store_new_files(paths, 1, NULL, &store) == 0);
+	CHECK_OR_RETURN(open_name(store, "a.folded", &profile) == 0);
+	CHECK(!profile.is_foreign);
 	CHECK_EQ(pread(profile.fd, magic, 4, 0), 4);
 	CHECK(memcmp(magic,
 		     "\x89"
 		     "FLK",
 		     4) == 0);
-	size = profile.size;
 	close(profile.fd);
-	put(&place, "a.folded", "main;work;deeper;still;and;more 100\n", 36);
-	CHECK_OR_RETURN(open_name(place.store, "a.folded", &profile) == 0);
-	CHECK(profile.size > size);
+	CHECK_OR_RETURN(profile_store_open(store, "612e666f6c646564", 16, "samples", &profile) ==
+			0);
+	CHECK(profile.is_foreign);
 	close(profile.fd);
-	CHECK(open_name(place.store, "broken.folded", &profile) < 0);
 }
 
 static void named_files_are_served_and_no_others(void)
@@ -292,4 +328,5 @@ static void named_files_are_served_and_no_others(void)
 TESTS(TEST(folder_lists_its_captures_with_what_is_in_them),
       TEST(nothing_outside_of_the_folder_is_opened), TEST(ids_are_hexadecimal_or_nothing),
       TEST(names_of_strangers_are_escaped), TEST(long_folder_is_cut_to_the_newest),
-      TEST(foreign_file_is_converted), TEST(named_files_are_served_and_no_others))
+      TEST(captures_of_foreign_files_are_kept), TEST(named_foreign_file_can_be_read_again),
+      TEST(named_files_are_served_and_no_others))

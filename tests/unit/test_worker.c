@@ -398,6 +398,36 @@ static void a_child_that_hangs_up_and_lives_on_is_ended(void)
 	check_job_and_next(JOB_CLOSE, NULL, WORKER_CRASHED);
 }
 
+/* One that runs and hangs, and one that waits: neither is answered, and those of others are. */
+static void jobs_that_nobody_wants_any_more_are_ended(void)
+{
+	CLEANUP(teardown) struct fixture fixture = { 0 };
+	const uintptr_t other = 1;
+	pid_t pid;
+
+	setup(&fixture);
+	CHECK_OR_RETURN(wait_for_child(&fixture));
+	pid = worker_pid(fixture.worker);
+	CHECK_EQ(submit(&fixture, JOB_CLOSE, NULL), 0);
+	CHECK_EQ(worker_submit(fixture.worker, JOB_ECHO, -1, "a", 1, keep_answer, (void *)other),
+		 0);
+	CHECK_EQ(submit(&fixture, JOB_ECHO, "b"), 0);
+	CHECK_EQ(worker_submit(fixture.worker, JOB_ECHO, -1, "c", 1, keep_answer, (void *)other),
+		 0);
+	loop_dispatch(fixture.loop, 100);
+	worker_cancel(fixture.worker, keep_answer, NULL);
+	CHECK_EQ(worker_pending(fixture.worker), 2);
+	CHECK_OR_RETURN(wait_for_answers(&fixture, 2));
+	CHECK_EQ(answers[0].label, other);
+	CHECK_EQ(answers[0].bytes[0], 'a');
+	CHECK_EQ(answers[1].bytes[0], 'c');
+	CHECK(worker_pid(fixture.worker) != pid);
+	worker_cancel(fixture.worker, keep_answer, NULL);
+	CHECK_EQ(submit(&fixture, JOB_ECHO, "next"), 0);
+	CHECK_OR_RETURN(wait_for_answers(&fixture, 3));
+	CHECK_EQ(answers[2].outcome, 0);
+}
+
 static void jobs_are_done_in_order_and_the_queue_has_an_end(void)
 {
 	CLEANUP(teardown) struct fixture fixture = { 0 };
@@ -663,8 +693,8 @@ TESTS(TEST(a_result_comes_back), TEST(an_empty_result_is_no_mapping),
       TEST(the_largest_argument_passes_and_a_larger_one_is_refused),
       TEST(a_jobs_own_outcome_is_passed_on_without_a_result),
       TEST(a_job_that_crashes_costs_only_itself), TEST(a_job_that_hangs_is_ended_at_its_time_limit),
-      TEST(a_result_beyond_the_limit_is_refused), TEST(a_garbled_reply_ends_the_child),
-      TEST(a_result_without_seals_ends_the_child),
+      TEST(jobs_that_nobody_wants_any_more_are_ended), TEST(a_result_beyond_the_limit_is_refused),
+      TEST(a_garbled_reply_ends_the_child), TEST(a_result_without_seals_ends_the_child),
       TEST(a_child_that_hangs_up_and_lives_on_is_ended),
       TEST(jobs_are_done_in_order_and_the_queue_has_an_end), TEST(urgent_jobs_go_first),
       TEST(a_child_killed_by_somebody_in_the_middle_of_a_job_is_replaced),

@@ -36,6 +36,8 @@ const compact_stacks_default = 65536;
  * @property {boolean} renumbered ids of calls, stacks and threads are others
  */
 
+/** One of several events that a foreign file holds. @typedef {{ name: string, samples: number }} FileEvent */
+
 /**
  * @typedef {object} Facts
  * @property {string} host
@@ -47,7 +49,14 @@ const compact_stacks_default = 65536;
  * @property {number} frequency_mhz asked for, 0: nothing is known yet
  * @property {number} cpu_count
  * @property {number} event_kind enum wire_event
+ * @property {string} note what one must know to read the picture; empty: nothing
+ * @property {FileEvent[]} events all that the file has which this was made of; empty: only this one
  */
+
+/** @param {string} text of WIRE_META_EVENTS @returns {FileEvent[]} */
+function events_read(text) {
+	return [...text.matchAll(/^(\d+) (.+)$/gm)].map(([, samples, name]) => ({ name, samples: Number(samples) }));
+}
 
 export class Profile {
 	/** @param {{ bytes_max?: number, compact_stacks_min?: number }} [limits] */
@@ -288,6 +297,7 @@ export class Profile {
 			filter: text(wire.WIRE_META_FILTER), title: text(wire.WIRE_META_TITLE),
 			frequency_mhz: this.head?.frequency_mhz ?? 0, cpu_count: this.head?.cpu_count ?? 0,
 			event_kind: this.head?.event ?? 0,
+			note: text(wire.WIRE_META_NOTE), events: events_read(text(wire.WIRE_META_EVENTS)),
 		};
 	}
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A capture dropped anywhere on the page is opened. */
+/* A file dropped anywhere on the page is opened. */
 
 import { by_id } from "views/elements";
 
