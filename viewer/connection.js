@@ -116,12 +116,14 @@ export class Connection {
 		try {
 			const head = await file.slice(0, wire.wire_file_header.SIZE).arrayBuffer();
 			if (!magic_is_right(new Uint8Array(head))) {
-				const { import_file } = await later_fetch();
+				const { import_file } = await later_fetch().catch(() => {
+					throw new TransferError("flickerscope does not answer any more");
+				});
 				capture = await import_file(file, { token: this.token, event, signal,
 					say: (words) => this.progress_set(words) });
 			}
 		} catch (error) {
-			if (!(error instanceof TransferError || error instanceof DOMException || error instanceof TypeError))
+			if (!(error instanceof TransferError || error instanceof DOMException))
 				throw error;
 			if (!signal.aborted)
 				this.say(sentence(error.message));
