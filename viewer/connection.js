@@ -250,7 +250,7 @@ export class Connection {
 	}
 
 	/**
-	 * What is shown as a capture: all of it, or of an agent's the segments that a stretch touches.
+	 * What is shown as a capture: all of it, or of an agent's a stretch.
 	 * @param {{ from_us: number, to_us: number } | null} stretch timeline
 	 * @param {(bytes: number) => void} progress
 	 * @throws {TransferError}

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -18,9 +19,11 @@
 #include "commands/commands.h"
 #include "commands/options.h"
 #include "commands/sampling.h"
+#include "convert/capture_cut.h"
 #include "serve/control.h"
 #include "serve/control_message.h"
 #include "serve/dump.h"
+#include "stream/capture_reader.h"
 
 #define NS_PER_SECOND UINT64_C(1000000000)
 
@@ -30,11 +33,8 @@ static const struct options_usage usage = {
 	.name = "dump",
 	.arguments = "",
 	.summary = "Writes what a running 'flickerscope live' holds to a capture. Needs root.",
-	.details =
-		"Sampling goes on meanwhile. Whole segments are written, so that it may begin up "
-		"to\n"
-		"a minute earlier than --last asks for. Without -o the file is named by the time;\n"
-		"'-' is standard output.",
+	.details = "Sampling goes on meanwhile. Without -o the file is named by the time; '-' is "
+		   "standard\noutput.",
 	.groups = OPTIONS_DUMP | OPTIONS_OUTPUT,
 };
 
@@ -219,30 +219,58 @@ static int copy_out(int from, int to)
 	return size < 0 ? log_errno(-errno, "read the capture") : 0;
 }
 
+/* The agent gives the whole segments that are asked for: of those exactly what was. */
+static int cut(int from, const char *name, uint64_t last_us, int to)
+{
+	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
+	int64_t end_us = 0;
+	int r = capture_reader_open_fd(fcntl(from, F_DUPFD_CLOEXEC, 0), name, false, &reader);
+
+	if (r)
+		return r > 0 ? -EBADMSG : r;
+	for (uint32_t i = 0; i < capture_reader_segment_count(reader); i++)
+		if ((int64_t)capture_reader_segment(reader, i)->end_us > end_us)
+			end_us = (int64_t)capture_reader_segment(reader, i)->end_us;
+	r = capture_cut(fcntl(from, F_DUPFD_CLOEXEC, 0), name, end_us - (int64_t)last_us, INT64_MAX,
+			to);
+	return r == -ENOMEM ? log_errno(r, "cut %s", name) : r;
+}
+
+static int open_memory(int *ret_fd)
+{
+	*ret_fd = memfd_create("dump", MFD_CLOEXEC);
+	return *ret_fd < 0 ? log_errno(-errno, "make room for the capture") : 0;
+}
+
 static int dump(const struct options *options, struct loop *loop)
 {
 	CLEANUP(output_file_free) struct output_file *file = NULL;
-	CLEANUP(fd_close) int memory = -1, agent = -1;
+	CLEANUP(fd_close) int whole = -1, memory = -1, agent = -1;
 	struct asking asking = { .loop = loop, .terminal = isatty(STDERR_FILENO) };
 	char name[DUMP_NAME_SIZE_MAX];
 	const char *path = options->output ? options->output : name;
 	bool to_output = strcmp(path, "-") == 0;
-	int r = open_agent(options->port, &agent);
+	struct stat status;
+	int target, r = open_agent(options->port, &agent);
 
 	if (r < 0)
 		return r;
 	dump_name(name);
 	r = output_file_open(path, options->force, &file);
+	if (r == 0 && to_output)
+		r = open_memory(&memory);
+	if (r == 0 && options->last_ms)
+		r = open_memory(&whole);
 	if (r < 0)
 		return r;
-	if (to_output) {
-		memory = memfd_create("dump", MFD_CLOEXEC);
-		if (memory < 0)
-			return log_errno(-errno, "make room for the capture");
-	}
+	target = to_output ? memory : output_file_fd(file);
 	asking.socket = agent;
-	asking.fd = to_output ? memory : output_file_fd(file);
+	asking.fd = options->last_ms ? whole : target;
 	r = ask(&asking, options);
+	if (r == 0 && options->last_ms)
+		r = cut(whole, path, options->last_ms * 1000, target);
+	if (r == 0 && fstat(target, &status) < 0)
+		r = log_errno(-errno, "%s", path);
 	if (r == 0 && to_output)
 		r = copy_out(memory, output_file_fd(file));
 	if (r == 0)
@@ -250,7 +278,7 @@ static int dump(const struct options *options, struct loop *loop)
 	if (r < 0)
 		return r;
 	if (asking.terminal)
-		fprintf(stderr, "\r%.1f MB are in %s\n", (double)asking.reply.bytes / 1e6, path);
+		fprintf(stderr, "\r%.1f MB are in %s\n", (double)status.st_size / 1e6, path);
 	else if (!options->output)
 		printf("%s\n", path);
 	return 0;

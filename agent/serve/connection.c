@@ -24,10 +24,11 @@
 struct pending {
 	struct answer answer; /* but for what it borrows of the request */
 	struct stored_profile profile;
-	int upload_fd;			       /* owned; the body as far as it has come; -1: none */
-	struct import *import;		       /* owned; NULL: the body is not complete */
-	int error;			       /* of the result ... */
-	int fd;				       /* ... owned; -1: it is not there yet */
+	int upload_fd;	       /* owned; what it is made of, as far as that is there; -1: none */
+	struct import *import; /* owned; NULL: it does not work on it */
+	struct download *download; /* owned: of what is to be cut, while that is gathered */
+	int error;		   /* of the result ... */
+	int fd;			   /* ... owned; -1: it is not there yet */
 	char text[IMPORTER_TEXT_SIZE_MAX + 1]; /* what is wrong */
 	bool is_done;
 };
@@ -52,7 +53,8 @@ enum {
 	PIECE_HEAD_SIZE = 6,
 	PIECE_TAIL_SIZE = 2,
 	LIST_SIZE_MAX = 4 << 20,
-	OPEN_LATER = 1, /* the answer is made in another process */
+	GATHERED_MAX = 1 << 20, /* bytes in one turn of the loop */
+	OPEN_LATER = 1,		/* the answer is made in another process */
 };
 
 static uint64_t now_ms(void)
@@ -91,6 +93,7 @@ static void pending_end(struct connection *connection)
 		return;
 	connection->table->upload_count -= pending->answer.content == ANSWER_IMPORT;
 	import_free(pending->import);
+	download_free(pending->download);
 	fd_close(pending->upload_fd);
 	fd_close(pending->fd);
 	free(pending);
@@ -327,17 +330,6 @@ static int finish(struct connection *connection)
 	return lws_http_transaction_completed(connection->wsi) ? -1 : 0;
 }
 
-static int open_download(const struct connection_table *table, const struct answer *answer,
-			 struct answer_data *data, struct body **ret_body)
-{
-	struct download *download;
-	int r = download_new(table->window, table->greeting.instance_id, answer->from_us,
-			     answer->to_us, &download);
-
-	data->type = "application/octet-stream";
-	return r < 0 ? r : body_of_download(download, ret_body);
-}
-
 static int open_list(const struct connection_table *table, struct answer_data *data,
 		     struct body **ret_body)
 {
@@ -359,6 +351,7 @@ static void on_imported(const struct import_result *result, void *context)
 	struct connection *connection = context;
 	struct pending *pending = connection->pending;
 
+	download_free(TAKE(pending->download));
 	pending->is_done = true;
 	pending->error = result->error;
 	if (!result->error) {
@@ -403,6 +396,68 @@ static int open_upload(struct connection *connection, const struct answer *answe
 		return r;
 	connection->pending->upload_fd = memfd_create("flickerscope-upload", MFD_CLOEXEC);
 	return connection->pending->upload_fd < 0 ? -errno : OPEN_LATER;
+}
+
+static int keep_upload(const struct pending *pending, const uint8_t *bytes, size_t size)
+{
+	while (size) {
+		ssize_t written = write(pending->upload_fd, bytes, size);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return -ENOMEM;
+		bytes += written;
+		size -= (size_t)written;
+	}
+	return 0;
+}
+
+static int import_stretch(struct connection *connection)
+{
+	const struct answer *answer = &connection->pending->answer;
+	const struct import_order order = {
+		.fd = connection->pending->upload_fd,
+		.name = "the window",
+		.is_cut = true,
+		.from_us = (int64_t)(answer->from_us < INT64_MAX ? answer->from_us : INT64_MAX),
+		.to_us = (int64_t)(answer->to_us < INT64_MAX ? answer->to_us : INT64_MAX),
+	};
+
+	return import_start(connection, &order);
+}
+
+/* The segments that a stretch touches, some at a time: the loop has other things to do. */
+static int gather(struct connection *connection)
+{
+	struct connection_table *table = connection->table;
+	struct pending *pending = connection->pending;
+	int r = 0;
+
+	for (size_t gathered = 0, size; gathered < GATHERED_MAX && !r; gathered += size) {
+		r = download_next(pending->download, table->scratch, sizeof(table->scratch), &size);
+		if (!r)
+			r = keep_upload(pending, table->scratch, size);
+		if (!r && !size) {
+			download_free(TAKE(pending->download));
+			return import_stretch(connection);
+		}
+	}
+	lws_callback_on_writable(connection->wsi);
+	return r < 0 ? r : OPEN_LATER;
+}
+
+static int open_stretch(struct connection *connection, const struct answer *answer)
+{
+	const struct connection_table *table = connection->table;
+	int r = open_upload(connection, answer);
+
+	if (r < 0)
+		return r;
+	r = download_new(table->window, table->greeting.instance_id, answer->from_us, answer->to_us,
+			 &connection->pending->download);
+	lws_callback_on_writable(connection->wsi);
+	return r < 0 ? r : OPEN_LATER;
 }
 
 static int import_upload(struct connection *connection)
@@ -462,6 +517,22 @@ static int open_part(int fd, const struct answer *answer, struct answer_data *da
 	data->type = "application/octet-stream";
 	data->file_first = first;
 	return body_of_file(fd, first, size, ret_body);
+}
+
+/* All of the window as it is; of a stretch exactly what is in it, where there is somebody to cut it. */
+static int open_download(struct connection *connection, const struct answer *answer,
+			 struct answer_data *data)
+{
+	const struct connection_table *table = connection->table;
+	struct download *download;
+	int r;
+
+	if (table->importer && (answer->from_us || answer->to_us != UINT64_MAX))
+		return open_stretch(connection, answer);
+	r = download_new(table->window, table->greeting.instance_id, answer->from_us, answer->to_us,
+			 &download);
+	data->type = "application/octet-stream";
+	return r < 0 ? r : body_of_download(download, &connection->body);
 }
 
 static int open_profile(struct connection *connection, const struct answer *answer,
@@ -531,7 +602,7 @@ static bool open_body(struct connection *connection, struct answer *answer,
 	else if (answer->content == ANSWER_PAGE && answer->status == REQUEST_OK)
 		r = body_of_bytes(answer->body->bytes, answer->body->size, &connection->body);
 	else if (answer->content == ANSWER_DOWNLOAD)
-		r = open_download(table, answer, data, &connection->body);
+		r = open_download(connection, answer, data);
 	else if (answer->content == ANSWER_LIST)
 		r = open_list(table, data, &connection->body);
 	else if (answer->content == ANSWER_PROFILE)
@@ -586,17 +657,7 @@ static int on_sent(struct connection *connection, const uint8_t *bytes, size_t s
 	if (!pending || pending->upload_fd < 0 || pending->import || pending->is_done)
 		return -1;
 	give_time(connection);
-	while (size) {
-		ssize_t written = write(pending->upload_fd, bytes, size);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return -1; /* there is no memory for more */
-		bytes += written;
-		size -= (size_t)written;
-	}
-	return 0;
+	return keep_upload(pending, bytes, size) < 0 ? -1 : 0;
 }
 
 static int on_sent_all(struct connection *connection)
@@ -608,11 +669,8 @@ static int on_sent_all(struct connection *connection)
 	/* Its own time is the importer's: see connection_table_expire(). */
 	lws_set_timeout(connection->wsi, NO_PENDING_TIMEOUT, 0);
 	r = import_upload(connection);
-	if (r != OPEN_LATER) {
-		connection->pending->is_done = true;
-		connection->pending->error = r;
-		lws_callback_on_writable(connection->wsi);
-	}
+	if (r < 0)
+		on_imported(&(struct import_result){ .error = r, .text = "" }, connection);
 	return 0;
 }
 
@@ -646,6 +704,13 @@ static int on_body_writeable(struct connection *connection)
 	char head[PIECE_HEAD_SIZE + 1];
 	size_t size;
 
+	if (connection->pending && connection->pending->download) {
+		int r = gather(connection);
+
+		if (r < 0)
+			on_imported(&(struct import_result){ .error = r, .text = "" }, connection);
+		return 0;
+	}
 	if (connection->pending && connection->pending->is_done) {
 		struct answer answer = connection->pending->answer;
 

@@ -5,7 +5,7 @@
  * stays in memory until it is written: as much as the window may hold, once for each dump.
  *
  * Whole segments are written, so a dump may begin up to a segment's length before the time asked
- * for. Loop thread.
+ * for; `dump --last` cuts what it gets. Loop thread.
  */
 #ifndef FLICKERSCOPE_DUMP_H
 #define FLICKERSCOPE_DUMP_H

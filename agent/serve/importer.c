@@ -67,7 +67,8 @@ static void read_words(int fd, struct bytes_writer *ret_text)
 		return;
 	error += strlen(prefix);
 	size = (ssize_t)strcspn(error, "\n");
-	bytes_write(ret_text, error, size < IMPORTER_TEXT_SIZE_MAX ? (size_t)size : IMPORTER_TEXT_SIZE_MAX);
+	bytes_write(ret_text, error,
+		    size < IMPORTER_TEXT_SIZE_MAX ? (size_t)size : IMPORTER_TEXT_SIZE_MAX);
 }
 
 /* Whoever reads a file says on standard error what is wrong with it: here that is for the page. */

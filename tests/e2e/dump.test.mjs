@@ -50,7 +50,25 @@ test('dump, SIGUSR1 and a download write the same window while sampling goes on 
 	assert.equal(third.start_time, first.start_time);
 	assert.ok(third.samples >= first.samples);
 
+	/* Of a stretch exactly what is in it, to the microsecond. */
+	const startUs = Date.parse(first.start_time) * 1000;
+	const zeroUs = Math.floor(startUs / 1e6) * 1e6;
+	const [fromUs, toUs] = [startUs + 300_001, startUs + 900_007];
+	const stretch = await fetch(`${agent.origin}/download?from=${fromUs}&to=${toUs}`, { headers: { Authorization: `Bearer ${agent.token}` } });
+	assert.equal(stretch.status, 200);
+	writeFileSync(join(folder, 'stretch.flk'), Buffer.from(await stretch.arrayBuffer()));
+	const part = ['--from', ((fromUs - zeroUs) / 1e6).toFixed(6), '--to', ((toUs - zeroUs) / 1e6).toFixed(6)];
+	const selfOf = async (path, ...args) => JSON.parse((await run(['report', '--json', '--by', 'thread', path, ...args])).stdout).map(({ tid, self }) => `${tid} ${self}`).sort();
+	assert.deepEqual(await selfOf(join(folder, 'stretch.flk')), await selfOf(dumped, ...part));
+	const cut = await info(join(folder, 'stretch.flk'));
+	assert.ok(cut.samples > 50 && cut.samples < first.samples, `${cut.samples} of ${first.samples}`);
+	assert.ok(cut.closed_in_order);
+
 	await sleep(500);
+	const lately = join(folder, 'lately.flk');
+	assert.equal((await run(['dump', '--port', String(agent.port), '-o', lately, '--last', '0.5s'])).code, 0);
+	const recent = await info(lately);
+	assert.ok(recent.samples > 0 && recent.duration_s <= 0.5, `${recent.samples} samples in ${recent.duration_s} s`);
 	const standardOutput = await run(['dump', '--port', String(agent.port), '-o', '-', '--last', '1s']);
 	assert.equal(standardOutput.code, 0, standardOutput.stderr);
 	assert.match(standardOutput.stdout, /FLK\r\n/);
