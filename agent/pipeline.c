@@ -921,6 +921,7 @@ static void await_names(struct pipeline *pipeline)
 {
 	uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + PIPELINE_NAMES_WAIT_MS * NS_PER_MS;
 
+	symbolizer_hurry(pipeline->symbolizer);
 	for (;;) {
 		uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 

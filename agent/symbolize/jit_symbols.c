@@ -69,6 +69,8 @@ struct row {
 	struct provisional_names provisional;
 	struct provisional_names kept; /* those of a drain that still wait */
 	uint64_t generation;	       /* of the process, when its mappings were looked at */
+	uint64_t
+		checked_ns; /* when its files were last looked at: what was written before is known */
 	uint64_t next_check_ns;
 	uint64_t interval_ms;
 	uint64_t last_used;
@@ -428,6 +430,7 @@ static bool should_open(const struct source *source, const struct process *proce
 
 static void check(struct row *row, const struct process *process)
 {
+	row->checked_ns = row->owner->now_ns;
 	for (int i = 0; i < SOURCE_COUNT; i++) {
 		struct source *source = &row->sources[i];
 
@@ -487,6 +490,13 @@ void jit_symbols_tick(struct jit_symbols *symbols, uint64_t now_ns)
 		check_when_due(symbols, &symbols->rows[place]);
 }
 
+void jit_symbols_hurry(struct jit_symbols *symbols)
+{
+	for (uint32_t place = 1; place <= symbols->row_count; place++)
+		if (symbols->rows[place].provisional.count)
+			symbols->rows[place].next_check_ns = 0;
+}
+
 /* --- descriptions ---------------------------------------------------------------------------- */
 
 static void describe(const char *module, const char *name, uint32_t name_size,
@@ -518,30 +528,33 @@ static bool find(const struct row *row, uint64_t address, uint64_t time_ns,
 	return false;
 }
 
-/* Whether the process has written more than is known here. */
-static bool is_behind(const struct row *row)
+/* How much the process has written, and whether that is more than is known here. */
+static uint64_t written_bytes(const struct row *row, bool *ret_is_behind)
 {
+	uint64_t written = 0;
+
+	*ret_is_behind = false;
 	for (int i = 0; i < SOURCE_COUNT; i++) {
 		const struct source *source = &row->sources[i];
-		struct stat status;
+		struct stat status = { .st_size = source->size };
 
-		if (source->reading || source->has_more)
-			return true;
-		if (source->fd >= 0 && !source->is_over && fstat(source->fd, &status) == 0 &&
-		    status.st_size != source->size)
-			return true;
+		*ret_is_behind |= source->reading || source->has_more;
+		if (source->fd >= 0 && !source->is_over && fstat(source->fd, &status) == 0)
+			*ret_is_behind |= status.st_size != source->size;
+		written += (uint64_t)status.st_size;
 	}
-	return false;
+	return written;
 }
 
 /*
- * 0, or the key until a name comes. The time is part of it: later there may be another function at
- * this address.
+ * 0, or the key until a name comes. After the process has written more there may be another function
+ * at the address, with a key of its own.
  */
-static uint64_t provisional_key(struct row *row, uint64_t address, uint64_t time_ns)
+static uint64_t provisional_key(struct row *row, uint64_t address, uint64_t time_ns,
+				uint64_t written)
 {
 	const uint64_t place[] = { row->process_id, row->start_ns, address, time_ns };
-	uint64_t key;
+	struct provisional_name name = { .place = address, .time_ns = time_ns, .era = written };
 
 	/* While the names of a round are taken, no new ones can be added. */
 	if (row->draining || row->is_final)
@@ -549,15 +562,15 @@ static uint64_t provisional_key(struct row *row, uint64_t address, uint64_t time
 	/* Before the first look there may be a file. */
 	if (row->next_check_ns && !has_file(row) && !is_reading(row))
 		return 0;
-	key = provisional_names_find(&row->provisional, address);
-	if (key)
-		return key;
-	key = stable_key(place, sizeof(place), row->pid);
-	if (!provisional_names_add_at(&row->provisional, address, key, time_ns)) {
+	name.key = provisional_names_find_in(&row->provisional, address, written);
+	if (name.key)
+		return name.key;
+	name.key = stable_key(place, sizeof(place), row->pid);
+	if (!provisional_names_put(&row->provisional, &name)) {
 		row->owner->counters.provisional_lost++;
 		return 0;
 	}
-	return key;
+	return name.key;
 }
 
 bool jit_symbols_describe(struct jit_symbols *symbols, const struct process *process,
@@ -565,14 +578,16 @@ bool jit_symbols_describe(struct jit_symbols *symbols, const struct process *pro
 {
 	struct row *row = find_row(symbols, process);
 	struct jit_function function;
-	bool is_found;
-	uint64_t key;
+	bool is_found, is_behind;
+	uint64_t key = 0, written;
 
 	if (!row)
 		return false;
 	*ret_frame = (struct frame_description){ .kind = WIRE_FRAME_JIT };
 	is_found = find(row, address, time_ns, &function);
-	key = is_found && !is_behind(row) ? 0 : provisional_key(row, address, time_ns);
+	written = written_bytes(row, &is_behind);
+	if (!is_found || is_behind)
+		key = provisional_key(row, address, time_ns, written);
 	if (!key && !is_found)
 		return false;
 	if (is_found)
@@ -584,6 +599,20 @@ bool jit_symbols_describe(struct jit_symbols *symbols, const struct process *pro
 	ret_frame->function_key = key;
 	ret_frame->provisional = true;
 	return true;
+}
+
+/*
+ * Whether all that the process had written when it ran there is known. Until then a name that is
+ * found may be that of an older function at this address.
+ */
+static bool is_decided(const struct row *row, uint64_t time_ns)
+{
+	if (row->is_final)
+		return true;
+	for (int i = 0; i < SOURCE_COUNT; i++)
+		if (row->sources[i].has_more || row->sources[i].reading)
+			return false;
+	return time_ns <= row->checked_ns;
 }
 
 /* Whether the process may have named it already, and only not written it yet. */
@@ -608,13 +637,15 @@ static bool next_of_row(struct row *row, struct late_name *ret_late_name)
 
 	row->draining = true;
 	while (provisional_names_take(&row->provisional, &name)) {
-		if (find(row, name.place, name.time_ns, &function))
-			describe(jit_name, function.name, function.name_size, &frame);
-		else if (!may_come(row) ||
-			 !provisional_names_add_at(&row->kept, name.place, name.key, name.time_ns))
-			jit_symbols_describe_unknown(&frame);
-		else
+		bool is_found = find(row, name.place, name.time_ns, &function);
+
+		if ((!is_decided(row, name.time_ns) || (!is_found && may_come(row))) &&
+		    provisional_names_put(&row->kept, &name))
 			continue;
+		if (is_found)
+			describe(jit_name, function.name, function.name_size, &frame);
+		else
+			jit_symbols_describe_unknown(&frame);
 		*ret_late_name = (struct late_name){
 			.key = name.key,
 			.canonical_key = frame.function_key,

@@ -65,6 +65,9 @@ void jit_symbols_describe_unknown(struct frame_description *ret_frame);
 /* Reads what is due. */
 void jit_symbols_tick(struct jit_symbols *symbols, uint64_t now_ns);
 
+/* Lets the next tick read whatever names are awaited from. */
+void jit_symbols_hurry(struct jit_symbols *symbols);
+
 bool jit_symbols_next(struct jit_symbols *symbols, struct late_name *ret_late_name);
 
 const struct jit_symbols_counters *jit_symbols_counters(const struct jit_symbols *symbols);

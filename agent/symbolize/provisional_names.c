@@ -12,16 +12,30 @@ void provisional_names_free(struct provisional_names *names)
 	*names = (struct provisional_names){ 0 };
 }
 
+static uint64_t hash_of(uint64_t place, uint64_t era)
+{
+	return hash_u64(place ^ hash_u64(era));
+}
+
 static bool row_is(uint32_t id, const void *wanted, const void *owner)
 {
-	const struct provisional_names *names = owner;
+	const struct provisional_name *row =
+		&((const struct provisional_names *)owner)->rows[id - 1];
+	const struct provisional_name *name = wanted;
 
-	return names->rows[id - 1].place == *(const uint64_t *)wanted;
+	return row->place == name->place && row->era == name->era;
 }
 
 uint64_t provisional_names_find(const struct provisional_names *names, uint64_t place)
 {
-	uint32_t id = hash_index_find(&names->index, hash_u64(place), row_is, &place, names);
+	return provisional_names_find_in(names, place, 0);
+}
+
+uint64_t provisional_names_find_in(const struct provisional_names *names, uint64_t place,
+				   uint64_t era)
+{
+	const struct provisional_name wanted = { .place = place, .era = era };
+	uint32_t id = hash_index_find(&names->index, hash_of(place, era), row_is, &wanted, names);
 
 	return id ? names->rows[id - 1].key : 0;
 }
@@ -43,22 +57,18 @@ static bool reserve(struct provisional_names *names)
 
 bool provisional_names_add(struct provisional_names *names, uint64_t place, uint64_t key)
 {
-	return provisional_names_add_at(names, place, key, 0);
+	return provisional_names_put(names,
+				     &(struct provisional_name){ .place = place, .key = key });
 }
 
-bool provisional_names_add_at(struct provisional_names *names, uint64_t place, uint64_t key,
-			      uint64_t time_ns)
+bool provisional_names_put(struct provisional_names *names, const struct provisional_name *name)
 {
 	if (!names->index.entries_max)
 		names->index = hash_index_with_max(PROVISIONAL_NAMES_MAX);
 	if (!reserve(names) ||
-	    hash_index_add(&names->index, hash_u64(place), names->count + 1) != 0)
+	    hash_index_add(&names->index, hash_of(name->place, name->era), names->count + 1) != 0)
 		return false;
-	names->rows[names->count++] = (struct provisional_name){
-		.place = place,
-		.key = key,
-		.time_ns = time_ns,
-	};
+	names->rows[names->count++] = *name;
 	return true;
 }
 

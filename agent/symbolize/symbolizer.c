@@ -347,6 +347,11 @@ void symbolizer_tick(struct symbolizer *symbolizer, uint64_t now_ns)
 	demangler_tick(symbolizer->demangler);
 }
 
+void symbolizer_hurry(struct symbolizer *symbolizer)
+{
+	jit_symbols_hurry(symbolizer->jit);
+}
+
 static bool next_of_files(struct symbolizer *symbolizer, struct late_name *ret_late_name)
 {
 	struct late_name late = { 0 };
