@@ -42,6 +42,7 @@ struct making {
 	uint32_t segment;  /* number of the open one, or of the last */
 	uint64_t flush_us; /* the second that is being written ends here; 0: no segment is open */
 	uint64_t idle_count;
+	size_t loss; /* the next one to be written */
 };
 
 static void making_close(struct making *making)
@@ -254,6 +255,39 @@ static int write_sample(struct making *making, const struct foreign_sample *samp
 	return r > 0 ? -EOVERFLOW : r;
 }
 
+/* Between the microsecond before it was noticed and that: how long it took nobody says. */
+static void write_losses(struct making *making, uint64_t until_us)
+{
+	const struct foreign_loss *losses = (const void *)making->foreign->losses.bytes;
+	size_t count = making->foreign->losses.size / sizeof(*losses);
+
+	for (; making->loss < count; making->loss++) {
+		const struct foreign_loss *loss = &losses[making->loss];
+		uint64_t time_us = (uint64_t)(loss->time_us + making->timing.shift_us);
+
+		if (time_us > until_us)
+			break;
+		record_encoder_add_gap_us(making->encoder, time_us ? time_us - 1 : 0, time_us,
+					  WIRE_GAP_RING_FULL, loss->count);
+	}
+}
+
+static int by_time(const void *left, const void *right)
+{
+	const struct foreign_loss *a = left, *b = right;
+
+	return a->time_us < b->time_us ? -1 : a->time_us > b->time_us;
+}
+
+static void sort_losses(struct foreign_profile *profile)
+{
+	struct bytes_writer *losses = &profile->losses;
+
+	if (losses->size)
+		qsort(losses->bytes, losses->size / sizeof(struct foreign_loss),
+		      sizeof(struct foreign_loss), by_time);
+}
+
 static int write_samples(struct making *making, uint32_t event)
 {
 	struct foreign_sample *samples = (struct foreign_sample *)making->foreign->samples.bytes;
@@ -270,6 +304,8 @@ static int write_samples(struct making *making, uint32_t event)
 		sample->cpu = foreign_timing_cpu(&making->timing, sample);
 		for (uint32_t j = 0; j < sample->count && !r; j++, time_us += step_us)
 			r = write_sample(making, sample, time_us);
+		if (!r)
+			write_losses(making, time_us);
 	}
 	return r;
 }
@@ -282,6 +318,7 @@ static int write_end(struct making *making, uint64_t sample_count)
 
 	if (r < 0)
 		return r;
+	write_losses(making, UINT64_MAX);
 	counters[WIRE_COUNTER_SAMPLES] = sample_count;
 	counters[WIRE_COUNTER_IDLE] = making->idle_count;
 	record_encoder_add_counters(making->encoder, making->flush_us * 1000, counters);
@@ -427,6 +464,7 @@ int foreign_capture_write(struct foreign_profile *profile, const char *event, in
 		r = making_open(&making, chosen, fd);
 	if (r < 0)
 		return r;
+	sort_losses(profile);
 	making.idle_count = profile->events[chosen].idle_count;
 	describe(&making, chosen);
 	r = write_samples(&making, chosen);

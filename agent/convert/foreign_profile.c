@@ -24,6 +24,7 @@ int foreign_profile_new(struct foreign_profile **ret_profile)
 					sizeof(struct foreign_thread_row), FOREIGN_THREADS_MAX);
 	profile->samples =
 		bytes_writer_with_max((size_t)FOREIGN_SAMPLES_MAX * sizeof(struct foreign_sample));
+	profile->losses = bytes_writer_with_max(FOREIGN_LOSSES_MAX * sizeof(struct foreign_loss));
 	*ret_profile = profile;
 	return 0;
 }
@@ -37,6 +38,7 @@ void foreign_profile_free(struct foreign_profile *profile)
 	row_table_free(&profile->stacks);
 	row_table_free(&profile->threads);
 	bytes_writer_free(&profile->samples);
+	bytes_writer_free(&profile->losses);
 	free(profile);
 }
 
@@ -155,6 +157,20 @@ int foreign_profile_sample(struct foreign_profile *profile, const struct foreign
 	profile->last_time_us = sample->time_us;
 	profile->events[sample->event].sample_count += sample->count;
 	return 0;
+}
+
+int foreign_profile_loss(struct foreign_profile *profile, int64_t time_us, uint64_t count)
+{
+	const struct foreign_loss loss = { time_us, count };
+	size_t known = profile->losses.size / sizeof(loss);
+	struct foreign_loss *last = (struct foreign_loss *)profile->losses.bytes + known - 1;
+
+	if (known == FOREIGN_LOSSES_MAX) {
+		last->count = count > UINT64_MAX - last->count ? UINT64_MAX : last->count + count;
+		return 0;
+	}
+	bytes_write(&profile->losses, &loss, sizeof(loss));
+	return profile->losses.failed ? -ENOMEM : 0;
 }
 
 void foreign_profile_idle(struct foreign_profile *profile, uint32_t event)

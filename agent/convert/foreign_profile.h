@@ -24,6 +24,7 @@
 
 enum foreign_profile_limits {
 	FOREIGN_SAMPLES_MAX = 67108864,
+	FOREIGN_LOSSES_MAX = 1048576, /* beyond, the last one stands for those that follow */
 	FOREIGN_STRINGS_MAX = 4194304,
 	FOREIGN_STRING_BYTES_MAX = 536870912,
 	FOREIGN_FRAMES_MAX = 4194304,
@@ -66,6 +67,12 @@ struct foreign_sample {
 	uint32_t count; /* that many samples, step_us of the facts apart; usually 1 */
 	uint16_t cpu;	/* or FOREIGN_CPU_UNKNOWN */
 	uint16_t event; /* index */
+};
+
+/* Samples that whoever wrote the file could not keep. */
+struct foreign_loss {
+	int64_t time_us; /* when it was noticed */
+	uint64_t count;
 };
 
 struct foreign_event {
@@ -117,6 +124,7 @@ struct foreign_profile {
 	uint32_t event_count;
 	struct foreign_facts facts;
 	struct bytes_writer samples; /* struct foreign_sample each */
+	struct bytes_writer losses;  /* struct foreign_loss each */
 	uint64_t out_of_order;	     /* samples that are earlier than the one before them */
 	int64_t last_time_us;
 	const char *full;
@@ -144,6 +152,9 @@ int foreign_profile_stack(struct foreign_profile *profile, uint32_t parent, uint
 
 /* Returns 0, FOREIGN_PROFILE_FULL or -ENOMEM. */
 int foreign_profile_sample(struct foreign_profile *profile, const struct foreign_sample *sample);
+
+/* Of all events. Returns 0 or -ENOMEM. */
+int foreign_profile_loss(struct foreign_profile *profile, int64_t time_us, uint64_t count);
 
 /* Counts a sample of a CPU that had nothing to do; it is left out. */
 void foreign_profile_idle(struct foreign_profile *profile, uint32_t event);

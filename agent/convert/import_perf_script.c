@@ -479,13 +479,30 @@ static bool is_idle_process(const struct perf_header *header)
 	       (!header->has_ids || header->pid == 0);
 }
 
-/* Other records than samples, with --show-mmap-events and the like. */
-static bool is_other_record(const struct perf_header *header)
+/*
+ * Other records than samples, with --show-mmap-events and the like: "PERF_RECORD_COMM: ...",
+ * "PERF_RECORD_LOST lost 12".
+ */
+static bool is_record(const struct perf_header *header, const char *start)
 {
-	static const char start[] = "PERF_RECORD_";
+	struct foreign_text text = header->event.size ? header->event : header->rest;
 
-	return header->event.size >= sizeof(start) - 1 &&
-	       memcmp(header->event.bytes, start, sizeof(start) - 1) == 0;
+	return text.size >= strlen(start) && memcmp(text.bytes, start, strlen(start)) == 0;
+}
+
+/* What perf could not keep, at the time when it noticed. */
+static int take_loss(struct perf_script *script, const struct perf_header *header)
+{
+	uint64_t count;
+	int r;
+
+	if (header->time_us < 0 || header->time_us > FOREIGN_TIME_MAX_US ||
+	    !perf_last_number(header->rest, &count)) {
+		pass_over(script, script->input->line);
+		return 0;
+	}
+	r = foreign_profile_loss(script->profile, header->time_us, count);
+	return r ? import_step_failed(script->input, script->profile, r) : 0;
 }
 
 static int take_sample(struct perf_script *script, const struct perf_header *header)
@@ -533,7 +550,13 @@ static int take_line(struct perf_script *script, const char *line, size_t size)
 		perf_comment_parse(script->profile, line, size);
 		return 0;
 	}
-	if (!perf_header_parse(line, size, &header) || is_other_record(&header)) {
+	if (!perf_header_parse(line, size, &header)) {
+		pass_over(script, script->input->line);
+		return 0;
+	}
+	if (is_record(&header, "PERF_RECORD_LOST"))
+		return take_loss(script, &header);
+	if (is_record(&header, "PERF_RECORD_")) {
 		pass_over(script, script->input->line);
 		return 0;
 	}

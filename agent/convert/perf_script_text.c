@@ -279,6 +279,11 @@ static bool parse_timeless(const char *line, const char *end, struct perf_header
 	return false;
 }
 
+bool perf_last_number(struct foreign_text text, uint64_t *ret_number)
+{
+	return number_of(take_last_word(&text), ret_number);
+}
+
 bool perf_header_parse(const char *line, size_t size, struct perf_header *ret_header)
 {
 	const char *end = line + size, *begin, *colon;

@@ -32,6 +32,9 @@ struct perf_header {
 	bool has_ids;
 };
 
+/* The number that @text ends with, as in "PERF_RECORD_LOST lost 12". */
+bool perf_last_number(struct foreign_text text, uint64_t *ret_number);
+
 /* Returns false when @line begins no sample. */
 bool perf_header_parse(const char *line, size_t size, struct perf_header *ret_header);
 

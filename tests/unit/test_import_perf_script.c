@@ -216,6 +216,24 @@ static void other_lines_are_passed_over(void)
 		     "1.000000 [0] a 1/1 g@/x;f@/x\n");
 }
 
+/* With --show-lost-events: what perf could not keep is told, also before and behind all samples. */
+static void lost_samples_are_counted(void)
+{
+	static const char text[] =
+		"a     1 [001] 2.000000: PERF_RECORD_LOST lost 4\n"
+		"a 1/1 [000] 1.000000: cycles: \n\t 1 f (/x)\n\n"
+		"swapper     0 [001] 0.500000: PERF_RECORD_LOST lost 30\n"
+		"a 1/1 [000] 1.200000: cycles: \n\t 1 f (/x)\n\n"
+		"a     1 [001] 1.100000: PERF_RECORD_LOST_SAMPLES lost 1\n"
+		"a     1 [001] 1.150000: PERF_RECORD_LOST lost\n"
+		"a     1 [001] 1.160000: PERF_RECORD_MMAP2 1/1: [0x1(0x2) @ 0]: r-xp /x\n";
+	struct capture_summary summary = import_summary(text, strlen(text), NULL);
+
+	CHECK_EQ(summary.sample_count, 2);
+	CHECK_EQ(summary.lost_count, 35);
+	CHECK_STR_EQ(summary.event_name, "cycles");
+}
+
 static void tracepoints_keep_their_stacks(void)
 {
 	static const char text[] =
@@ -337,6 +355,6 @@ TESTS(TEST(chains_of_callers_are_stacks), TEST(old_forms_are_read),
       TEST(comments_tell_about_the_recording), TEST(rate_and_cpus_follow_from_the_samples),
       TEST(samples_without_a_cpu_get_one), TEST(times_that_go_back_are_put_in_order),
       TEST(samples_without_times_are_laid_out), TEST(other_lines_are_passed_over),
-      TEST(tracepoints_keep_their_stacks), TEST(packed_files_are_unpacked),
-      TEST(names_may_be_any_bytes_and_very_long), TEST(endless_lines_are_refused),
-      TEST(nonsense_is_refused), TEST(real_recordings_open))
+      TEST(lost_samples_are_counted), TEST(tracepoints_keep_their_stacks),
+      TEST(packed_files_are_unpacked), TEST(names_may_be_any_bytes_and_very_long),
+      TEST(endless_lines_are_refused), TEST(nonsense_is_refused), TEST(real_recordings_open))

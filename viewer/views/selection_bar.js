@@ -55,7 +55,7 @@ export class SelectionBar {
 		this.clear.addEventListener("click", actions.clear);
 		this.save = element("button", "button", "Save");
 		this.save.type = "button";
-		this.save.title = "Save the segments that this stretch touches, up to a minute each, as a capture";
+		this.save.title = "Save this stretch as a capture";
 		this.save.addEventListener("click", () => actions.save(this.save));
 		this.compare = element("button", "button", "Show what changed");
 		this.compare.type = "button";
