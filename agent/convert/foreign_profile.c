@@ -163,9 +163,11 @@ int foreign_profile_loss(struct foreign_profile *profile, int64_t time_us, uint6
 {
 	const struct foreign_loss loss = { time_us, count };
 	size_t known = profile->losses.size / sizeof(loss);
-	struct foreign_loss *last = (struct foreign_loss *)profile->losses.bytes + known - 1;
 
 	if (known == FOREIGN_LOSSES_MAX) {
+		struct foreign_loss *last =
+			(struct foreign_loss *)profile->losses.bytes + known - 1;
+
 		last->count = count > UINT64_MAX - last->count ? UINT64_MAX : last->count + count;
 		return 0;
 	}
