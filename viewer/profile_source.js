@@ -8,6 +8,8 @@
 import { NameSearch, call_tree_build } from "model/call_tree";
 import { Changes, baseline_before, baseline_rest } from "model/changes";
 import { completeness, completeness_share } from "model/completeness";
+import { SampleFilter } from "model/filter";
+import { filter_choices } from "model/filter_choices";
 import { function_rows, module_rows, process_rows, thread_rows } from "model/function_counts";
 import { Heat, second_us } from "model/heat";
 import { GAP_LOADING, GAP_SKIPPED, Profile } from "model/profile";
@@ -83,6 +85,8 @@ export class ProfileSource {
 		/** T = 0 of what people are shown, in seconds of the views. */
 		this.zero_second = 0;
 		this.zero_known = false;
+		/** What is counted; null: everything. @type {SampleFilter | null} */
+		this.filter = null;
 		/** @type {NameSearch | null} */
 		this.name_search = null;
 		/** Hits by second, as long as the column is the same one. @type {Map<number,
@@ -130,6 +134,8 @@ export class ProfileSource {
 			this.least_behind_ms = Math.min(this.least_behind_ms, this.age_ms());
 		if (names || renumbered)
 			this.hits_known.clear();
+		if (names && this.filter?.by_name)
+			this.heat.columns.clear();
 		if (renumbered) {
 			if (this.name_search)
 				this.name_search = new NameSearch(profile, this.name_search.pattern);
@@ -274,10 +280,14 @@ export class ProfileSource {
 
 	/* ---- the graph ---- */
 
+	/** @param {Range} range @returns {import("model/call_tree").Range[]} of the timeline */
+	timeline({ start_us, end_us }) {
+		return [{ from_us: start_us + this.base_us, to_us: end_us + this.base_us }];
+	}
+
 	/** @param {Range} range @returns {CallTree} */
-	tree_build({ start_us, end_us }) {
-		return call_tree_build(this.profile,
-			[{ from_us: start_us + this.base_us, to_us: end_us + this.base_us }]);
+	tree_build(range) {
+		return call_tree_build(this.profile, this.timeline(range), this.filter);
 	}
 
 	/** @param {Range} range @returns {CallTree} the same one as long as nothing has changed */
@@ -298,10 +308,36 @@ export class ProfileSource {
 		switch (by) {
 		case "module": return module_rows(tree);
 		case "process": return process_rows(tree);
-		case "thread": return thread_rows(this.profile, { from_us: range.start_us + this.base_us,
-			to_us: range.end_us + this.base_us });
+		case "thread": return thread_rows(this.profile, this.timeline(range), this.filter);
 		default: return function_rows(this.profile, tree);
 		}
+	}
+
+	/* ---- filters ---- */
+
+	/** Counts only what passes from now on. @param {import("model/filter").Term[]} terms */
+	filter_set(terms) {
+		this.filter = terms.length ? new SampleFilter(this.profile, terms) : null;
+		this.heat.filter_set(this.filter);
+		this.hits_known.clear();
+		this.last.key = "";
+		this.on_change(-Infinity, Infinity);
+	}
+
+	/** What there is to filter by. @param {Range} range */
+	filter_choices(range) {
+		return filter_choices(this.profile, this.timeline(range));
+	}
+
+	/** Samples of a stretch, whatever the filter keeps. @param {Range} range */
+	samples_unfiltered(range) {
+		let samples = 0;
+		for (const { from_us, to_us } of this.timeline(range))
+			for (const block of this.profile.blocks_in(from_us, to_us)) {
+				const [first, end] = block.rows(from_us, to_us);
+				samples += end - first;
+			}
+		return samples;
 	}
 
 	/** Looks for functions by name from now on. @param {RegExp | null} pattern */
@@ -380,7 +416,7 @@ export class ProfileSource {
 	changes(range, baseline) {
 		const of_timeline = (/** @type {Range} */ { start_us, end_us }) =>
 			({ from_us: start_us + this.base_us, to_us: end_us + this.base_us });
-		return new Changes(this.profile, of_timeline(range), baseline.map(of_timeline));
+		return new Changes(this.profile, of_timeline(range), baseline.map(of_timeline), this.filter);
 	}
 
 	/* ---- words ---- */
@@ -393,7 +429,7 @@ export class ProfileSource {
 		return {
 			samples: tree.total[0],
 			cpus_busy: event_kind === wire.WIRE_EVENT_CPU_CLOCK
-				? this.profile.cpus_busy(from_us, to_us) : null,
+				? this.profile.cpus_busy(from_us, to_us, this.filter) : null,
 			cpu_count,
 			processes: tree.processes(),
 		};

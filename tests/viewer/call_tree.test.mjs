@@ -98,18 +98,6 @@ test("ranges hold their first microsecond and not their last", () => {
 	assert.equal(total(10.5, 12.5), 2);
 });
 
-test("filters keep what they say", () => {
-	const random = random_make(2);
-	const samples = samples_random(random, 800, 1e6);
-	const profile = profile_random(samples, random, 1, 1e6);
-	const all = [{ from_us: start_us, to_us: start_us + 1e6 }];
-	const odd = call_tree_build(profile, all, { cpu: (cpu) => cpu % 2 === 1 });
-	assert.deepEqual(sorted(paths_of(odd)), sorted(paths_naive(samples.filter(({ cpu }) => cpu % 2 === 1))));
-	const thread = call_tree_build(profile, all, { thread: ({ process, tid }) => process === "cron" && tid === 102 });
-	assert.deepEqual(sorted(paths_of(thread)), sorted(paths_naive(samples.filter(
-		({ process, tid }) => process === "cron" && tid === 102))));
-});
-
 test("identities find the same call in another tree, and nothing where it did not run", () => {
 	const random = random_make(4);
 	const samples = samples_random(random, 500, 1e6);

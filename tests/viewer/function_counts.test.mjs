@@ -53,7 +53,7 @@ test("rows are those of plain counting, recursion counted once", () => {
 			counted(within, ({ stack }) => stack.map(({ module }) => module)));
 		assert.deepEqual(rows_of(process_rows(tree)).map(([name, { total }]) => [name, total]),
 			counted(within, ({ process }) => [process]).map(([name, { total }]) => [name, total]));
-		assert.deepEqual(rows_of(thread_rows(profile, range)).map(([name, { total }]) => [name, total]),
+		assert.deepEqual(rows_of(thread_rows(profile, [range])).map(([name, { total }]) => [name, total]),
 			counted(within, ({ process, tid }) => [`${process}/${tid % 100} ${tid}`]).map(([name, { total }]) => [name, total]));
 	}
 });

@@ -55,7 +55,7 @@ class Rows {
 }
 
 /**
- * A sample is { time_us (of the timeline), cpu, process, tid, stack, status }; its stack is a list of
+ * A sample is { time_us (of the timeline), cpu, process, tid, container, stack, status }; its stack is a list of
  * frames from the root, each a name or { name, kind, module, module_kind, key, named, file, line, start }.
  */
 export class SegmentMaker {
@@ -101,17 +101,17 @@ export class SegmentMaker {
 		return id;
 	}
 
-	thread(process, tid) {
-		return this.threads.add(`${process} ${tid}`, () => ({ tid, pid: Math.floor(tid / 100) * 100,
+	thread(process, tid, container = "") {
+		return this.threads.add(`${process} ${tid} ${container}`, () => ({ tid, pid: Math.floor(tid / 100) * 100,
 			start_ns: 1_000_000_000 + tid, comm: this.string(`${process}/${tid % 100}`),
-			process: this.string(process), cgroup: 0, container: 0 }));
+			process: this.string(process), cgroup: 0, container: this.string(container) }));
 	}
 
 	/** Records of these samples, with the rows they need and, the first time, the head. */
 	records(samples, more = []) {
 		const { start_us } = this.head;
 		const columns = samples.map(({ time_us, cpu = 0, process = "program", tid = 100, stack = [],
-			busy }) => [time_us - start_us, cpu, this.thread(process, tid), this.stack(stack), busy]);
+			busy, container }) => [time_us - start_us, cpu, this.thread(process, tid, container), this.stack(stack), busy]);
 		const column = (index) => columns.map((row) => row[index]);
 		const records = this.started ? [] : [{ kind: wire.WIRE_RECORD_SEGMENT, head: this.head }];
 		this.started = true;

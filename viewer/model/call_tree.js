@@ -8,14 +8,8 @@ import { array_grown } from "model/tables";
 
 /** @typedef {import("model/profile").Profile} Profile */
 /** @typedef {import("model/dictionary").Dictionary} Dictionary */
+/** @typedef {import("model/filter").SampleFilter} SampleFilter */
 /** @typedef {{ from_us: number, to_us: number }} Range of the timeline, half open */
-
-/**
- * Which samples count; what is left out lets all through. Each is asked once for each CPU or thread.
- * @typedef {object} Filter
- * @property {(cpu: number) => boolean} [cpu]
- * @property {(thread: import("model/dictionary").Thread) => boolean} [thread]
- */
 
 /**
  * @typedef {object} FunctionRow
@@ -317,18 +311,18 @@ function rows_count(counter, { stack, stack_ids, stack_count }, first, end) {
 /**
  * @param {Profile} profile
  * @param {Range[]} ranges that do not overlap
- * @param {Filter} filter
+ * @param {SampleFilter | null} filter
  * @param {CallCounter | StackCounter} counter
  */
 function samples_count(profile, ranges, filter, counter) {
 	for (const { from_us, to_us } of ranges) {
 		for (const block of profile.blocks_in(from_us, to_us)) {
 			const [first, end] = block.rows(from_us, to_us);
-			if (!filter.cpu && !filter.thread) {
+			if (!filter) {
 				rows_count(counter, block, first, end);
 				continue;
 			}
-			const keeps = keeps_make(profile.dictionary, block, filter);
+			const keeps = filter.keeps(block);
 			for (let row = first; row < end; row++)
 				if (keeps(row))
 					counter.add(block.stack_ids[block.stack[row]], 1);
@@ -339,10 +333,10 @@ function samples_count(profile, ranges, filter, counter) {
 /**
  * @param {Profile} profile
  * @param {Range[]} ranges that do not overlap
- * @param {Filter} [filter]
+ * @param {SampleFilter | null} [filter]
  * @returns {CallTree}
  */
-export function call_tree_build(profile, ranges, filter = {}) {
+export function call_tree_build(profile, ranges, filter = null) {
 	const counter = new CallCounter(profile.dictionary);
 	samples_count(profile, ranges, filter, counter);
 	const tree = counter.tree();
@@ -354,28 +348,6 @@ export function call_tree_build(profile, ranges, filter = {}) {
 		return stacks.counts;
 	};
 	return tree;
-}
-
-/**
- * @param {Dictionary} dictionary
- * @param {import("model/block").Block} block
- * @param {Filter} filter
- * @returns {(row: number) => boolean}
- */
-function keeps_make(dictionary, block, filter) {
-	/** @type {Map<number, boolean>} */
-	const cpus = new Map(), threads = new Map();
-	const known = (/** @type {Map<number, boolean>} */ answers, /** @type {number} */ key,
-		/** @type {() => boolean} */ ask) => {
-		let answer = answers.get(key);
-		if (answer === undefined)
-			answers.set(key, answer = ask());
-		return answer;
-	};
-	const { cpu, thread } = filter;
-	return (row) => (!cpu || known(cpus, block.cpu[row], () => cpu(block.cpu[row]))) &&
-		(!thread || known(threads, block.thread[row],
-			() => thread(dictionary.thread(block.thread_ids[block.thread[row]]))));
 }
 
 /** A search for functions by name, over all calls, kept up to date as they come. */

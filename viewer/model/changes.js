@@ -245,12 +245,14 @@ export class Changes {
 	 * @param {Profile} profile
 	 * @param {Range} range
 	 * @param {Range[]} baseline in order, none of it in the range
+	 * @param {import("model/filter").SampleFilter | null} [filter]
 	 */
-	constructor(profile, range, baseline) {
+	constructor(profile, range, baseline, filter = null) {
 		const { blocks, block_us } = blocks_of(baseline, range.to_us - range.from_us);
 		const now_s = (range.to_us - range.from_us) / second_us;
 		const before_s = baseline.reduce((sum, { from_us, to_us }) => sum + to_us - from_us, 0) / second_us;
-		const now = call_tree_build(profile, [range]), before = call_tree_build(profile, baseline);
+		const tree_of = (/** @type {Range[]} */ ranges) => call_tree_build(profile, ranges, filter);
+		const now = tree_of([range]), before = tree_of(baseline);
 		const counts = new FunctionCounts(profile);
 		this.profile = profile;
 		this.counts = counts;
@@ -258,7 +260,7 @@ export class Changes {
 		this.now_totals = counts.totals(now);
 		this.before_totals = counts.totals(before);
 		const compared = new Set([...this.now_totals.keys(), ...this.before_totals.keys()]).size;
-		this.judge = new Judge(blocks.map((block) => counts.totals(call_tree_build(profile, [block]))),
+		this.judge = new Judge(blocks.map((block) => counts.totals(tree_of([block]))),
 			block_us / second_us, now_s, before_s, compared);
 		this.tree.judge(this.judge);
 		this.samples_before = before.total[0];

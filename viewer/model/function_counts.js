@@ -4,7 +4,7 @@
  * called. A stack that holds something several times counts once.
  */
 
-import { array_grown } from "model/tables";
+import { thread_text } from "model/filter";
 
 /** @typedef {import("model/profile").Profile} Profile */
 /** @typedef {import("model/call_tree").CallTree} CallTree */
@@ -113,28 +113,42 @@ export function process_rows(tree) {
 
 /**
  * @param {Profile} profile
- * @param {Range} range
- * @returns {Row[]} in no order
+ * @param {Range[]} ranges that do not overlap
+ * @param {import("model/filter").SampleFilter | null} filter
+ * @returns {Uint32Array} samples by thread of the dictionary
  */
-export function thread_rows(profile, { from_us, to_us }) {
-	let counts = new Uint32Array(16);
-	for (const block of profile.blocks_in(from_us, to_us)) {
-		const [first, end] = block.rows(from_us, to_us);
-		for (let row = first; row < end; row++) {
-			const thread = block.thread_ids[block.thread[row]];
-			counts = array_grown(counts, thread + 1);
-			counts[thread]++;
+export function thread_counts(profile, ranges, filter) {
+	const counts = new Uint32Array(profile.dictionary.threads.count);
+	for (const { from_us, to_us } of ranges) {
+		for (const block of profile.blocks_in(from_us, to_us)) {
+			const [first, end] = block.rows(from_us, to_us);
+			const keeps = filter?.keeps(block);
+			for (let row = first; row < end; row++)
+				if (!keeps || keeps(row))
+					counts[block.thread_ids[block.thread[row]]]++;
 		}
 	}
+	return counts;
+}
+
+/**
+ * @param {Profile} profile
+ * @param {Range[]} ranges that do not overlap
+ * @param {import("model/filter").SampleFilter | null} [filter]
+ * @returns {Row[]} in no order
+ */
+export function thread_rows(profile, ranges, filter = null) {
+	const counts = thread_counts(profile, ranges, filter);
 	/* A thread that changed its name has several ids. */
 	/** @type {Map<string, Row>} */
 	const rows = new Map();
 	counts.forEach((count, id) => {
 		if (!count)
 			return;
-		const { tid, pid, comm, process } = profile.dictionary.thread(id);
+		const thread = profile.dictionary.thread(id);
+		const { tid, pid, comm, process } = thread;
 		const key = `${pid} ${tid} ${comm}`;
-		const row = rows.get(key) ?? { name: `${comm} ${tid}`, place: `${process} ${pid}`, kind: 0, self: 0, total: 0 };
+		const row = rows.get(key) ?? { name: thread_text(thread), place: `${process} ${pid}`, kind: 0, self: 0, total: 0 };
 		row.self += count;
 		row.total += count;
 		rows.set(key, row);

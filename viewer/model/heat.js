@@ -13,10 +13,19 @@
  */
 
 import { busy_shift } from "model/block";
+import { SecondCache } from "model/second_cache";
 import { WIRE_BUSY_PARTLY, WIRE_BUSY_UNKNOWN } from "wire";
 
 /** @typedef {import("model/profile").Profile} Profile */
-/** @typedef {import("model/profile").Change} Change */
+/** @typedef {import("model/block").Block} Block */
+/** @typedef {import("model/filter").SampleFilter} SampleFilter */
+
+/**
+ * What a sample is counted for: busy time is told apart by it. 0: for nothing.
+ * @typedef {(block: Block) => (row: number) => number} KeyOf
+ */
+
+/** A piece of a CPU's busy time. @typedef {(from_us: number, to_us: number, key: number, cpu: number) => void} Sink */
 
 export const second_us = 1e6;
 
@@ -57,8 +66,9 @@ class Reach {
 	 * @param {Profile} profile
 	 * @param {number} from_us
 	 * @param {number} to_us
+	 * @param {KeyOf} key_of
 	 */
-	constructor(profile, from_us, to_us) {
+	constructor(profile, from_us, to_us, key_of) {
 		const blocks = profile.blocks_in(from_us, to_us).map((block) => ({ block,
 			rows: block.rows(from_us, to_us) }));
 		const count = blocks.reduce((sum, { rows: [first, end] }) => sum + end - first, 0);
@@ -66,14 +76,17 @@ class Reach {
 		this.time = new Float64Array(count);
 		this.cpu = new Uint16Array(count);
 		this.busy = new Uint8Array(count);
+		this.key = new Int32Array(count);
 		this.cpu_count = 0;
 		let at = 0, sorted = true;
 		for (const { block, rows: [first, end] } of blocks) {
+			const key = key_of(block);
 			for (let row = first; row < end; row++, at++) {
 				const cpu = block.cpu[row];
 				this.time[at] = block.start_us + block.time[row];
 				this.cpu[at] = cpu;
 				this.busy[at] = block.status[row] >> busy_shift;
+				this.key[at] = key(row);
 				this.cpu_count = Math.max(this.cpu_count, cpu + 1);
 				sorted &&= !at || this.time[at - 1] <= this.time[at];
 			}
@@ -84,11 +97,12 @@ class Reach {
 	}
 
 	sort() {
-		const { time, cpu, busy } = this;
+		const { time, cpu, busy, key } = this;
 		const order = Uint32Array.from(time, (_, i) => i).sort((a, b) => time[a] - time[b]);
 		this.time = Float64Array.from(order, (i) => time[i]);
 		this.cpu = Uint16Array.from(order, (i) => cpu[i]);
 		this.busy = Uint8Array.from(order, (i) => busy[i]);
+		this.key = Int32Array.from(order, (i) => key[i]);
 	}
 }
 
@@ -136,15 +150,18 @@ class Spreader {
 	}
 }
 
-/** The busy stretches that the samples of each CPU stand for, taken in order of time. */
+/**
+ * The busy stretches that the samples of each CPU stand for, taken in order of time. Where two samples of one stretch have
+ * different keys, each has the time up to the middle.
+ */
 class Stretches {
 	/**
 	 * @param {number} cpu_count
 	 * @param {{ asked_us: number, by_cpu: Float64Array }} periods
-	 * @param {Spreader} spreader takes the stretches
+	 * @param {Sink} sink takes them
 	 */
-	constructor(cpu_count, { asked_us, by_cpu }, spreader) {
-		this.spreader = spreader;
+	constructor(cpu_count, { asked_us, by_cpu }, sink) {
+		this.sink = sink;
 		this.periods = Float64Array.from({ length: cpu_count }, (_, cpu) => by_cpu[cpu] || asked_us);
 		/** Where each CPU's stretch began that has not ended yet. */
 		this.from = new Float64Array(cpu_count);
@@ -152,14 +169,19 @@ class Stretches {
 		this.last = new Float64Array(cpu_count).fill(-Infinity);
 		/** The one before it, where it is not decided yet whether the CPU was busy in between. */
 		this.wide = new Float64Array(cpu_count).fill(-Infinity);
+		/** The key of each CPU's last sample. */
+		this.key = new Int32Array(cpu_count);
+		/** Where a stretch that has not ended had another key before. @type {{ until_us: number, key: number }[][]} */
+		this.turns = Array.from({ length: cpu_count }, () => []);
 	}
 
 	/**
 	 * @param {number} cpu
 	 * @param {number} time_us
 	 * @param {number} busy enum wire_busy
+	 * @param {number} key
 	 */
-	sample(cpu, time_us, busy) {
+	sample(cpu, time_us, busy, key) {
 		const before = this.last[cpu];
 		if (this.wide[cpu] > -Infinity)
 			this.decide(cpu, before, time_us);
@@ -167,6 +189,10 @@ class Stretches {
 			this.guess(cpu, before, time_us);
 		else if (busy === WIRE_BUSY_PARTLY || time_us - before > busy_max_us)
 			this.part(cpu, before, time_us);
+		const middle_us = (before + time_us) / 2;
+		if (key !== this.key[cpu] && middle_us > this.from[cpu])
+			this.turns[cpu].push({ until_us: middle_us, key: this.key[cpu] });
+		this.key[cpu] = key;
 		this.last[cpu] = time_us;
 	}
 
@@ -207,8 +233,23 @@ class Stretches {
 		/* Nearer than a period: each has the time up to the middle. */
 		const half = Math.min(this.periods[cpu], after - before) / 2;
 		if (before > -Infinity)
-			this.spreader.add(this.from[cpu], before + half);
+			this.close(cpu, before + half);
 		this.from[cpu] = after - half;
+	}
+
+	/** @param {number} cpu @param {number} to_us the end of its stretch */
+	close(cpu, to_us) {
+		let from_us = this.from[cpu], last_key = this.key[cpu];
+		for (const { until_us, key } of this.turns[cpu]) {
+			if (until_us >= to_us) {
+				last_key = key;
+				break;
+			}
+			this.sink(from_us, until_us, key, cpu);
+			from_us = until_us;
+		}
+		this.sink(from_us, to_us, last_key, cpu);
+		this.turns[cpu].length = 0;
 	}
 
 	end() {
@@ -221,42 +262,74 @@ class Stretches {
 	}
 }
 
+/**
+ * The busy time of a second and of what reaches into it, in pieces of one key each.
+ * @param {Profile} profile
+ * @param {number} second
+ * @param {KeyOf} key_of
+ * @param {Sink} sink
+ * @returns {Reach} the samples
+ */
+export function busy_pieces(profile, second, key_of, sink) {
+	const start_us = second * second_us, end_us = start_us + second_us;
+	const periods = profile.periods(start_us + second_us / 2);
+	const reach_us = reach_of(periods);
+	const reach = new Reach(profile, start_us - reach_us, end_us + reach_us, key_of);
+	const stretches = new Stretches(reach.cpu_count, periods, sink);
+	for (let i = 0; i < reach.count; i++)
+		stretches.sample(reach.cpu[i], reach.time[i], reach.busy[i], reach.key[i]);
+	stretches.end();
+	return reach;
+}
+
+/** How far a sample reaches. @param {Profile} profile */
+export function sample_reach_us(profile) {
+	return reach_of(profile.periods(profile.covered_us));
+}
+
+/** Counts what a filter keeps. @param {SampleFilter | null} filter @returns {KeyOf} */
+function kept_key(filter) {
+	if (!filter)
+		return () => () => 1;
+	return (block) => {
+		const keeps = filter.keeps(block);
+		return (row) => Number(keeps(row));
+	};
+}
+
 export class Heat {
 	/** @param {Profile} profile */
 	constructor(profile) {
 		this.profile = profile;
-		/** @type {Map<number, Column>} by second, of this.rows */
-		this.columns = new Map();
+		/** What is counted; null: everything. @type {SampleFilter | null} */
+		this.filter = null;
 		this.rows = 0;
 		/** Columns that were made: read by tests. */
 		this.made = 0;
-		this.forget = profile.listen((change) => this.profile_changed(change));
+		/** @type {SecondCache<Column>} of this.rows and this.filter */
+		this.cache = new SecondCache(profile, { count_max: columns_max, reach_us: () => this.reach_us(),
+			make: (second) => this.column_make(second, this.rows, this.filter) });
 	}
 
 	/** Stops listening. */
 	close() {
-		this.forget();
+		this.cache.close();
+	}
+
+	/** The columns that were made, by second. */
+	get columns() {
+		return this.cache.seconds;
+	}
+
+	/** Counts only some samples from now on. @param {SampleFilter | null} filter */
+	filter_set(filter) {
+		this.filter = filter;
 		this.columns.clear();
 	}
 
 	/** How far a sample reaches. */
 	reach_us() {
-		return reach_of(this.profile.periods(this.profile.covered_us));
-	}
-
-	/** @param {Change} change */
-	profile_changed({ from_us, to_us }) {
-		if (from_us >= to_us)
-			return;
-		const { first, end } = this.seconds_touched(from_us, to_us);
-		if (end - first > this.columns.size) {
-			for (const second of this.columns.keys())
-				if (second >= first && second < end)
-					this.columns.delete(second);
-		} else {
-			for (let second = first; second < end; second++)
-				this.columns.delete(second);
-		}
+		return sample_reach_us(this.profile);
 	}
 
 	/**
@@ -265,9 +338,7 @@ export class Heat {
 	 * @param {number} to_us
 	 */
 	seconds_touched(from_us, to_us) {
-		const reach_us = this.reach_us();
-		return { first: Math.floor((from_us - reach_us) / second_us),
-			end: Math.floor((to_us + reach_us) / second_us) + 1 };
+		return this.cache.touched(from_us, to_us);
 	}
 
 	/**
@@ -280,44 +351,33 @@ export class Heat {
 			this.rows = rows;
 			this.columns.clear();
 		}
-		let column = this.columns.get(second);
-		if (column)
-			return column;
-		const made = this.column_make(second, rows);
-		if (!made)
-			return null;
-		this.columns.set(second, column = made);
-		if (this.columns.size > columns_max)
-			this.columns.delete(this.columns.keys().next().value ?? 0);
-		return column;
+		return this.cache.get(second);
 	}
 
 	/**
 	 * @param {number} second
 	 * @param {number} rows
+	 * @param {SampleFilter | null} filter
 	 * @returns {Column | null}
 	 */
-	column_make(second, rows) {
+	column_make(second, rows, filter) {
 		const { profile } = this;
 		const start_us = second * second_us, end_us = start_us + second_us;
 		if (profile.oldest_us >= end_us || profile.covered_us <= start_us)
 			return null;
 		this.made++;
-		const periods = profile.periods(start_us + second_us / 2);
-		const reach_us = reach_of(periods);
-		const reach = new Reach(profile, start_us - reach_us, end_us + reach_us);
 		const known = profile.known(start_us, end_us);
 		const spreader = new Spreader(start_us, rows, known);
-		const stretches = new Stretches(reach.cpu_count, periods, spreader);
-		for (let i = 0; i < reach.count; i++)
-			stretches.sample(reach.cpu[i], reach.time[i], reach.busy[i]);
-		stretches.end();
+		const reach = busy_pieces(profile, second, kept_key(filter), (from_us, to_us, key) => {
+			if (key)
+				spreader.add(from_us, to_us);
+		});
 		const share = new Spreader(start_us, rows, known);
 		share.add(start_us, end_us);
 		const samples = new Uint32Array(rows);
 		for (let i = 0; i < reach.count; i++) {
 			const offset = reach.time[i] - start_us;
-			if (offset >= 0 && offset < second_us)
+			if (reach.key[i] && offset >= 0 && offset < second_us)
 				samples[Math.min(rows - 1, Math.floor(offset / share.row_us))]++;
 		}
 		return {
@@ -353,9 +413,10 @@ export class Heat {
 		const call_of_stack = this.profile.dictionary.calls_update();
 		for (const block of this.profile.blocks_in(start_us, start_us + second_us)) {
 			const [first, end] = block.rows(start_us, start_us + second_us);
+			const keeps = this.filter?.keeps(block);
 			for (let row = first; row < end; row++) {
 				const offset = block.start_us + block.time[row] - start_us;
-				if (mask[call_of_stack[block.stack_ids[block.stack[row]]]])
+				if (mask[call_of_stack[block.stack_ids[block.stack[row]]]] && (!keeps || keeps(row)))
 					hits[Math.min(rows - 1, Math.floor(offset * rows / second_us))]++;
 			}
 		}

@@ -427,8 +427,9 @@ export class Profile {
 	 * The mean of CPUs busy over what is known of a stretch.
 	 * @param {number} from_us
 	 * @param {number} to_us
+	 * @param {import("model/filter").SampleFilter | null} [filter] counts only what it keeps
 	 */
-	cpus_busy(from_us, to_us) {
+	cpus_busy(from_us, to_us, filter = null) {
 		const known_us = this.known(from_us, to_us).reduce((sum, [from, to]) => sum + to - from, 0);
 		let busy_us = 0;
 		for (const block of this.blocks_in(from_us, to_us)) {
@@ -437,8 +438,10 @@ export class Profile {
 				continue;
 			const { asked_us, by_cpu } = this.periods(block.start_us +
 				block.time[(first + end) >>> 1]);
+			const keeps = filter?.keeps(block);
 			for (let row = first; row < end; row++)
-				busy_us += by_cpu[block.cpu[row]] || asked_us;
+				if (!keeps || keeps(row))
+					busy_us += by_cpu[block.cpu[row]] || asked_us;
 		}
 		/* The rate reached is a mean: in a short stretch there may be a sample more than it says. */
 		const cpus_max = this.facts().cpu_count || Infinity;

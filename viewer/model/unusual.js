@@ -147,7 +147,7 @@ export class Unusual {
 
 	/** @param {number} second */
 	second_add(second) {
-		const column = this.heat.column_make(second, cells_per_second);
+		const column = this.heat.column_make(second, cells_per_second, null);
 		if (!column || column.known.some((share) => share < known_least))
 			return; /* a hole: the finder begins a new minute behind it */
 		const marks = this.finder?.add({ second, busy: column.busy, mix: this.mix(second) }) ?? [];
