@@ -17,17 +17,18 @@ import { announce, by_id, text_set } from "views/elements";
 import { EventMenu } from "views/event_menu";
 import { FlameGraph } from "views/flame_graph";
 import { flame_input_listen } from "views/flame_input";
-import { clock_text, span_text } from "views/format";
+import { clock_text, count_text, span_text } from "views/format";
 import { FoundRow, mark_shapes } from "views/found_row";
 import { FunctionTable } from "views/function_table";
 import { GraphPanel } from "views/graph_panel";
 import { HeatMap } from "views/heat_map";
 import { HoverCard } from "views/hover_card";
 import { legend_show } from "views/legend";
-import { axis_height, marks_height, row_counts, row_units, second_us, unit_height }
+import { axis_height, marks_height, row_counts, row_units, rows_default, second_us, unit_height }
 	from "views/map_geometry";
 import { MapInput } from "views/map_input";
 import { name_escape } from "views/names";
+import { popover_is_open } from "views/popover";
 import { save, stamp_text } from "views/saving";
 import { SelectionBar } from "views/selection_bar";
 import { StatusBar, rate_text } from "views/status_bar";
@@ -39,6 +40,7 @@ import { token_take } from "views/token_form";
 /** @typedef {import("views/heat_map").Range} Range */
 /** @typedef {import("views/heat_map").Cell} Cell */
 /** @typedef {import("views/flame_layout").FlameRect} FlameRect */
+/** @typedef {import("page_tools").PageTools} PageTools */
 /** @typedef {import("views/status_bar").State} State */
 
 const graph_height_min = 220;
@@ -56,7 +58,7 @@ const later_wait_ms = 500;
 const unusual_budget_ms = 6;
 const unusual_pause_ms = 24;
 
-class Page {
+export class Page {
 	/**
 	 * @param {File | null} capture that the page holds itself
 	 * @param {string | null} token
@@ -74,7 +76,10 @@ class Page {
 			stacks: () => this.stacks_open(),
 		});
 		this.graph = new FlameGraph({
-			zoomed: () => this.panel.trail_show(),
+			zoomed: () => {
+				this.panel.trail_show();
+				this.tools?.link_soon();
+			},
 			hover: (rect, point) => this.frame_hover(rect, point),
 		});
 		this.panel = new GraphPanel(this.graph, (pattern) => this.search_changed(pattern));
@@ -116,6 +121,8 @@ class Page {
 		/** Whether there has been any data: what it says is not waited for. */
 		this.begun = false;
 		this.rate_low_count = 0;
+		/** Filters, links and settings of the view, once they are here. @type {PageTools | null} */
+		this.tools = null;
 		this.shades = frame_shades_make("light");
 		flame_input_listen(this.graph);
 		this.map.changed = this.graph.changed = () => this.frame_ask();
@@ -171,6 +178,7 @@ class Page {
 		this.source = source;
 		this.begun = false;
 		source.search(this.panel.pattern);
+		this.tools?.source_taken();
 		this.selection = this.map.selection = null;
 		this.compared = this.changes = this.found.chosen_us = null;
 		this.map.frozen_us = null;
@@ -214,7 +222,8 @@ class Page {
 			this.begun = true;
 			this.second_passed();
 			/* The agent may be gone when somebody wants it. */
-			setTimeout(() => later_fetch().catch(() => {}), later_wait_ms);
+			setTimeout(() => later_fetch().then(({ PageTools }) => (this.tools ??= new PageTools(this))).catch(() => {}),
+				location.hash ? 0 : later_wait_ms);
 		}
 		const { first } = this.map.geometry;
 		this.map.paint();
@@ -234,6 +243,7 @@ class Page {
 		legend_show(theme_shown(), facts.cpu_count, facts.frequency_hz > 0);
 		this.rate_watch(facts);
 		this.event_menu.show(this.connection.can_choose_event() ? facts.events : [], facts.event);
+		this.tools?.second_passed();
 		this.state_show();
 		this.message_show();
 		if (!this.previewing && !document.hidden)
@@ -262,6 +272,7 @@ class Page {
 		this.panel.trail_show();
 		this.selection_show();
 		this.graph_message();
+		this.tools?.graph_updated(tree);
 		this.frame_ask();
 		this.graph_cost_ms = performance.now() - started_ms;
 	}
@@ -270,6 +281,11 @@ class Page {
 		const { tree } = this.graph;
 		if (tree && tree.total[0] > 0) {
 			this.panel.message_show("");
+			return;
+		}
+		const all = this.source.filter ? this.source.samples_unfiltered(this.graph_range()) : 0;
+		if (all) {
+			this.panel.message_show(`No sample passes these filters; ${count_text(all)} do without them.`);
 			return;
 		}
 		const brighter = theme_shown() === "dark" ? "brighter" : "darker";
@@ -521,6 +537,7 @@ class Page {
 			if (first >= this.map.geometry.first)
 				return;
 			this.follow(false);
+			this.map.following = false; /* of a capture too */
 		}
 		if (this.map.scroll_to(first)) {
 			this.state_show();
@@ -696,7 +713,7 @@ class Page {
 	}
 
 	resize() {
-		const rows = document.querySelectorAll(".status, .how, .found, .selection, .tabs, .crumbs");
+		const rows = document.querySelectorAll(".status, .filters, .how, .found, .selection, .tabs, .crumbs");
 		let other = marks_height + axis_height + graph_height_min + rows.length;
 		for (const row of rows)
 			other += /** @type {HTMLElement} */ (row).offsetHeight;
@@ -716,12 +733,22 @@ class Page {
 	rows_fill() {
 		const select = by_id("rows", HTMLSelectElement);
 		for (const rows of row_counts)
-			select.add(new Option(`${1000 / rows} ms`, String(rows), rows === 50, rows === 50));
+			select.add(new Option(`${1000 / rows} ms`, String(rows)));
+		this.rows_take(rows_default);
 		select.addEventListener("change", () => {
-			this.map.rows_set(Number(select.value));
-			this.card.hide();
+			this.rows_take(Number(select.value));
 			select.blur();
 		});
+	}
+
+	/** @param {number} rows */
+	rows_take(rows) {
+		by_id("rows", HTMLSelectElement).value = String(rows);
+		if (rows === this.map.rows)
+			return;
+		this.map.rows_set(rows);
+		this.card.hide();
+		this.tools?.link_soon();
 	}
 
 	/* ---- keys ---- */
@@ -730,7 +757,7 @@ class Page {
 		addEventListener("keydown", (event) => {
 			const target = event.target instanceof HTMLElement ? event.target : document.body;
 			if (event.defaultPrevented || /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName) ||
-			    document.querySelector("dialog[open]"))
+			    document.querySelector("dialog[open]") || popover_is_open())
 				return;
 			if (this.key_take(event, target.tagName === "BUTTON"))
 				event.preventDefault();
@@ -758,6 +785,7 @@ class Page {
 			l: () => this.follow(true),
 			L: () => this.follow(true),
 			"/": () => this.panel.search.focus(),
+			f: () => this.tools?.filters.open(),
 			"?": () => this.help_open(),
 			0: () => this.graph.zoom_to(0),
 			Backspace: () => this.graph.zoom_back(),
@@ -800,5 +828,6 @@ Object.defineProperty(window, "flickerscope", { value: Object.freeze({
 	get map() { return page.map; },
 	get graph() { return page.graph; },
 	get connection() { return page.connection; },
+	get tools() { return page.tools; },
 }) });
 

@@ -4,5 +4,6 @@
 export { FileFeed } from "file_feed";
 export { import_file } from "import_file";
 export { Unusual } from "model/unusual";
+export { PageTools } from "page_tools";
 export { keys_sheet_open } from "views/keys_sheet";
 export { stacks_sheet_open } from "views/stacks_sheet";

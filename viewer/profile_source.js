@@ -8,14 +8,13 @@
 import { NameSearch, call_tree_build } from "model/call_tree";
 import { Changes, baseline_before, baseline_rest } from "model/changes";
 import { completeness, completeness_share } from "model/completeness";
-import { SampleFilter } from "model/filter";
-import { filter_choices } from "model/filter_choices";
 import { function_rows, module_rows, process_rows, thread_rows } from "model/function_counts";
 import { Heat, second_us } from "model/heat";
 import { GAP_LOADING, GAP_SKIPPED, Profile } from "model/profile";
 import * as wire from "wire";
 
 /** @typedef {import("model/call_tree").CallTree} CallTree */
+/** @typedef {import("model/filter").SampleFilter} SampleFilter */
 /** @typedef {import("views/heat_map").Range} Range */
 /** @typedef {import("views/heat_cells").ColumnData} ColumnData */
 /** @typedef {import("views/cards").CellSummary} CellSummary */
@@ -315,18 +314,13 @@ export class ProfileSource {
 
 	/* ---- filters ---- */
 
-	/** Counts only what passes from now on. @param {import("model/filter").Term[]} terms */
-	filter_set(terms) {
-		this.filter = terms.length ? new SampleFilter(this.profile, terms) : null;
-		this.heat.filter_set(this.filter);
+	/** Counts only what passes from now on. @param {SampleFilter | null} filter */
+	filter_set(filter) {
+		this.filter = filter;
+		this.heat.filter_set(filter);
 		this.hits_known.clear();
 		this.last.key = "";
 		this.on_change(-Infinity, Infinity);
-	}
-
-	/** What there is to filter by. @param {Range} range */
-	filter_choices(range) {
-		return filter_choices(this.profile, this.timeline(range));
 	}
 
 	/** Samples of a stretch, whatever the filter keeps. @param {Range} range */

@@ -27,6 +27,8 @@ function samples_random(random, count, span_us) {
 	}).sort((a, b) => a.time_us - b.time_us);
 }
 
+const filter_of = (profile, terms) => (terms.length ? new SampleFilter(profile, terms) : null);
+
 /** Whether a sample is what a term says, whatever the term's sign. */
 function holds({ cpu, process, tid, container, stack }, { kind, value }) {
 	switch (kind) {
@@ -76,7 +78,7 @@ test("map, graph, table, sums and hits are of the samples that pass", () => {
 	let some = 0;
 	for (let round = 0; round < 150; round++) {
 		const terms = terms_random(random);
-		source.filter_set(terms);
+		source.filter_set(filter_of(source.profile, terms));
 		const from = Math.floor(random() * 2e6), range = { start_us: from, end_us: from + 1_500_000 };
 		const within = samples.filter(({ time_us }) => time_us >= start_us + range.start_us && time_us < start_us + range.end_us);
 		const kept = within.filter((sample) => passes(sample, terms));
@@ -100,7 +102,7 @@ test("map, graph, table, sums and hits are of the samples that pass", () => {
 			sample.stack.some((frame) => name_of(frame) === "read")).length), words);
 	}
 	assert.ok(some > 60, `${some} of 150 filters kept some of the samples`);
-	source.filter_set([]);
+	source.filter_set(null);
 	assert.equal(source.tree({ start_us: 0, end_us: span_us }).total[0], samples.length);
 	assert.equal(profile.sample_count, samples.length);
 });
@@ -119,7 +121,7 @@ test("what two opposite filters keep adds up to the map without any, cell by cel
 			for (let second = 0; second < 6; second++) {
 				const cells = [[], [{ kind: "process", value: "a", not: false }], [{ kind: "process", value: "a", not: true }]]
 					.map((terms) => {
-						source.filter_set(terms);
+						source.filter_set(filter_of(source.profile, terms));
 						return source.heat.column(start_us / 1e6 + second, rows).busy;
 					});
 				cells[0].forEach((busy, row) =>
@@ -135,7 +137,7 @@ test("two threads that take turns on a busy CPU have the time up to the middle b
 		busy: wire.WIRE_BUSY_THROUGHOUT }));
 	new SegmentMaker({ cpu_count: 1, frequency_mhz: 100_000 }).fill(profile, samples, { end_us: start_us + 1e6 });
 	const source = new ProfileSource(profile);
-	source.filter_set([{ kind: "process", value: "a", not: false }]);
+	source.filter_set(filter_of(profile, [{ kind: "process", value: "a", not: false }]));
 	const { busy } = source.heat.column(start_us / 1e6, 100);
 	busy.forEach((cell, row) => assert.ok(Math.abs(cell - (row % 20 < 5 ? 1 : 0)) < 1e-6, `row ${row}: ${cell}`));
 });
@@ -147,14 +149,14 @@ test("what comes later, a late name and a dictionary made anew are filtered too"
 	maker.fill(profile, [{ time_us: start_us + 10, stack: ["main", nameless] }, { time_us: start_us + 20, stack: ["main"] }]);
 	const source = new ProfileSource(profile);
 	const range = { start_us: 0, end_us: 1000 };
-	source.filter_set([{ kind: "function", value: "found", not: false }]);
+	source.filter_set(filter_of(profile, [{ kind: "function", value: "found", not: false }]));
 	assert.equal(source.tree(range).total[0], 0);
 	const { key_low, key_high } = key_of("late");
 	const name = maker.string("found");
 	maker.fill(profile, [{ time_us: start_us + 30, stack: ["main", nameless] }], { more: [{ kind: wire.WIRE_RECORD_LATE_NAMES,
 		rows: [{ key_low, key_high, owner_low: key_low, owner_high: key_high, name }] }] });
 	assert.equal(source.tree(range).total[0], 2);
-	source.filter_set([{ kind: "function", value: "found", not: true }, { kind: "process", value: "program", not: false }]);
+	source.filter_set(filter_of(profile, [{ kind: "function", value: "found", not: true }, { kind: "process", value: "program", not: false }]));
 	assert.equal(source.tree(range).total[0], 1);
 	profile.dictionary = Object.assign(Object.create(Object.getPrototypeOf(profile.dictionary)), profile.dictionary);
 	assert.equal(source.tree_build(range).total[0], 1);

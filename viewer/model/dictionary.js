@@ -28,6 +28,11 @@ export function process_frame(process) {
 	return -1 - process;
 }
 
+/** What a thread is called where it is one of many. @param {{ comm: string, tid: number }} thread */
+export function thread_text({ comm, tid }) {
+	return `${comm} ${tid}`;
+}
+
 export class Dictionary {
 	constructor() {
 		this.strings = new StringTable();

@@ -4,6 +4,7 @@
  * that there is, and then looked up for each sample.
  */
 
+import { thread_text } from "model/dictionary";
 import { array_grown } from "model/tables";
 import * as wire from "wire";
 
@@ -29,11 +30,6 @@ export const terms_max = 24;
 const cpus_max = 1 << 16;
 /** The bits of a call beyond those of the functions. */
 const kernel_bit = 1 << 28, user_bit = 1 << 29;
-
-/** What a thread is called where it is one of many. @param {{ comm: string, tid: number }} thread */
-export function thread_text({ comm, tid }) {
-	return `${comm} ${tid}`;
-}
 
 /** @param {Thread} thread @param {Term} term */
 function thread_holds(thread, { kind, value }) {

@@ -2,7 +2,7 @@
 /* What ran in stretches of time, as terms of a filter: what there is to choose from. */
 
 import { call_tree_build } from "model/call_tree";
-import { thread_text } from "model/filter";
+import { thread_text } from "model/dictionary";
 import { FunctionCounts, thread_counts } from "model/function_counts";
 import * as wire from "wire";
 

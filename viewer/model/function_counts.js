@@ -4,7 +4,7 @@
  * called. A stack that holds something several times counts once.
  */
 
-import { thread_text } from "model/filter";
+import { thread_text } from "model/dictionary";
 
 /** @typedef {import("model/profile").Profile} Profile */
 /** @typedef {import("model/call_tree").CallTree} CallTree */

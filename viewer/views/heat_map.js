@@ -8,7 +8,7 @@ import { css_to_pixel } from "views/colors";
 import { by_id } from "views/elements";
 import { HeatCells } from "views/heat_cells";
 import { frame_draw, overlay_draw } from "views/map_frame";
-import { MapGeometry, second_us } from "views/map_geometry";
+import { MapGeometry, rows_default, second_us } from "views/map_geometry";
 
 /** @typedef {import("views/heat_cells").ColumnData} ColumnData */
 /** @typedef {import("views/colors").Tokens} Tokens */
@@ -36,8 +36,8 @@ export class HeatMap {
 		this.frame_canvas = frame;
 		this.overlay_canvas = overlay;
 		this.cells = new HeatCells(cells);
-		this.rows = 50;
-		this.geometry = new MapGeometry({ width: 1280, window_width: 1280, unit: 5, rows: 50,
+		this.rows = rows_default;
+		this.geometry = new MapGeometry({ width: 1280, window_width: 1280, unit: 5, rows: rows_default,
 			scale: 1, first: 0 });
 		this.following = true;
 		/** While paused: nothing after this is shown. @type {number | null} */
@@ -134,7 +134,7 @@ export class HeatMap {
 
 	/** The second that follows the newest one shown. */
 	newest_end() {
-		return Math.floor(Math.max(0, this.now_us() - 1) / second_us) + 1;
+		return Math.floor((this.now_us() - 1) / second_us) + 1;
 	}
 
 	/** @param {boolean} following */
@@ -146,6 +146,15 @@ export class HeatMap {
 		/* What has just come is a part of what stands still. */
 		if (!following)
 			this.scroll_to(Infinity);
+		this.all_changed();
+	}
+
+	/** Stands still with a moment at its end, or with the nearest that there is. @param {number} us */
+	freeze_at(us) {
+		const oldest_us = this.source.oldest_us() + second_us;
+		this.following = false;
+		this.frozen_us = this.source.live() ? Math.min(this.source.now_us(), Math.max(oldest_us, us)) : null;
+		this.scroll_to(Math.ceil(us / second_us) - this.geometry.columns);
 		this.all_changed();
 	}
 

@@ -39,6 +39,7 @@ const keys = [
 	["Shift+arrows", "extend the selection"],
 	["Esc", "clear the selection or the search"],
 	["/", "find a function"],
+	["F", "filter"],
 	["Backspace, Alt+←", "back to the zoom before"],
 	["0", "the whole graph"],
 	["?", "this sheet"],

@@ -20,6 +20,7 @@ const grip_outside = 8;
 
 /** How many rows may divide a second. */
 export const row_counts = [10, 20, 25, 50, 100];
+export const rows_default = 50;
 
 /** @param {number} window_width */
 export function column_width(window_width) {

@@ -9,18 +9,25 @@ import { by_id, element } from "views/elements";
 const storage_key = "flickerscope-token";
 const token_pattern = /^[A-Za-z0-9_-]{16,256}$/;
 
+/** The token in a fragment is the part that is no name=value. @param {string} fragment */
+function token_of(fragment) {
+	return fragment.split("&").find((part) => token_pattern.test(part)) ?? "";
+}
+
 /**
  * Moves the token out of the address bar into the tab's storage. Call it before anything else.
  * @returns {string | null}
  */
 export function token_take() {
 	const fragment = location.hash.slice(1);
+	const token = token_of(fragment);
 	if (fragment) {
-		history.replaceState(null, "", location.pathname + location.search);
-		if (token_pattern.test(fragment)) {
-			token_keep(fragment);
-			return fragment;
-		}
+		const rest = fragment.split("&").filter((part) => part.includes("=")).join("&");
+		history.replaceState(null, "", location.pathname + location.search + (rest && `#${rest}`));
+	}
+	if (token) {
+		token_keep(token);
+		return token;
 	}
 	try {
 		return sessionStorage.getItem(storage_key);
@@ -49,7 +56,7 @@ export function token_forget() {
 /** What somebody pasted: the token, or a whole address with it. @param {string} text */
 function token_find(text) {
 	const trimmed = text.trim();
-	return trimmed.includes("#") ? trimmed.slice(trimmed.indexOf("#") + 1) : trimmed;
+	return trimmed.includes("#") ? token_of(trimmed.slice(trimmed.indexOf("#") + 1)) : trimmed;
 }
 
 export class TokenForm {
