@@ -11,7 +11,6 @@ import { ProfileSource } from "profile_source";
 import { TransferError } from "transfer";
 import { cell_card, cell_words, change_card, frame_card, small_card } from "views/cards";
 import { change_shades_make, frame_shades_make, heat_tables_make, tokens_read } from "views/colors";
-import { ChangesPanel, change_legend_show } from "views/changes_panel";
 import { drop_listen } from "views/drop_target";
 import { announce, by_id, text_set } from "views/elements";
 import { EventMenu } from "views/event_menu";
@@ -23,7 +22,7 @@ import { FunctionTable } from "views/function_table";
 import { GraphPanel } from "views/graph_panel";
 import { HeatMap } from "views/heat_map";
 import { HoverCard } from "views/hover_card";
-import { legend_show } from "views/legend";
+import { change_legend_show, legend_show } from "views/legend";
 import { axis_height, marks_height, row_counts, row_units, rows_default, second_us, unit_height }
 	from "views/map_geometry";
 import { MapInput } from "views/map_input";
@@ -91,8 +90,8 @@ export class Page {
 			mark: (mark) => this.moment_open(this.found.moments[mark]),
 		});
 		this.found = new FoundRow({ open: (moment) => this.moment_open(moment) });
-		this.changes_panel = new ChangesPanel({ find: (name) => this.panel.find(name),
-			rest: () => this.compare("rest") });
+		/** @type {import("views/changes_panel").ChangesPanel | null} */
+		this.changes_panel = null;
 		this.table = new FunctionTable({ changed: () => this.table_show(), find: (name) => {
 			this.panel.find(name);
 			this.tab_open("graph");
@@ -222,7 +221,7 @@ export class Page {
 			this.begun = true;
 			this.second_passed();
 			/* The agent may be gone when somebody wants it. */
-			setTimeout(() => later_fetch().then(({ PageTools }) => (this.tools ??= new PageTools(this))).catch(() => {}),
+			setTimeout(() => later_fetch().then((later) => this.later_take(later)).catch(() => {}),
 				location.hash ? 0 : later_wait_ms);
 		}
 		const { first } = this.map.geometry;
@@ -305,7 +304,7 @@ export class Page {
 			? this.source.changes(selection, baseline) : null;
 		this.map.baseline = baseline;
 		this.map.overlay_changed();
-		this.changes_panel.show(this.changes);
+		this.changes_panel?.show(this.changes);
 		this.tabs_show();
 		/* The panel takes its width from the graph. */
 		this.graph.resize();
@@ -314,6 +313,13 @@ export class Page {
 
 	/** @param {"before" | "rest" | null} choice */
 	compare(choice) {
+		if (choice && !this.changes_panel) {
+			this.later((later) => {
+				this.later_take(later);
+				this.compare(choice);
+			});
+			return;
+		}
 		this.compared = choice;
 		if (choice && !this.selection)
 			this.select(this.map.shown_range());
@@ -592,6 +598,12 @@ export class Page {
 			this.connection.say(problem);
 			this.second_passed();
 		});
+	}
+
+	/** @param {import("later_fetch").Later} later */
+	later_take({ ChangesPanel, PageTools }) {
+		this.changes_panel ??= new ChangesPanel({ find: (name) => this.panel.find(name), rest: () => this.compare("rest") });
+		this.tools ??= new PageTools(this);
 	}
 
 	help_open() {

@@ -39,7 +39,8 @@ export class PageTools {
 		this.link_timer = undefined;
 		by_id("copy-link", HTMLButtonElement).addEventListener("click", () => this.link_copy());
 		addEventListener("hashchange", () => this.link_open());
-		this.link_open();
+		if (location.hash)
+			this.link_open();
 	}
 
 	/** Shows only what passes. @param {import("model/filter").Term[]} terms */

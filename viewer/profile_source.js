@@ -5,8 +5,9 @@
  * from before it has negative ones.
  */
 
+import { later_here } from "later_fetch";
+import { baseline_before, baseline_rest } from "model/baselines";
 import { NameSearch, call_tree_build } from "model/call_tree";
-import { Changes, baseline_before, baseline_rest } from "model/changes";
 import { completeness, completeness_share } from "model/completeness";
 import { function_rows, module_rows, process_rows, thread_rows } from "model/function_counts";
 import { Heat, second_us } from "model/heat";
@@ -382,7 +383,10 @@ export class ProfileSource {
 	/** The function that explains most of a mark. @param {Mark} mark @returns {Moment["cause"]} */
 	cause({ kind, from_us, to_us }) {
 		const range = { from_us, to_us };
-		const changes = new Changes(this.profile, range, baseline_before(range, this.profile.oldest_us));
+		const later = later_here();
+		if (!later)
+			return null;
+		const changes = new later.Changes(this.profile, range, baseline_before(range, this.profile.oldest_us));
 		return changes.explain().find(({ now, before }) => (kind === "down") === (now < before)) ?? null;
 	}
 
@@ -406,11 +410,14 @@ export class ProfileSource {
 		return ranges.map(({ from_us, to_us }) => ({ start_us: from_us - base_us, end_us: to_us - base_us }));
 	}
 
-	/** @param {Range} range @param {Range[]} baseline */
+	/** @param {Range} range @param {Range[]} baseline @returns {import("model/changes").Changes | null} null: its code has not come */
 	changes(range, baseline) {
+		const later = later_here();
+		if (!later)
+			return null;
 		const of_timeline = (/** @type {Range} */ { start_us, end_us }) =>
 			({ from_us: start_us + this.base_us, to_us: end_us + this.base_us });
-		return new Changes(this.profile, of_timeline(range), baseline.map(of_timeline), this.filter);
+		return new later.Changes(this.profile, of_timeline(range), baseline.map(of_timeline), this.filter);
 	}
 
 	/* ---- words ---- */

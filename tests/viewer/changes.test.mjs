@@ -6,7 +6,8 @@ import { test } from "node:test";
 import { SegmentMaker, random_make } from "./records.mjs";
 
 const { Profile } = await import("model/profile");
-const { Changes, baseline_before, baseline_rest } = await import("model/changes");
+const { Changes } = await import("model/changes");
+const { baseline_before, baseline_rest } = await import("model/baselines");
 const { t_chance } = await import("model/statistics");
 
 const start_us = 1_000_000_000_000_000;

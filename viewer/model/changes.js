@@ -15,8 +15,6 @@ import { array_sum, t_chance } from "model/statistics";
 /** @typedef {import("model/call_tree").Range} Range */
 
 const second_us = 1e6;
-/** The baseline of a stretch: so much time before it. */
-export const baseline_us = 60 * second_us;
 /** The fewest blocks that the baseline is cut into, however long the stretch is. */
 const blocks_least = 6;
 /** Fewer samples than this in the baseline say nothing. */
@@ -45,34 +43,6 @@ const dispersion_least = 0.25;
  * @property {number} samples_now
  * @property {Certainty} certainty
  */
-
-/**
- * What ran before the stretch: for one under a second the same part of each of the 60 seconds before,
- * since work at a fixed offset would else be news each time; for a longer one the 60 seconds before.
- * @param {Range} range
- * @param {number} oldest_us
- * @returns {Range[]} in order of time
- */
-export function baseline_before({ from_us, to_us }, oldest_us) {
-	if (to_us - from_us >= second_us) {
-		const start = Math.max(oldest_us, from_us - baseline_us);
-		return start < from_us ? [{ from_us: start, to_us: from_us }] : [];
-	}
-	const ranges = [];
-	for (let ago = baseline_us / second_us; ago > 0; ago--) {
-		const start = from_us - ago * second_us;
-		if (start >= oldest_us)
-			ranges.push({ from_us: start, to_us: to_us - ago * second_us });
-	}
-	return ranges;
-}
-
-/** All that was known but the stretch. @param {Range} range @param {Range} all @returns {Range[]} */
-export function baseline_rest(range, all) {
-	return [{ from_us: all.from_us, to_us: Math.min(range.from_us, all.to_us) },
-		{ from_us: Math.max(range.to_us, all.from_us), to_us: all.to_us }]
-		.filter(({ from_us, to_us }) => from_us < to_us);
-}
 
 /**
  * Pieces of the baseline as long as the stretch, or shorter so that there are several.

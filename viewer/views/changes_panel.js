@@ -106,23 +106,3 @@ export class ChangesPanel {
 			element("td", "", certainty_text(row)))))];
 	}
 }
-
-/**
- * What the colours of a comparison mean.
- * @param {HTMLElement} legend
- * @param {ReturnType<typeof import("views/colors").change_shades_make>} shades
- */
-export function change_legend_show(legend, shades) {
-	const steps = element("span", "steps");
-	for (const { fill } of shades.steps) {
-		const swatch = element("i", "");
-		swatch.style.background = fill;
-		steps.append(swatch);
-	}
-	document.documentElement.style.setProperty("--gone", shades.line);
-	document.documentElement.style.setProperty("--more", shades.steps[6].fill);
-	document.documentElement.style.setProperty("--less", shades.steps[0].fill);
-	legend.replaceChildren(element("span", "", element("i", "gone"), "part that is gone"),
-		element("span", "", "less", steps, "more"),
-		element("span", "give-way", "grey: may be chance"));
-}

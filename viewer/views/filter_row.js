@@ -52,6 +52,7 @@ export class FilterRow {
 		this.samples = 0;
 		this.panel_make();
 		popover_join(this.button, this.panel, () => this.opened());
+		this.panel.addEventListener("toggle", () => this.field.focus());
 	}
 
 	panel_make() {
@@ -61,7 +62,6 @@ export class FilterRow {
 		field.spellcheck = false;
 		field.autocomplete = "off";
 		field.maxLength = 200;
-		field.autofocus = true;
 		field.setAttribute("role", "combobox");
 		field.setAttribute("aria-label", "What to filter by");
 		field.setAttribute("aria-expanded", "true");
@@ -81,6 +81,7 @@ export class FilterRow {
 
 	open() {
 		this.panel.showPopover();
+		this.field.focus();
 	}
 
 	opened() {

@@ -4,7 +4,6 @@
  * and search hold on to stacks and names, not to rectangles, so they outlive every update.
  */
 
-import { ChangeTree } from "model/changes";
 import { name_shade } from "views/colors";
 import { by_id } from "views/elements";
 import { FlameOrder, flame_layout } from "views/flame_layout";
@@ -25,6 +24,11 @@ const share_room = 150;
 const text_padding = 5;
 const zoom_ms = 120;
 const padding = 16;
+
+/** The class itself comes later than the page. @param {CallTree} tree @returns {tree is import("model/changes").ChangeTree} */
+function tree_is_of_changes(tree) {
+	return "certainties" in tree;
+}
 
 export class FlameGraph {
 	/**
@@ -271,7 +275,7 @@ export class FlameGraph {
 		const kind = tree.kind(rect.node);
 		const name = tree.name(rect.node);
 		const fade = above || (this.is_hit !== null && !this.is_hit(rect.node));
-		const frame_ink = tree instanceof ChangeTree
+		const frame_ink = tree_is_of_changes(tree)
 			? this.change_fill(context, tokens, tree, rect, y, width, fade)
 			: this.frame_fill(context, tokens, kind, name, rect.x0, y, width, fade);
 		if (this.contrast && width > 2) {
@@ -286,7 +290,7 @@ export class FlameGraph {
 		const differs = rect.parent < 0 || tree.total[rect.parent] !== rect.total;
 		let share_width = 0;
 		if (width >= share_room && differs) {
-			const share = tree instanceof ChangeTree ? this.change_words(tree, rect.node)
+			const share = tree_is_of_changes(tree) ? this.change_words(tree, rect.node)
 				: share_text(rect.total, tree.total[0]);
 			const fonts = /** @type {{ plain: string }} */ (this.fonts);
 			share_width = this.text.width(fonts.plain, share) + 8;
@@ -320,7 +324,7 @@ export class FlameGraph {
 	 * As far as it still runs in the colour of its change, and a line around what is gone.
 	 * @param {CanvasRenderingContext2D} context
 	 * @param {Tokens} tokens
-	 * @param {ChangeTree} tree
+	 * @param {import("model/changes").ChangeTree} tree
 	 * @param {FlameRect} rect
 	 * @param {number} y
 	 * @param {number} width
@@ -346,12 +350,12 @@ export class FlameGraph {
 	/** How much a node is: "1 491 samples", or how it changed. @param {number} node */
 	amount_words(node) {
 		const tree = /** @type {CallTree} */ (this.tree);
-		if (tree instanceof ChangeTree)
+		if (tree_is_of_changes(tree))
 			return this.change_words(tree, node);
 		return `${count_text(tree.total[node])} sample${tree.total[node] === 1 ? "" : "s"}`;
 	}
 
-	/** "0.27 → 5.9 CPUs" @param {ChangeTree} tree @param {number} node */
+	/** "0.27 → 5.9 CPUs" @param {import("model/changes").ChangeTree} tree @param {number} node */
 	change_words(tree, node) {
 		const cpus = (/** @type {number} */ samples, /** @type {number} */ seconds) =>
 			cpus_text(samples / seconds * this.cpus_of_rate);
