@@ -52,8 +52,8 @@ async function stop(child, signal) {
 	await child.ended;
 }
 
-/** Ahead of others on its CPU. */
-const startLoad = (command, args) => start('nice', ['-n', '-20', 'taskset', '-c', CPU, command, ...args]);
+/** Ahead of others on its CPU, in whichever session or group they run: niceness counts only within one. */
+const startLoad = (command, args) => start('chrt', ['-f', 1, 'taskset', '-c', CPU, command, ...args]);
 
 /** Run time and runs of the agent's program for perf events so far; null: it is not loaded. */
 function programRuns(pid) {
