@@ -6,18 +6,13 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/covering.h"
 #include "elf/source_table.h"
 
 /* From @start on, @scope is the innermost one; 0: none. */
 struct scope_change {
 	uint64_t start;
 	uint32_t scope;
-};
-
-/* Intervals that cover the address of the sweep, as a heap with the latest scope on top. */
-struct covering {
-	const struct source_interval **intervals;
-	size_t count;
 };
 
 static struct bytes_writer array_of(size_t count_max, size_t size)
@@ -171,55 +166,19 @@ static int compare_intervals(const void *left, const void *right)
 	return a->scope < b->scope ? -1 : a->scope > b->scope;
 }
 
-static void covering_push(struct covering *covering, const struct source_interval *interval)
-{
-	size_t at = covering->count++;
-
-	while (at && covering->intervals[(at - 1) / 2]->scope < interval->scope) {
-		covering->intervals[at] = covering->intervals[(at - 1) / 2];
-		at = (at - 1) / 2;
-	}
-	covering->intervals[at] = interval;
-}
-
-static void covering_pop(struct covering *covering)
-{
-	const struct source_interval *last = covering->intervals[--covering->count];
-	size_t at = 0;
-
-	for (;;) {
-		size_t child = 2 * at + 1;
-
-		if (child >= covering->count)
-			break;
-		if (child + 1 < covering->count &&
-		    covering->intervals[child + 1]->scope > covering->intervals[child]->scope)
-			child++;
-		if (covering->intervals[child]->scope < last->scope)
-			break;
-		covering->intervals[at] = covering->intervals[child];
-		at = child;
-	}
-	covering->intervals[at] = last;
-}
-
 static void change_scope(struct bytes_writer *changes, uint64_t start, uint32_t scope)
 {
 	bytes_write(changes, &(struct scope_change){ start, scope }, sizeof(struct scope_change));
 }
 
-/* What is innermost from @at on up to @limit, the start of the next interval. */
+/* What is innermost from @at on up to @limit, the start of the next interval: the latest scope. */
 static void sweep(struct covering *covering, struct bytes_writer *changes, uint64_t at,
 		  uint64_t limit)
 {
-	while (covering->count && at < limit) {
-		const struct source_interval *top = covering->intervals[0];
+	const struct covering_range *top;
 
-		if (top->end <= at) {
-			covering_pop(covering);
-			continue;
-		}
-		change_scope(changes, at, top->scope);
+	while (at < limit && (top = covering_top(covering, at))) {
+		change_scope(changes, at, (uint32_t)top->rank);
 		at = top->end;
 	}
 	if (at < limit)
@@ -228,22 +187,22 @@ static void sweep(struct covering *covering, struct bytes_writer *changes, uint6
 
 static int find_changes(const struct source_unit *unit, struct bytes_writer *changes)
 {
-	CLEANUP(memory_free)
-	const struct source_interval **heap =
-		calloc(unit->interval_count + 1, sizeof(const struct source_interval *));
-	struct covering covering = { .intervals = heap };
+	CLEANUP(covering_close) struct covering covering = { 0 };
+	int r = covering_open(unit->interval_count, &covering);
 
-	if (!heap)
-		return -ENOMEM;
+	if (r < 0)
+		return r;
 	if (unit->interval_count)
 		qsort(unit->intervals, unit->interval_count, sizeof(*unit->intervals),
 		      compare_intervals);
 	for (size_t i = 0; i < unit->interval_count; i++) {
+		const struct source_interval *interval = &unit->intervals[i];
 		uint64_t limit = i + 1 < unit->interval_count ? unit->intervals[i + 1].start
 							      : UINT64_MAX;
 
-		covering_push(&covering, &unit->intervals[i]);
-		sweep(&covering, changes, unit->intervals[i].start, limit);
+		covering_add(&covering, (struct covering_range){ .end = interval->end,
+								 .rank = interval->scope });
+		sweep(&covering, changes, interval->start, limit);
 	}
 	return changes->failed ? -ENOMEM : 0;
 }

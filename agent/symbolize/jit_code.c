@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/covering.h"
 #include "symbolize/jit_loads.h"
 
 /* A stretch of memory and the load that one sees there now; they are disjoint. */
@@ -75,44 +76,6 @@ uint64_t jit_code_forgotten(const struct jit_code *code)
 
 /* --- what one sees where --------------------------------------------------------------------- */
 
-/* The loads that cover the address of the sweep, as a heap with the highest on top. */
-struct covering {
-	const struct piece **rows;
-	size_t count;
-};
-
-static void covering_push(struct covering *covering, const struct piece *piece)
-{
-	size_t at = covering->count++;
-
-	while (at && covering->rows[(at - 1) / 2]->load < piece->load) {
-		covering->rows[at] = covering->rows[(at - 1) / 2];
-		at = (at - 1) / 2;
-	}
-	covering->rows[at] = piece;
-}
-
-static void covering_pop(struct covering *covering)
-{
-	const struct piece *last = covering->rows[--covering->count];
-	size_t at = 0;
-
-	for (;;) {
-		size_t child = 2 * at + 1;
-
-		if (child >= covering->count)
-			break;
-		if (child + 1 < covering->count &&
-		    covering->rows[child + 1]->load > covering->rows[child]->load)
-			child++;
-		if (covering->rows[child]->load < last->load)
-			break;
-		covering->rows[at] = covering->rows[child];
-		at = child;
-	}
-	covering->rows[at] = last;
-}
-
 static int add_piece(struct pieces *pieces, struct piece piece)
 {
 	struct piece *last = pieces->count ? &pieces->rows[pieces->count - 1] : NULL;
@@ -134,21 +97,19 @@ static int add_piece(struct pieces *pieces, struct piece piece)
 	return 0;
 }
 
-/* Gives out what one sees from @at on up to @limit, where the next piece starts. */
+/* Gives out what one sees from @at on up to @limit, where the next piece starts: the latest load. */
 static int sweep(struct covering *covering, struct pieces *ret_pieces, uint64_t at, uint64_t limit)
 {
-	while (covering->count && at < limit) {
-		struct piece seen = *covering->rows[0];
-		int r;
+	const struct covering_range *top;
 
-		if (seen.end <= at) {
-			covering_pop(covering);
-			continue;
-		}
-		seen.start = at;
-		if (seen.end > limit)
-			seen.end = limit;
-		r = add_piece(ret_pieces, seen);
+	while (at < limit && (top = covering_top(covering, at))) {
+		struct piece seen = {
+			.start = at,
+			.end = top->end < limit ? top->end : limit,
+			.load = (uint32_t)top->rank,
+		};
+		int r = add_piece(ret_pieces, seen);
+
 		if (r < 0)
 			return r;
 		at = seen.end;
@@ -170,20 +131,17 @@ static const struct piece *next_piece(const struct pieces *left, size_t *left_at
 static int merge(const struct pieces *left, const struct pieces *right, struct pieces *ret_pieces)
 {
 	size_t count = left->count + right->count, left_at = 0, right_at = 0;
-	CLEANUP(memory_free)
-	const struct piece **heap = calloc(count + 1, sizeof(const struct piece *));
-	struct covering covering = { .rows = heap };
+	CLEANUP(covering_close) struct covering covering = { 0 };
 	uint64_t at = 0;
-	int r = 0;
+	int r = covering_open(count, &covering);
 
-	if (!heap)
-		return -ENOMEM;
 	for (size_t i = 0; i < count && r == 0; i++) {
 		const struct piece *piece = next_piece(left, &left_at, right, &right_at);
 
 		r = sweep(&covering, ret_pieces, at, piece->start);
 		at = piece->start;
-		covering_push(&covering, piece);
+		covering_add(&covering,
+			     (struct covering_range){ .end = piece->end, .rank = piece->load });
 	}
 	return r < 0 ? r : sweep(&covering, ret_pieces, at, UINT64_MAX);
 }
