@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -20,11 +21,12 @@
 #include "worker/worker_message.h"
 #include "worker/worker_reply.h"
 
-enum { NS_PER_MS = 1000000, SOON_NS = 1 };
+enum { NS_PER_MS = 1000000, NS_PER_SECOND = 1000000000, SOON_NS = 1 };
 
 struct job {
 	uint32_t type;
 	struct worker_message_fds inputs; /* duplicates; those that were sent are gone */
+	uint64_t due_ns;		  /* among those that are as urgent, the earliest is next */
 	uint8_t *argument;
 	size_t argument_size;
 	worker_callback callback;
@@ -428,17 +430,44 @@ static struct job *job_at(struct worker *worker, size_t position)
 	return &worker->jobs[(worker->first_job + position) % WORKER_QUEUE_MAX];
 }
 
-/* Puts a job behind all that run, are as urgent or more. There is room. */
+static bool comes_before(const struct worker *worker, const struct job *job,
+			 const struct job *other)
+{
+	bool is_urgent = worker->types[job->type].is_urgent;
+
+	if (is_urgent != worker->types[other->type].is_urgent)
+		return is_urgent;
+	return job->due_ns < other->due_ns;
+}
+
+/* Puts a job behind the one that runs and all that come before it. There is room. */
 static void queue_job(struct worker *worker, struct job job)
 {
 	size_t position = worker->job_count++, first_waiting = worker->is_running ? 1 : 0;
 
-	while (worker->types[job.type].is_urgent && position > first_waiting &&
-	       !worker->types[job_at(worker, position - 1)->type].is_urgent) {
+	while (position > first_waiting &&
+	       comes_before(worker, &job, job_at(worker, position - 1))) {
 		*job_at(worker, position) = *job_at(worker, position - 1);
 		position--;
 	}
 	*job_at(worker, position) = job;
+}
+
+static uint64_t size_of(int fd)
+{
+	struct stat status;
+
+	return fd >= 0 && fstat(fd, &status) == 0 && status.st_size > 0 ? (uint64_t)status.st_size
+									: 0;
+}
+
+static uint64_t due_ns(int first_fd, int second_fd)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec +
+	       (size_of(first_fd) + size_of(second_fd)) * WORKER_DUE_NS_PER_BYTE;
 }
 
 static int duplicate(int fd, int *ret_fd)
@@ -457,6 +486,7 @@ int worker_submit_pair(struct worker *worker, uint32_t type, int first_fd, int s
 {
 	struct job job = { .type = type,
 			   .inputs = worker_message_fds(-1, -1),
+			   .due_ns = due_ns(first_fd, second_fd),
 			   .argument_size = argument_size,
 			   .callback = callback,
 			   .context = context };

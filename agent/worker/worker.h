@@ -6,8 +6,11 @@
  * A job is a number of a function, one or two file descriptors and some bytes. Its result comes back as a
  * sealed memfd that is mapped read-only here, after its seals and size were checked. A job that
  * crashes, runs over its time or sends nonsense costs its own result and nothing else: the child
- * is killed, the job's callback hears why, and the next jobs go on in a new child. Jobs run one
- * at a time, in the order they were submitted, the urgent ones first.
+ * is killed, the job's callback hears why, and the next jobs go on in a new child.
+ *
+ * Jobs run one at a time, the urgent ones first. Otherwise each is due some time after it was submitted,
+ * by the size of its files, and whatever is due first is next: a small file passes the large
+ * ones that have come shortly before it, and none waits for ever.
  *
  * Two processes, because fork() in a process with threads and a large window is no good: a
  * forker, made by worker_new() while the agent is still small and has one thread, that only waits
@@ -37,6 +40,7 @@ enum worker_limits {
 	WORKER_MEMORY_SIZE_MAX = 1 << 30,     /* address space of the child */
 	WORKER_STACK_SIZE_MAX = 64 << 20,     /* ... of these; the demangler recurses deeply */
 	WORKER_DESCRIPTORS_MAX = 16,	      /* of the child */
+	WORKER_DUE_NS_PER_BYTE = 10,	      /* of the files: ten times what most jobs take */
 	WORKER_RESTART_DELAY_LEAST_MS = 50,   /* after a failure; doubles with each ... */
 	WORKER_RESTART_DELAY_MOST_MS = 10000, /* ... up to this; halves with each success */
 };

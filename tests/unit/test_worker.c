@@ -471,6 +471,35 @@ static void urgent_jobs_go_first(void)
 		CHECK_EQ(answers[i].label, i);
 }
 
+/* With a file of such a size that it is due so much later; sparse, and nobody reads it. */
+static int submit_due_in(struct fixture *fixture, uint64_t due_in_ms, uintptr_t label)
+{
+	CLEANUP(fd_close) int fd = memfd_create("large", MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, (off_t)(due_in_ms * 1000000 / WORKER_DUE_NS_PER_BYTE)) < 0)
+		abort();
+	return worker_submit(fixture->worker, JOB_ECHO, fd, "x", 1, keep_answer, (void *)label);
+}
+
+static void small_files_pass_large_ones_for_a_while(void)
+{
+	const struct timespec longer_than_due = { .tv_nsec = 20000000 };
+	CLEANUP(teardown) struct fixture fixture = { 0 };
+
+	setup(&fixture);
+	CHECK_EQ(submit(&fixture, JOB_SLEEP, NULL), 0);
+	loop_dispatch(fixture.loop, 1000); /* sends it: it runs now */
+	CHECK_EQ(submit_due_in(&fixture, 60000, 4), 0);
+	CHECK_EQ(submit_due_in(&fixture, 30000, 3), 0);
+	CHECK_EQ(submit_due_in(&fixture, 10, 1), 0);
+	nanosleep(&longer_than_due, NULL);
+	CHECK_EQ(submit_due_in(&fixture, 0, 2), 0);
+	CHECK_OR_RETURN(wait_for_answers(&fixture, 5));
+	CHECK_EQ(answers[0].outcome, WORKER_TIMED_OUT);
+	for (size_t i = 1; i < 5; i++)
+		CHECK_EQ(answers[i].label, i);
+}
+
 static void a_child_killed_by_somebody_in_the_middle_of_a_job_is_replaced(void)
 {
 	CLEANUP(teardown) struct fixture fixture = { 0 };
@@ -697,6 +726,7 @@ TESTS(TEST(a_result_comes_back), TEST(an_empty_result_is_no_mapping),
       TEST(a_garbled_reply_ends_the_child), TEST(a_result_without_seals_ends_the_child),
       TEST(a_child_that_hangs_up_and_lives_on_is_ended),
       TEST(jobs_are_done_in_order_and_the_queue_has_an_end), TEST(urgent_jobs_go_first),
+      TEST(small_files_pass_large_ones_for_a_while),
       TEST(a_child_killed_by_somebody_in_the_middle_of_a_job_is_replaced),
       TEST(an_idle_child_killed_by_somebody_is_replaced), TEST(a_crash_loop_starts_few_children),
       TEST(the_child_has_next_to_nothing),
