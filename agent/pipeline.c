@@ -608,6 +608,9 @@ static void add_counters(struct pipeline *pipeline, uint64_t now_ns)
 	values[WIRE_COUNTER_UNWIND_EVICTED] = unwinder->tables.evicted;
 	values[WIRE_COUNTER_UNWIND_NO_ROOM] = unwinder->tables.refused;
 	values[WIRE_COUNTER_UNWIND_FAILED] = unwinder->tables.failed;
+	values[WIRE_COUNTER_NAMES_LEFT_OUT] = names->names_left_out;
+	values[WIRE_COUNTER_LINES_LEFT_OUT] = names->lines_left_out;
+	values[WIRE_COUNTER_NAMES_EVICTED] = names->tables_evicted;
 	record_encoder_add_counters(pipeline->encoder, now_ns, values);
 }
 

@@ -276,6 +276,12 @@ enum wire_counter {
 	WIRE_COUNTER_UNWIND_EVICTED,  /* given up to make room for others */
 	WIRE_COUNTER_UNWIND_NO_ROOM,  /* left out, as all the room was in use: see --memory */
 	WIRE_COUNTER_UNWIND_FAILED,   /* files that could not be opened or understood */
+	WIRE_COUNTER_NAMES_LEFT_OUT,  /* functions that a limit kept out of a file's names, and
+					 addresses that found no room to wait for theirs */
+	WIRE_COUNTER_LINES_LEFT_OUT,  /* units of debug information beyond a limit, files that need
+					 more than there is room for, and addresses that found no
+					 room to wait */
+	WIRE_COUNTER_NAMES_EVICTED,   /* files whose names or lines made room for others */
 	WIRE_COUNTER_COUNT,
 };
 

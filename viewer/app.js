@@ -615,7 +615,7 @@ export class Page {
 		const { source } = this;
 		const range = this.graph_range();
 		const [from, to] = [range.start_us, range.end_us].map((us) => clock_text(source.to_wall_us(us)));
-		this.later(({ stacks_sheet_open }) => stacks_sheet_open(source.completeness(range),
+		this.later(({ stacks_sheet_open }) => stacks_sheet_open(source.completeness(range), source.left_out(),
 			`${this.selection ? "the selected stretch" : "what is on screen"}, ${from} to ${to}`));
 	}
 

@@ -141,7 +141,10 @@ export const WIRE_COUNTER_UNWIND_BUILDING = 22;
 export const WIRE_COUNTER_UNWIND_EVICTED = 23;
 export const WIRE_COUNTER_UNWIND_NO_ROOM = 24;
 export const WIRE_COUNTER_UNWIND_FAILED = 25;
-export const WIRE_COUNTER_COUNT = 26;
+export const WIRE_COUNTER_NAMES_LEFT_OUT = 26;
+export const WIRE_COUNTER_LINES_LEFT_OUT = 27;
+export const WIRE_COUNTER_NAMES_EVICTED = 28;
+export const WIRE_COUNTER_COUNT = 29;
 
 /* enum wire_message_kind */
 export const WIRE_MESSAGE_HELLO = 1;

@@ -2,12 +2,10 @@
 #include "collect/unwind_tables.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 
+#include "base/file_reading.h"
 #include "base/log.h"
 #include "collect/unwind_upload.h"
 #include "elf/elf_unwind.h"
@@ -38,10 +36,10 @@ struct unwind_table_use {
 
 struct row {
 	struct unwind_tables *owner;
-	uint64_t executable_id;	 /* whose row this is now; 0: nobody's */
-	uint64_t building_id;	 /* which executable the worker has; 0: none */
-	int building_fd;	 /* ... and its file, while it has it; owned */
-	struct timespec changed; /* ... and when it had been written, before */
+	uint64_t executable_id;	     /* whose row this is now; 0: nobody's */
+	uint64_t building_id;	     /* which executable the worker has; 0: none */
+	struct file_reading reading; /* ... of its file, while it has it ... */
+	struct file_reading debug;   /* ... and of this one */
 	enum row_state state;
 	struct unwind_table_use *table; /* when it is ready */
 	uint64_t retry_ns;		/* not before */
@@ -111,6 +109,12 @@ static void empty_row(struct row *row)
 	drop_unused(row->owner, table);
 }
 
+static void end_reading(struct row *row)
+{
+	file_reading_end(&row->reading);
+	file_reading_end(&row->debug);
+}
+
 void unwind_tables_free(struct unwind_tables *tables)
 {
 	if (!tables)
@@ -119,7 +123,7 @@ void unwind_tables_free(struct unwind_tables *tables)
 		if (tables->rows[i].owner)
 			empty_row(&tables->rows[i]);
 		if (tables->rows[i].building_id)
-			fd_close(tables->rows[i].building_fd);
+			end_reading(&tables->rows[i]);
 	}
 	free(tables);
 }
@@ -133,8 +137,8 @@ static struct row *row_of(struct unwind_tables *tables, const struct executable 
 			.owner = tables,
 			.executable_id = executable->id,
 			.building_id = row->building_id,
-			.building_fd = row->building_fd,
-			.changed = row->changed,
+			.reading = row->reading,
+			.debug = row->debug,
 		};
 
 		if (row->owner)
@@ -293,7 +297,7 @@ static void take_table(struct row *row, struct executable *executable,
 	row->state = ROW_READY;
 	tables->generation++;
 	unwind_upload_teach_file(tables->options.upload,
-				 executable->kind == EXECUTABLE_FILE ? row->building_fd : -1,
+				 executable->kind == EXECUTABLE_FILE ? row->reading.fd : -1,
 				 &row->table->place);
 }
 
@@ -308,32 +312,26 @@ static struct executable *executable_of(const struct row *row)
 	return executable && executable->id == row->executable_id ? executable : NULL;
 }
 
-/* Whether the file was written while the worker read it: what came out may be of neither state. */
-static bool was_written(const struct row *row)
-{
-	const struct timespec *before = &row->changed;
-	struct stat status;
-
-	return fstat(row->building_fd, &status) < 0 || status.st_mtim.tv_sec != before->tv_sec ||
-	       status.st_mtim.tv_nsec != before->tv_nsec;
-}
-
 static void on_table(int outcome, struct worker_result result, void *context);
 
 /* Gives a file to the worker, with its debug file or -1. Both are borrowed. */
 static void submit(struct row *row, int file_fd, int debug_fd)
 {
 	struct unwind_tables *tables = row->owner;
-	CLEANUP(fd_close)
-	int fd = fcntl(file_fd, F_DUPFD_CLOEXEC, 0);
-	struct stat status;
-	int r = fd < 0 || fstat(fd, &status) < 0 ? -errno : WORKER_QUEUE_FULL;
+	int r = WORKER_QUEUE_FULL;
 
-	if (r > 0 && tables->building_count < UNWIND_TABLES_BUILDING_MAX)
-		r = worker_submit_pair(status.st_size <= UNWIND_TABLES_SMALL_FILE_MAX
+	row->reading = row->debug = file_reading_none();
+	if (tables->building_count < UNWIND_TABLES_BUILDING_MAX)
+		r = file_reading_begin(file_fd, &row->reading);
+	if (r == 0)
+		r = file_reading_begin(debug_fd, &row->debug);
+	if (r == 0)
+		r = worker_submit_pair(row->reading.version.size <= UNWIND_TABLES_SMALL_FILE_MAX
 					       ? tables->options.worker
 					       : tables->options.large_worker,
-				       0, fd, debug_fd, NULL, 0, on_table, row);
+				       0, file_fd, debug_fd, NULL, 0, on_table, row);
+	if (r != 0)
+		end_reading(row);
 	/* The file stays open: its symbols will be asked for next. */
 	if (r == WORKER_QUEUE_FULL) {
 		retry_later(row, 0);
@@ -342,8 +340,6 @@ static void submit(struct row *row, int file_fd, int debug_fd)
 	} else {
 		row->state = ROW_BUILDING;
 		row->building_id = row->executable_id;
-		row->changed = status.st_mtim;
-		row->building_fd = TAKE_FD(fd);
 		tables->building_count++;
 	}
 }
@@ -376,7 +372,7 @@ static bool search(struct row *row, const struct executable *executable, int out
 	    executable->kind != EXECUTABLE_FILE)
 		return false;
 	row->searched = true;
-	return debug_files_find(tables->options.debug_files, executable, row->pid, row->building_fd,
+	return debug_files_find(tables->options.debug_files, executable, row->pid, row->reading.fd,
 				DEBUG_PART_FRAMES, row->executable_id, on_debug_file, row) == 0;
 }
 
@@ -392,8 +388,8 @@ static void on_table(int outcome, struct worker_result result, void *context)
 	if (is_current && row->state == ROW_BUILDING) {
 		if (outcome == 0)
 			outcome = unwind_table_view_open(result.bytes, result.size, &view);
-		if (was_written(row))
-			try_again(row);
+		if (!file_reading_is_same(&row->reading) || !file_reading_is_same(&row->debug))
+			try_again(row); /* what came out may be of neither state */
 		else if (search(row, executable, outcome, &view))
 			; /* it stays in the building until that has ended */
 		else if (outcome == 0)
@@ -403,7 +399,7 @@ static void on_table(int outcome, struct worker_result result, void *context)
 		else
 			fail(row);
 	}
-	fd_close(row->building_fd);
+	end_reading(row);
 	worker_result_free(&result);
 }
 

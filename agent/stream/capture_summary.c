@@ -287,8 +287,25 @@ static void on_rate(void *context, int64_t time_us, uint32_t cpu, uint32_t rate_
 
 static void on_counter(void *context, int64_t time_us, uint32_t counter, uint64_t value)
 {
-	if (counter == WIRE_COUNTER_IDLE)
-		((struct summing *)context)->summary->idle_count = value;
+	struct capture_summary *summary = ((struct summing *)context)->summary;
+
+	switch (counter) {
+	case WIRE_COUNTER_IDLE:
+		summary->idle_count = value;
+		break;
+	case WIRE_COUNTER_NAMES_LEFT_OUT:
+		summary->names_left_out = value;
+		break;
+	case WIRE_COUNTER_LINES_LEFT_OUT:
+		summary->lines_left_out = value;
+		break;
+	case WIRE_COUNTER_NAMES_EVICTED:
+		summary->names_evicted = value;
+		break;
+	case WIRE_COUNTER_UNWIND_NO_ROOM:
+		summary->unwind_left_out = value;
+		break;
+	}
 }
 
 static void on_late_name(void *context, const struct record_late_name *late_name)

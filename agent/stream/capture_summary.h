@@ -63,6 +63,11 @@ struct capture_summary {
 	uint64_t process_count;
 	uint64_t late_name_count;
 	uint64_t idle_count; /* samples of idle CPUs that a foreign file had: left out */
+	/* What the agent left out since its start, by the last word of it in the file. */
+	uint64_t names_left_out;
+	uint64_t lines_left_out;
+	uint64_t unwind_left_out;
+	uint64_t names_evicted;
 	uint64_t user_status[STACK_STATUS_COUNT]; /* samples by enum stack_status */
 	uint64_t kernel_status[STACK_STATUS_COUNT];
 	uint64_t depth_sum;		       /* frames of all samples' stacks */

@@ -211,6 +211,38 @@ static void print_samples(FILE *file, const struct capture_summary *summary)
 	fputc('\n', file);
 }
 
+/* What limits kept out, if they did. */
+static void print_left_out(FILE *file, const struct capture_summary *summary)
+{
+	const struct {
+		uint64_t count;
+		const char *one, *many;
+	} rows[] = {
+		{ summary->names_left_out, "function's name", "functions' names" },
+		{ summary->lines_left_out, "piece of debug information",
+		  "pieces of debug information" },
+		{ summary->unwind_left_out, "unwind table", "unwind tables" },
+		{ summary->names_evicted, "file's names to make room",
+		  "files' names to make room" },
+	};
+	const char *separator = "";
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (!rows[i].count)
+			continue;
+		if (!*separator)
+			print_label(file, "left out");
+		fputs(separator, file);
+		print_counted(file, rows[i].count, rows[i].one, rows[i].many);
+		separator = ", ";
+	}
+	if (*separator)
+		fputs(summary->unwind_left_out || summary->names_evicted
+			      ? "; --memory gives more room\n"
+			      : "\n",
+		      file);
+}
+
 static void print_stacks(FILE *file, const struct capture_summary *summary)
 {
 	static const char *const words[STACK_STATUS_COUNT] = {
@@ -307,6 +339,7 @@ void capture_summary_print(FILE *file, const char *name, const struct capture_su
 	print_samples(file, summary);
 	print_stacks(file, summary);
 	print_frames(file, summary);
+	print_left_out(file, summary);
 	print_processes(file, summary);
 }
 
@@ -442,6 +475,15 @@ static void json_frames(FILE *file, const struct capture_summary *summary)
 	fputc('}', file);
 }
 
+static void json_left_out(FILE *file, const struct capture_summary *summary)
+{
+	fprintf(file, ",\"left_out\":{\"names\":%" PRIu64, summary->names_left_out);
+	json_number(file, "lines", summary->lines_left_out);
+	json_number(file, "unwind_tables", summary->unwind_left_out);
+	json_number(file, "evicted", summary->names_evicted);
+	fputc('}', file);
+}
+
 void capture_summary_print_json(FILE *file, const char *name, const struct capture_summary *summary)
 {
 	fputs("{\"file\":", file);
@@ -473,6 +515,7 @@ void capture_summary_print_json(FILE *file, const char *name, const struct captu
 	json_number(file, "threads", summary->thread_count);
 	json_number(file, "processes", summary->process_count);
 	json_number(file, "late_names", summary->late_name_count);
+	json_left_out(file, summary);
 	json_number(file, "frames", summary->depth_sum);
 	json_frames(file, summary);
 	json_decimal(file, "stacks_complete", stacks_complete_ppm(summary), 6);

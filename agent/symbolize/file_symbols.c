@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "base/file_reading.h"
 #include "base/hash_index.h"
 #include "base/log.h"
 #include "elf/executable_file.h"
@@ -35,12 +35,6 @@ struct shared_table {
 	struct symbol_bytes table;
 };
 
-struct file_version {
-	uint64_t size;
-	uint64_t modified_s;
-	uint64_t modified_ns;
-};
-
 struct row {
 	struct file_symbols *owner;
 	uint64_t executable_id; /* whose row this is now; 0: nobody's */
@@ -51,8 +45,11 @@ struct row {
 	struct provisional_names provisional;
 	uint64_t debug_search;		  /* number of the one that goes on; 0: none does */
 	uint64_t better_search;		  /* whose files the worker has; 0: none */
+	struct file_reading reading;	  /* of the file, while the worker has it ... */
+	struct file_reading better;	  /* ... for the second time ... */
+	struct file_reading better_debug; /* ... with this one */
 	struct provisional_names unnamed; /* went out without a name, while a search goes on */
-	struct file_version version;	  /* when it was opened for the worker */
+	struct file_version version;	  /* of the file that the table is of */
 	uint64_t opened_ns;
 	uint64_t checked_ns;
 	uint64_t retry_ns; /* not before */
@@ -61,6 +58,7 @@ struct row {
 	uint32_t pid;	     /* that was sampled in it last, while it has no table */
 	uint32_t tries;	     /* to open it since then */
 	uint32_t crashes;
+	uint32_t changes;   /* while it was read */
 	bool search_missed; /* too many went on: the next sample begins one */
 	bool draining;	    /* the provisional and unnamed ones get their names */
 	bool not_elf;
@@ -121,6 +119,12 @@ static void end_search(struct row *row)
 	provisional_names_free(&row->unnamed);
 }
 
+static void end_better_reading(struct row *row)
+{
+	file_reading_end(&row->better);
+	file_reading_end(&row->better_debug);
+}
+
 static void empty_row(struct row *row)
 {
 	drop_provisional(row);
@@ -132,9 +136,15 @@ void file_symbols_free(struct file_symbols *symbols)
 {
 	if (!symbols)
 		return;
-	for (uint32_t i = 1; i <= symbols->highest_row; i++)
-		if (symbols->rows[i].owner)
-			empty_row(&symbols->rows[i]);
+	for (uint32_t i = 1; i <= symbols->highest_row; i++) {
+		struct row *row = &symbols->rows[i];
+
+		if (!row->owner)
+			continue;
+		empty_row(row);
+		file_reading_end(&row->reading);
+		end_better_reading(row);
+	}
 	free(symbols);
 }
 
@@ -172,6 +182,9 @@ static struct row *row_of(struct file_symbols *symbols, const struct executable 
 			.executable_id = executable->id,
 			.building_id = row->building_id,
 			.better_search = row->better_search,
+			.reading = row->owner ? row->reading : file_reading_none(),
+			.better = row->owner ? row->better : file_reading_none(),
+			.better_debug = row->owner ? row->better_debug : file_reading_none(),
 			.module_key = key_of_identity(executable),
 		};
 
@@ -297,6 +310,7 @@ static int share_table(struct row *row, struct symbol_bytes *table)
 	row->shared = shared;
 	symbols->counters.tables++;
 	symbols->counters.built++;
+	symbols->counters.left_out += table->view.header->left_out_count;
 	symbols->counters.bytes += table->bytes.size;
 	return 0;
 }
@@ -351,6 +365,30 @@ static struct executable *executable_of(const struct row *row)
 	return executable && executable->id == row->executable_id ? executable : NULL;
 }
 
+/* --- files that change ----------------------------------------------------------------------- */
+
+/* Forgets all about the file: another one has its place. */
+static void begin_anew(struct row *row, const struct executable *executable)
+{
+	release_table(row);
+	provisional_names_free(&row->provisional);
+	end_search(row);
+	row->module_key = key_of_identity(executable);
+	row->state = ROW_NEW;
+	row->draining = false;
+	row->complained = false;
+	row->not_elf = false;
+	row->crashes = 0;
+	row->retry_ns = 0;
+}
+
+/* What was read may be of neither state of the file. True: it is to be read once more. */
+static bool count_change(struct row *row)
+{
+	row->owner->counters.changed++;
+	return ++row->changes < FILE_SYMBOLS_CHANGES_MAX;
+}
+
 /* --- better tables, with a debug file -------------------------------------------------------- */
 
 /* Takes the better table, or drops it. */
@@ -380,14 +418,25 @@ static void on_better_table(int outcome, struct worker_result result, void *cont
 	const struct executable *executable = executable_of(row);
 	bool is_current = row->better_search == row->debug_search && row->debug_search &&
 			  executable && row->state == ROW_READY;
+	bool is_same = file_reading_is_same(&row->better) &&
+		       file_version_equal(&row->better.version, &row->version) &&
+		       file_reading_is_same(&row->better_debug);
 	struct symbol_bytes table;
 
 	row->better_search = 0;
-	if (!is_current) {
-		worker_result_free(&result); /* for a file that made room meanwhile */
+	end_better_reading(row);
+	if (!is_current || !is_same)
+		worker_result_free(&result);
+	if (!is_current)
+		return; /* for a file that made room meanwhile */
+	row->debug_search = 0;
+	if (!is_same) {
+		if (count_change(row))
+			begin_anew(row, executable);
+		else
+			end_search(row);
 		return;
 	}
-	row->debug_search = 0;
 	if (outcome == 0)
 		outcome = symbol_bytes_open(result, &table);
 	if (outcome == 0) {
@@ -405,11 +454,16 @@ static void on_debug_file(uint64_t search, int file_fd, int debug_fd, void *cont
 	if (row->debug_search != search)
 		return;
 	if (debug_fd >= 0 && !row->better_search &&
+	    file_reading_begin(file_fd, &row->better) == 0 &&
+	    file_reading_begin(debug_fd, &row->better_debug) == 0 &&
 	    worker_submit_pair(row->owner->options.worker, SYMBOL_JOB_ELF, file_fd, debug_fd, NULL,
-			       0, on_better_table, row) == 0)
+			       0, on_better_table, row) == 0) {
 		row->better_search = search;
-	else
-		end_search(row);
+		return;
+	}
+	if (!row->better_search)
+		end_better_reading(row);
+	end_search(row);
 }
 
 /* For a file that is open. */
@@ -453,12 +507,25 @@ static void on_table(int outcome, struct worker_result result, void *context)
 	struct row *row = context;
 	const struct executable *executable = executable_of(row);
 	bool is_current = row->building_id == row->executable_id && executable;
+	bool is_same = file_reading_is_same(&row->reading);
 	struct symbol_bytes table;
 
 	row->building_id = 0;
 	row->owner->building_count--;
+	file_reading_end(&row->reading);
 	if (!is_current || row->state != ROW_BUILDING) {
 		worker_result_free(&result); /* for a file that made room meanwhile */
+		return;
+	}
+	if (!is_same && count_change(row)) {
+		worker_result_free(&result);
+		row->state = ROW_NEW;
+		row->owner->retry_wanted = true;
+		return;
+	}
+	if (!is_same) {
+		worker_result_free(&result);
+		fail(row, executable, "changes all the time");
 		return;
 	}
 	if (outcome == 0)
@@ -477,19 +544,6 @@ static void on_table(int outcome, struct worker_result result, void *context)
 	}
 }
 
-static void read_version(int fd, struct file_version *ret_version)
-{
-	struct stat status;
-
-	if (fstat(fd, &status) < 0)
-		return;
-	*ret_version = (struct file_version){
-		.size = (uint64_t)status.st_size,
-		.modified_s = (uint64_t)status.st_mtim.tv_sec,
-		.modified_ns = (uint64_t)status.st_mtim.tv_nsec,
-	};
-}
-
 /* Asks the worker for the table, of a file that is open. */
 static void submit(struct row *row, struct executable *executable)
 {
@@ -498,13 +552,16 @@ static void submit(struct row *row, struct executable *executable)
 	int r = WORKER_QUEUE_FULL;
 
 	if (symbols->building_count < FILE_SYMBOLS_BUILDING_MAX)
+		r = file_reading_begin(fd, &row->reading);
+	if (r == 0)
 		r = worker_submit(symbols->options.worker, SYMBOL_JOB_ELF, fd, NULL, 0, on_table,
 				  row);
+	if (r != 0)
+		file_reading_end(&row->reading);
 	if (r == WORKER_QUEUE_FULL) {
 		symbols->retry_wanted = true; /* the file stays open until then */
 		return;
 	}
-	read_version(fd, &row->version);
 	if (r == 0)
 		search_debug_file(row, executable, fd);
 	executable_table_close_fd(symbols->options.executables, executable);
@@ -514,6 +571,7 @@ static void submit(struct row *row, struct executable *executable)
 	}
 	row->state = ROW_BUILDING;
 	row->building_id = row->executable_id;
+	row->version = row->reading.version;
 	row->opened_ns = symbols->now_ns;
 	row->checked_ns = symbols->now_ns;
 	symbols->building_count++;
@@ -579,7 +637,7 @@ static void build_again(struct file_symbols *symbols)
 static void check_version(struct row *row, uint32_t pid, const struct mapping *mapping)
 {
 	struct file_symbols *symbols = row->owner;
-	struct file_version version = row->version;
+	struct file_version version;
 
 	if (mapping->executable->identity.build_id_size ||
 	    mapping->executable->kind != EXECUTABLE_FILE || mapping->time_ns <= row->opened_ns ||
@@ -589,23 +647,15 @@ static void check_version(struct row *row, uint32_t pid, const struct mapping *m
 	if (executable_table_open(symbols->options.executables, mapping->executable, pid,
 				  mapping->start, mapping->end, symbols->now_ns) != 0)
 		return;
-	read_version(executable_table_fd(symbols->options.executables, mapping->executable),
-		     &version);
-	if (version.size == row->version.size && version.modified_s == row->version.modified_s &&
-	    version.modified_ns == row->version.modified_ns) {
+	if (file_version_read(
+		    executable_table_fd(symbols->options.executables, mapping->executable),
+		    &version) < 0 ||
+	    file_version_equal(&version, &row->version)) {
 		executable_table_close_fd(symbols->options.executables, mapping->executable);
 		return;
 	}
-	release_table(row);
-	provisional_names_free(&row->provisional);
-	end_search(row);
-	row->module_key = key_of_identity(mapping->executable);
-	row->state = ROW_NEW;
-	row->draining = false;
-	row->complained = false;
-	row->not_elf = false;
-	row->crashes = 0;
-	row->retry_ns = 0;
+	row->changes = 0;
+	begin_anew(row, mapping->executable);
 }
 
 /* --- questions ------------------------------------------------------------------------------- */

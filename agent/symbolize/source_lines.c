@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file_reading.h"
 #include "base/log.h"
 #include "elf/debug_reference.h"
 #include "elf/executable_file.h"
@@ -42,9 +43,11 @@ struct table {
 
 struct file {
 	struct source_lines *owner;
-	uint32_t slot;		/* of the executable */
-	uint64_t executable_id; /* whose it is now; 0: nobody's */
-	uint64_t building_id;	/* which executable the worker has; 0: none */
+	uint32_t slot;			   /* of the executable */
+	uint64_t executable_id;		   /* whose it is now; 0: nobody's */
+	uint64_t building_id;		   /* which executable the worker has; 0: none */
+	struct file_reading reading;	   /* of the file, while the worker has it ... */
+	struct file_reading debug_reading; /* ... and of its debug file */
 	enum file_state state;
 	uint64_t search;     /* the number of the search that goes on; 0: none */
 	bool is_searched;    /* where the debug information is, is known: ... */
@@ -52,6 +55,8 @@ struct file {
 	struct known *known; /* sorted, without overlaps */
 	size_t known_count;
 	struct table *tables;
+	struct file_version version;	   /* of the file that they are of, if there are any ... */
+	struct file_version debug_version; /* ... and of its debug file */
 	uint32_t table_count;
 	uint64_t bytes;			 /* of the tables */
 	struct provisional_names wanted; /* addresses that wait; the keys mean nothing */
@@ -66,6 +71,8 @@ struct file {
 	bool is_program; /* of some process, and no library */
 	uint32_t tries;
 	uint32_t crashes;
+	uint32_t changes; /* while it was read */
+	bool complained;
 };
 
 struct source_lines {
@@ -124,6 +131,12 @@ static void forget_debug_file(struct file *file)
 	file->is_searched = false;
 }
 
+static void end_reading(struct file *file)
+{
+	file_reading_end(&file->reading);
+	file_reading_end(&file->debug_reading);
+}
+
 static void empty_file(struct file *file)
 {
 	drop_tables(file);
@@ -141,6 +154,7 @@ void source_lines_free(struct source_lines *lines)
 		if (!lines->files[i])
 			continue;
 		empty_file(lines->files[i]);
+		end_reading(lines->files[i]);
 		free(lines->files[i]);
 	}
 	free(lines);
@@ -157,6 +171,7 @@ static struct file *file_of(struct source_lines *lines, const struct executable 
 			return NULL;
 		file->owner = lines;
 		file->debug_fd = -1;
+		file->reading = file->debug_reading = file_reading_none();
 		lines->files[executable->slot] = file;
 		if (executable->slot > lines->highest_slot)
 			lines->highest_slot = executable->slot;
@@ -166,6 +181,8 @@ static struct file *file_of(struct source_lines *lines, const struct executable 
 					    .slot = executable->slot,
 					    .executable_id = executable->id,
 					    .building_id = file->building_id,
+					    .reading = file->reading,
+					    .debug_reading = file->debug_reading,
 					    .debug_fd = -1 };
 
 		empty_file(file);
@@ -275,6 +292,19 @@ static void fail(struct file *file, const struct executable *executable, int out
 		    executable->path, reason ? reason : "cannot be read");
 }
 
+/* It keeps what it has. */
+static void refuse(struct file *file, const struct executable *executable)
+{
+	close_file(file);
+	file->owner->counters.refused++;
+	if (!file->complained)
+		log_warning(
+			"the lines and inlined functions of %s are more than there is memory for "
+			"(--memory); some of its code goes without",
+			executable->path);
+	file->complained = true;
+}
+
 /* Makes room by the tables of the file used longest ago; @spared keeps its own. */
 static void keep_bytes(struct source_lines *lines, const struct file *spared)
 {
@@ -378,6 +408,24 @@ static int settle_asked(struct file *file, size_t known_before_count)
 	return merge_known(file, nothing, count);
 }
 
+static int take_answer(struct file *file, const struct executable *executable,
+		       struct worker_result result)
+{
+	size_t known_count = file->known_count;
+	int r = take_table(file, executable, result);
+
+	return r < 0 ? r : settle_asked(file, known_count);
+}
+
+/* The file changed while it was read. False: too often. */
+static bool ask_again(struct file *file)
+{
+	for (uint32_t i = 0; i < file->asked_count; i++)
+		want(file, file->asked[i]);
+	file->owner->counters.changed++;
+	return ++file->changes < SOURCE_LINES_CHANGES_MAX;
+}
+
 static void on_table(int outcome, struct worker_result result, void *context)
 {
 	struct file *file = context;
@@ -385,10 +433,12 @@ static void on_table(int outcome, struct worker_result result, void *context)
 	const struct executable *executable =
 		file->building_id == file->executable_id ? executable_of(lines, file->slot) : NULL;
 	uint64_t took_ns = lines->now_ns - file->submitted_ns;
-	size_t known_count = file->known_count;
+	bool is_same = file_reading_is_same(&file->reading) &&
+		       file_reading_is_same(&file->debug_reading);
 
 	file->building_id = 0;
 	lines->building_count--;
+	end_reading(file);
 	if (!executable || file->state != FILE_BUILDING) {
 		worker_result_free(&result); /* of a file that made room meanwhile */
 		return;
@@ -397,13 +447,14 @@ static void on_table(int outcome, struct worker_result result, void *context)
 	file->spent_ns += took_ns;
 	file->next_ns = lines->now_ns + SOURCE_LINES_PAUSE_LEAST_MS * NS_PER_MS +
 			SOURCE_LINES_PAUSE_SHARE * took_ns;
-	if (outcome == 0)
-		outcome = take_table(file, executable, result);
-	if (outcome == 0)
-		outcome = settle_asked(file, known_count);
+	if (is_same && outcome == 0)
+		outcome = take_answer(file, executable, result);
+	else
+		worker_result_free(&result);
+	if (!is_same)
+		outcome = ask_again(file) ? 0 : -ESTALE;
 	if (outcome == -E2BIG) {
-		close_file(file);
-		lines->counters.refused++;
+		refuse(file, executable);
 	} else if (outcome &&
 		   (outcome != WORKER_CRASHED || ++file->crashes == SOURCE_LINES_CRASHES_MAX)) {
 		fail(file, executable, outcome);
@@ -433,6 +484,23 @@ static int take_wanted(struct file *file)
 	return 0;
 }
 
+/* What is known of the files as they were before is void. */
+static int begin_reading(struct file *file, int file_fd, int debug_fd)
+{
+	int r = file_reading_begin(file_fd, &file->reading);
+
+	if (r == 0)
+		r = file_reading_begin(debug_fd, &file->debug_reading);
+	if (r < 0)
+		return r;
+	if (!file_version_equal(&file->version, &file->reading.version) ||
+	    !file_version_equal(&file->debug_version, &file->debug_reading.version))
+		drop_tables(file);
+	file->version = file->reading.version;
+	file->debug_version = file->debug_reading.version;
+	return 0;
+}
+
 /* Asks the worker, with files that are open. */
 static void submit(struct file *file, int file_fd, int debug_fd)
 {
@@ -441,10 +509,13 @@ static void submit(struct file *file, int file_fd, int debug_fd)
 
 	file->state = FILE_OPEN;
 	if (r == 0)
+		r = begin_reading(file, file_fd, debug_fd);
+	if (r == 0)
 		r = worker_submit_pair(lines->worker, lines->job_type, file_fd, debug_fd,
 				       file->asked, file->asked_count * sizeof(*file->asked),
 				       on_table, file);
 	if (r) {
+		end_reading(file);
 		for (uint32_t i = 0; i < file->asked_count; i++)
 			want(file, file->asked[i]);
 		free(TAKE(file->asked));

@@ -32,6 +32,7 @@ enum source_lines_limits {
 	SOURCE_LINES_PAUSE_LEAST_MS = 100,
 	SOURCE_LINES_PAUSE_SHARE = 10, /* the pause is so many times what reading took */
 	SOURCE_LINES_EVICTED_PAUSE_MS = 10000,
+	SOURCE_LINES_CHANGES_MAX = 10,	 /* jobs during which the file may change */
 	SOURCE_LINES_CRASHES_MAX = 2,	 /* tries that may end with the worker's death */
 	SOURCE_LINES_TRIES_MAX = 10,	 /* to open the file for what waits */
 	SOURCE_LINES_FDS_MAX = 64,	 /* debug files that stay open ... */
@@ -45,6 +46,7 @@ struct source_lines_counters {
 	uint64_t built;
 	uint64_t evicted;   /* files that made room */
 	uint64_t failed;    /* files that could not be read */
+	uint64_t changed;   /* while they were read */
 	uint64_t refused;   /* files that got no more: they need more than there is */
 	uint64_t left_out;  /* units of files beyond the limits of their reader */
 	uint64_t forgotten; /* addresses that found no room to wait */

@@ -411,6 +411,7 @@ const struct symbolizer_counters *symbolizer_counters(struct symbolizer *symboli
 	counters->tables_evicted = files->evicted + jit->evicted + lines->evicted;
 	counters->parse_failed = files->failed + kernel->failed + jit->failed + lines->failed;
 	counters->open_failed = files->open_failed;
+	counters->changed = files->changed + lines->changed;
 	counters->provisional_lost =
 		files->provisional_lost + kernel->provisional_lost + jit->provisional_lost;
 	counters->demangled = demangler->demangled;
@@ -418,6 +419,7 @@ const struct symbolizer_counters *symbolizer_counters(struct symbolizer *symboli
 	counters->kernel_reads = kernel->reads;
 	counters->perf_map_reads = jit->reads;
 	counters->lined_files = lines->files;
-	counters->lines_left_out = lines->left_out + lines->refused;
+	counters->names_left_out = files->left_out + counters->provisional_lost;
+	counters->lines_left_out = lines->left_out + lines->refused + lines->forgotten;
 	return counters;
 }

@@ -72,10 +72,12 @@ struct symbolizer_counters {
 	uint64_t tables;       /* now, of files */
 	uint64_t tables_bytes; /* now, all kinds */
 	uint64_t tables_built;
-	uint64_t debug_files;	   /* separate ones that were found */
-	uint64_t tables_evicted;   /* to stay within tables_bytes_max */
-	uint64_t parse_failed;	   /* files, maps or /proc texts that could not be read */
-	uint64_t open_failed;	   /* files gone before they could be opened */
+	uint64_t debug_files;	 /* separate ones that were found */
+	uint64_t tables_evicted; /* to stay within tables_bytes_max */
+	uint64_t parse_failed;	 /* files, maps or /proc texts that could not be read */
+	uint64_t open_failed;	 /* files gone before they could be opened */
+	uint64_t changed;	 /* files that changed while they were read, and were read again */
+	uint64_t names_left_out; /* symbols that a limit kept out, and all of the next */
 	uint64_t provisional_lost; /* offsets that will never get their late name */
 	uint64_t late_names;
 	uint64_t demangled;
@@ -86,8 +88,9 @@ struct symbolizer_counters {
 	uint64_t kernel_reads; /* of /proc/kallsyms */
 	uint64_t perf_map_reads;
 	uint64_t frames_inlined;
-	uint64_t lined_files;	 /* now, with lines and inlined functions */
-	uint64_t lines_left_out; /* units and files whose debug information is beyond a limit */
+	uint64_t lined_files; /* now, with lines and inlined functions */
+	/* Units and files whose debug information is beyond a limit, and addresses without room to wait. */
+	uint64_t lines_left_out;
 };
 
 /* The jobs that the worker has to know; their order is what the symbolizer submits by. */

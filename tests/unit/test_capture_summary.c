@@ -81,6 +81,34 @@ static void gaps_and_rates_are_summed_up(void)
 	CHECK_EQ(summary.rate_mhz, 95000);
 }
 
+/* What limits kept out is told when there is something, by the last word of it. */
+static void what_was_left_out_is_told(void)
+{
+	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(memory_free) char *before = NULL, *text = NULL, *json = NULL;
+	uint64_t counters[WIRE_COUNTER_COUNT] = { 0 };
+	struct capture_summary summary = { .segment_count = 1 };
+
+	before = printed(&summary, false);
+	CHECK(!strstr(before, "left out"));
+	capture_fixture_init(&capture);
+	for (uint64_t second = 1; second <= 3; second++) {
+		counters[WIRE_COUNTER_NAMES_LEFT_OUT] = second;
+		counters[WIRE_COUNTER_LINES_LEFT_OUT] = 10 * second;
+		counters[WIRE_COUNTER_UNWIND_NO_ROOM] = 1;
+		record_encoder_add_counters(capture.stream.encoder, FIXTURE_START_NS, counters);
+	}
+	capture_fixture_fill(&capture, 1, 1, 1);
+	capture_fixture_write(&capture);
+	summary = summary_of(&capture, capture.size);
+	text = printed(&summary, false);
+	CHECK(strstr(text, "  left out     3 functions' names, 30 pieces of debug information, "
+			   "1 unwind table; --memory gives more room\n"));
+	json = printed(&summary, true);
+	CHECK(strstr(json, ",\"left_out\":{\"names\":3,\"lines\":30,\"unwind_tables\":1,"
+			   "\"evicted\":0}"));
+}
+
 /* The busiest processes come first, and no more than are asked for. */
 static void busiest_processes_come_first(void)
 {
@@ -148,4 +176,5 @@ static void names_are_escaped(void)
 }
 
 TESTS(TEST(segments_are_summed_up), TEST(gaps_and_rates_are_summed_up),
-      TEST(busiest_processes_come_first), TEST(cut_capture_says_so), TEST(names_are_escaped))
+      TEST(what_was_left_out_is_told), TEST(busiest_processes_come_first),
+      TEST(cut_capture_says_so), TEST(names_are_escaped))

@@ -676,7 +676,16 @@ static void a_file_that_shrinks_while_it_is_read_costs_its_own_names_only(void)
 	unlink(path);
 }
 
-/* The page of known_function's file that holds it, at the same place of a file of its own. */
+/* The page of a copy of this program that holds known_function. */
+static void *map_known_page(const char *path)
+{
+	CLEANUP(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	void *memory = mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd,
+			    (off_t)(known_offset() & ~(uint64_t)(PAGE - 1)));
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
 static void a_file_that_was_written_over_is_read_again(void)
 {
 	char path[] = "/tmp/test_symbolizer.XXXXXX";
@@ -700,12 +709,8 @@ static void a_file_that_was_written_over_is_read_again(void)
 	log_set_level(LOG_LEVEL_INFO);
 	CHECK_EQ(symbolizer_counters(fixture.symbolizer)->parse_failed, 1);
 	CHECK_OR_RETURN(copy_program(path));
-	again = mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	CHECK_OR_RETURN(again != MAP_FAILED);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	again = mmap(again, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, fd,
-		     (off_t)(known_offset() & ~(uint64_t)(PAGE - 1)));
-	close(fd);
+	again = map_known_page(path);
+	CHECK_OR_RETURN(again);
 	row.start = (uint64_t)(uintptr_t)again;
 	row.end = row.start + PAGE;
 	row.file_offset = known_offset() & ~(uint64_t)(PAGE - 1);
@@ -720,6 +725,69 @@ static void a_file_that_was_written_over_is_read_again(void)
 	CHECK_STR_EQ(name_of(&frame), "known_function");
 	munmap(memory, PAGE);
 	munmap(again, PAGE);
+	unlink(path);
+}
+
+/* Writes another text of the same length in the place of each @from of a file, and hides the time of it. */
+static bool replace_in_file(const char *path, const char *from, const char *to)
+{
+	CLEANUP(fd_close) int fd = open(path, O_RDWR | O_CLOEXEC);
+	struct stat status;
+	char *bytes, *at;
+
+	if (fd < 0 || fstat(fd, &status) < 0)
+		return false;
+	bytes = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	if (bytes == MAP_FAILED)
+		return false;
+	at = bytes;
+	while ((at = memmem(at, (size_t)(bytes + status.st_size - at), from, strlen(from)))) {
+		if (pwrite(fd, to, strlen(to), at - bytes) != (ssize_t)strlen(to))
+			break;
+		at += strlen(from);
+	}
+	munmap(bytes, (size_t)status.st_size);
+	return !at && futimens(fd, (struct timespec[]){ status.st_atim, status.st_mtim }) == 0;
+}
+
+/*
+ * The worker has its descriptor already when the file is written over, and gets to see what was never
+ * mapped; then all is as before again, the time of writing too.
+ */
+static void what_was_read_of_a_file_that_changed_meanwhile_is_dropped(void)
+{
+	const struct timespec until_it_is_read = { .tv_nsec = 200 * MS };
+	char path[] = "/tmp/test_symbolizer.XXXXXX";
+	CLEANUP(fixture_close) struct fixture fixture;
+	struct frame_description frame;
+	const struct seen_name *seen;
+	uint64_t address, key;
+	int fd = mkstemp(path);
+	void *memory;
+
+	CHECK_OR_RETURN(fd >= 0 && close(fd) == 0 && copy_program(path));
+	memory = map_known_page(path);
+	CHECK_OR_RETURN(memory && open_fixture(&fixture));
+	settle(&fixture);
+	address = (uint64_t)(uintptr_t)memory + known_offset() % PAGE;
+	frame = describe(&fixture, getpid(), address);
+	CHECK(frame.provisional);
+	key = frame.function_key;
+	CHECK_EQ(worker_pending(fixture.worker) > 0, true);
+	CHECK_OR_RETURN(replace_in_file(path, "known_function", "other_function"));
+	loop_dispatch(fixture.loop, 100); /* sends it */
+	nanosleep(&until_it_is_read, NULL);
+	CHECK_OR_RETURN(replace_in_file(path, "other_function", "known_function"));
+	settle(&fixture);
+	fixture.ahead_ns += 1000 * MS; /* the pause before the next try */
+	settle(&fixture);
+	frame = describe(&fixture, getpid(), address);
+	CHECK_STR_EQ(name_of(&frame), "known_function");
+	seen = find_seen(&fixture, key);
+	CHECK_OR_RETURN(seen);
+	CHECK_STR_EQ(seen->name, "known_function");
+	CHECK(symbolizer_counters(fixture.symbolizer)->changed > 0);
+	munmap(memory, PAGE);
 	unlink(path);
 }
 
@@ -1073,6 +1141,7 @@ static const struct check_test symbolizer_tests[] = {
 	TEST(a_malformed_file_costs_its_own_names_only),
 	TEST(a_file_that_shrinks_while_it_is_read_costs_its_own_names_only),
 	TEST(a_file_that_was_written_over_is_read_again),
+	TEST(what_was_read_of_a_file_that_changed_meanwhile_is_dropped),
 	TEST(a_table_too_large_for_the_memory_is_left_out),
 	TEST(tables_make_room_for_each_other),
 	TEST(a_killed_worker_costs_time_only),

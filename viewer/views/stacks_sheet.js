@@ -7,6 +7,7 @@ import { name_escape } from "views/names";
 
 /** @typedef {import("model/completeness").Completeness} Completeness */
 /** @typedef {import("model/completeness").Reason} Reason */
+/** @typedef {{ names: number, lines: number, unwind_tables: number, evicted: number }} LeftOut */
 
 /** What to do is between backquotes where it is to be typed. @type {Record<Reason, { title: string, text: string }>} */
 const words = {
@@ -31,9 +32,22 @@ const words = {
 		text: "A 32-bit program, or code whose callers are found by a rule that is not known here." },
 };
 
-/** @param {Reason} reason */
-function reason_words(reason) {
-	const { title, text } = words[reason];
+/** What a limit of the agent keeps out. @type {Record<keyof LeftOut, { title: string, text: string }>} */
+const left_out_words = {
+	unwind_tables: { title: "Unwind tables",
+		text: "All the room was in use: stacks through those files end early. Give the agent more with `--memory`." },
+	evicted: { title: "Files whose names made room",
+		text: "They are read again when they are sampled again. Give the agent more with `--memory`." },
+	names: { title: "Functions' names",
+		text: "A file has more functions than are kept, or it was gone before it could be read: they stay " +
+			"`file+0x1234`." },
+	lines: { title: "Pieces of debug information",
+		text: "They are too large, or there is no room for them: their code goes without lines and inlined " +
+			"functions." },
+};
+
+/** @param {{ title: string, text: string }} words */
+function titled_words({ title, text }) {
 	return element("span", "", element("b", "", title), ". ",
 		...text.split("`").map((piece, i) => (i % 2 ? element("code", "", piece) : piece)));
 }
@@ -59,7 +73,7 @@ function table(heads, rows, class_name) {
 /** @param {Completeness} found */
 function reasons_table({ stacks, reasons }) {
 	return table(["Why it ends early", "Share", "Stacks"], reasons.map(({ reason, stacks: count }) => [
-		reason_words(reason), part_text(count, stacks), count_text(count)]), "reasons");
+		titled_words(words[reason]), part_text(count, stacks), count_text(count)]), "reasons");
 }
 
 /** @param {Completeness} found */
@@ -69,12 +83,23 @@ function processes_table({ processes }) {
 		count_text(row.stacks), words[row.reason].title, name_escape(row.place)]), "processes");
 }
 
+/** @param {LeftOut} left_out @returns {Node[]} nothing when nothing is */
+function left_out_part(left_out) {
+	const kinds = /** @type {(keyof LeftOut)[]} */ (Object.keys(left_out_words)).filter((kind) => left_out[kind]);
+	return kinds.length ? [
+		element("h3", "", "Left out by the agent since its start"),
+		table(["What a limit keeps out", "Count"],
+			kinds.map((kind) => [titled_words(left_out_words[kind]), count_text(left_out[kind])]), "reasons left-out"),
+	] : [];
+}
+
 /**
  * Opens the sheet; Esc closes it, as with any dialog.
  * @param {Completeness} found
+ * @param {LeftOut} left_out
  * @param {string} stretch what it is about, in words: "what is on screen, 12:05:10 to 12:08:24"
  */
-export function stacks_sheet_open(found, stretch) {
+export function stacks_sheet_open(found, left_out, stretch) {
 	const sheet = by_id("sheet", HTMLDialogElement);
 	if (sheet.open)
 		return;
@@ -93,6 +118,7 @@ export function stacks_sheet_open(found, stretch) {
 	sheet.replaceChildren(element("header", "", title, close), lead,
 		...found.reasons.length ? [reasons_table(found)] : [],
 		...found.processes.length ? [element("h3", "", "Processes with most of them"),
-			processes_table(found)] : []);
+			processes_table(found)] : [],
+		...left_out_part(left_out));
 	sheet.showModal();
 }
