@@ -59,14 +59,14 @@ export function run(args, { timeMs = 60_000, env = process.env } = {}) {
  * Starts `flickerscope live` (or another command that serves) and waits for its address.
  * @param {import('node:test').TestContext} test ends the agent when it ends
  * @param {string[]} args behind the command's name
- * @param {{command?: string, port?: number, folder?: string}} options
+ * @param {{command?: string, port?: number, folder?: string, path?: string}} options path: of another program
  */
-export async function startAgent(test, args = [], { command = 'live', port = 0, folder } = {}) {
-	if (!existsSync(program)) throw new Error(`${program} is not built`);
+export async function startAgent(test, args = [], { command = 'live', port = 0, folder, path = program } = {}) {
+	if (!existsSync(path)) throw new Error(`${path} is not built`);
 	const home = folder ?? temporaryFolder(test);
 	const startedAt = performance.now();
 	const child = spawn(
-		program,
+		path,
 		[command, '--listen', `127.0.0.1:${port}`, '--token-file', join(home, 'token'), ...args],
 		{ stdio: ['ignore', 'pipe', 'pipe'] },
 	);
