@@ -3,9 +3,10 @@
  * A loop of processes that live for less than 50 ms each: the program starts itself anew with exec,
  * and each of them burns in short_lived_function.
  *
- *	load_forks [-s SECONDS] [-n LIFE_MS]
+ *	load_forks [-s SECONDS] [-n LIFE_MS] [-e]
  *
- * Prints "processes N" at its end, after SECONDS (10).
+ * -n 0: they end at once. -e: without exec too, as many as the machine gives. Prints "processes N" at
+ * its end, after SECONDS (10).
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,16 +47,18 @@ static int run_child(const char *life_ms)
 	return 0;
 }
 
-/* One process from fork to exit. False when it could not be made. */
+/* One process from its start to its exit. @program: NULL: none is executed. False when it could not be made. */
 static bool start_child(char *program, char *life_ms)
 {
 	char *arguments[] = { program, "child", life_ms, NULL };
-	pid_t pid = fork();
+	pid_t pid = vfork();
 	int status;
 
 	if (pid < 0)
 		return false;
 	if (pid == 0) {
+		if (!program)
+			_exit(0);
 		execv(program, arguments);
 		_exit(127);
 	}
@@ -68,20 +71,23 @@ int main(int argc, char **argv)
 	ssize_t program_size = readlink("/proc/self/exe", program, sizeof(program) - 1);
 	uint64_t end_ns, processes = 0;
 	double seconds = 10;
+	bool executes = true;
 	int option;
 
 	if (argc == 3 && strcmp(argv[1], "child") == 0)
 		return run_child(argv[2]);
-	while ((option = getopt(argc, argv, "s:n:")) != -1) {
+	while ((option = getopt(argc, argv, "s:n:e")) != -1) {
 		if (option == 's')
 			seconds = atof(optarg);
 		else if (option == 'n')
 			life_ms = optarg;
+		else if (option == 'e')
+			executes = false;
 		else
 			return 2;
 	}
-	if (atoi(life_ms) < 1 || atoi(life_ms) > LIFE_MS_MAX) {
-		fprintf(stderr, "load_forks: processes live for 1 to %d ms\n", LIFE_MS_MAX);
+	if (atoi(life_ms) < 0 || atoi(life_ms) > LIFE_MS_MAX) {
+		fprintf(stderr, "load_forks: processes live for 0 to %d ms\n", LIFE_MS_MAX);
 		return 2;
 	}
 	if (program_size < 0) {
@@ -91,7 +97,7 @@ int main(int argc, char **argv)
 	program[program_size] = '\0'; /* by its own name, which becomes the comm */
 	end_ns = now_ns() + (uint64_t)(seconds * 1e9);
 	while (now_ns() < end_ns) {
-		if (!start_child(program, life_ms)) {
+		if (!start_child(executes ? program : NULL, life_ms)) {
 			perror("load_forks: start a process");
 			return 1;
 		}

@@ -4,16 +4,26 @@
  * come out of the stream at the right time, on the right CPU, in the right thread, by name.
  */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { copyFileSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { loadPath, startAgent, startLoad, temporaryFolder, until } from './agent.mjs';
+import { loadPath, sleep, startAgent, startLoad, temporaryFolder, until } from './agent.mjs';
 import { inFunction, openStream, startProgram, wire } from './stream.mjs';
 
 /** Above everything else that this machine may be doing: when it runs does not depend on it. */
 const URGENT = -19;
+/** agent/process/process_table.h */
+const PROCESS_EXITED_KEPT_MS = 5000;
+/** agent/process/executable_table.h */
+const EXECUTABLE_FDS_MAX = 256;
+/** Until it has read what runs already, and the kernel's names. */
+const AGENT_READY_MS = 2000;
+/** Of the agent's loop, as measured: for a process that executes a program, for one that does not, and else for a round. */
+const EXECUTED_US = 70;
+const PLAIN_US = 4;
+const OWN_US = 50_000;
 const NAMED = /^(?!.*\+0x[0-9a-f]+$)/; // no module+0xstart
 
 /** A program is known by its functions once the stream names them. */
@@ -78,6 +88,50 @@ test('processes that live for 20 ms are seen with the names of their functions',
 	assert.ok(forks.share > 0.98, `${forks.share}`);
 	const burning = stream.samples().filter((sample) => inFunction(sample, 'short_lived_function'));
 	assert.ok(burning.length > forks.user * 0.8, `${burning.length} in the function that burns`);
+});
+
+/** CPU time of the agent's own threads in us, its memory in KiB, and its open files. */
+function agentUse({ pid }) {
+	const ns = readdirSync(`/proc/${pid}/task`).reduce((sum, tid) =>
+		sum + Number(readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'utf8').split(' ')[0]), 0);
+	return {
+		us: ns / 1000,
+		kib: Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]),
+		files: readdirSync(`/proc/${pid}/fd`).length,
+	};
+}
+
+/** Runs load_forks to its end. @returns {Promise<number>} how many processes it made */
+async function makeProcesses(args) {
+	const load = spawn(loadPath('forks'), ['-n', '0', ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+	const text = await new Promise((resolve) => load.stdout.once('data', resolve));
+	return Number(/^processes (\d+)/.exec(text)[1]);
+}
+
+test('thousands of processes a second cost little each, and leave nothing behind', async (t) => {
+	const agent = await startAgent(t, ['-F', '99', '-p', String(process.pid)]);
+	const round = async () => {
+		const before = agentUse(agent);
+		const processes = await makeProcesses(['-s', '1', '-e']);
+		const executed = await makeProcesses(['-s', '0.5']);
+		const after = agentUse(agent);
+		return { processes, executed, us: after.us - before.us, kib: after.kib, files: after.files };
+	};
+	await sleep(AGENT_READY_MS);
+	const first = await round();
+	/* What ended is kept for a while, and then it makes room for those that come. */
+	await sleep(PROCESS_EXITED_KEPT_MS + 500);
+	const second = await round();
+	const made = second.processes + second.executed;
+	const each = second.us / made;
+	t.diagnostic(`${first.processes + first.executed} and ${made} processes, ${second.executed} of them executed a program: ` +
+		`${each.toFixed(1)} us of the agent each; ${first.kib} and ${second.kib} KiB, ${first.files} and ${second.files} open files`);
+	assert.equal(agent.exit, null, 'it is still there');
+	assert.ok(made > 300, `${made} processes`);
+	assert.ok(second.us < 10 * (EXECUTED_US * second.executed + PLAIN_US * second.processes + OWN_US), `${second.us} us`);
+	/* A process takes a kilobyte and more while it is known; other programs come and go beside it. */
+	assert.ok(second.kib - first.kib < 4096 + made, `${second.kib - first.kib} KiB more`);
+	assert.ok(second.files - first.files < EXECUTABLE_FDS_MAX, `${first.files} and then ${second.files} open files`);
 });
 
 test('small compiles are seen with the names of the compiler\'s functions', async (t) => {
