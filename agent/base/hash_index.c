@@ -177,7 +177,19 @@ uint64_t hash_bytes(const void *bytes, size_t size)
 	uint64_t seed = process_seed(), hash = mix(seed ^ size, MIX_1), first, second;
 
 	if (size > 16) {
-		for (size_t left = size; left > 16; left -= 16, at += 16)
+		size_t left = size;
+
+		/* Two chains, since each product waits for the one before it. */
+		if (left > 64) {
+			uint64_t other = mix(hash, MIX_3 ^ seed);
+
+			for (; left > 32; left -= 32, at += 32) {
+				hash = mix(load_u64(at) ^ seed, load_u64(at + 8) ^ hash);
+				other = mix(load_u64(at + 16) ^ seed, load_u64(at + 24) ^ other);
+			}
+			hash = mix(hash ^ seed, other ^ MIX_1);
+		}
+		for (; left > 16; left -= 16, at += 16)
 			hash = mix(load_u64(at) ^ seed, load_u64(at + 8) ^ hash);
 		/* The last 16 bytes, some of them once more. */
 		at = (const uint8_t *)bytes + size - 16;

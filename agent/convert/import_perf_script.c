@@ -22,6 +22,9 @@ enum {
 	STACK_CACHE_SIZE = 131072,
 	CHAIN_CACHE_SIZE = 65536,
 	THREAD_CACHE_SIZE = 4096,
+	SOURCE_CACHE_SIZE = 16384,
+	SOURCES_MAX = 65536,  /* then all are forgotten */
+	EVENT_TEXT_MAX = 256, /* longer ones are read anew each time */
 	/* Frames of one line: those that a JIT put into one another, "caller->callee". */
 	LINE_FRAMES_MAX = 32,
 	/* Callers that are kept of a chain, so that there is always room for the leaf's line. */
@@ -40,6 +43,13 @@ struct frame_list {
 	uint32_t ids[WIRE_STACK_DEPTH_MAX];
 };
 
+/* Who was sampled where: what stands before the time of a sample's line. */
+struct source {
+	uint32_t thread;
+	uint16_t cpu;
+	bool is_idle_process;
+};
+
 struct perf_script {
 	struct input_bytes *input;	 /* borrowed */
 	struct foreign_profile *profile; /* borrowed */
@@ -47,6 +57,10 @@ struct perf_script {
 	struct id_cache chain_ids;	 /* stack of the callers by the bytes of all their lines */
 	struct id_cache stack_ids;	 /* the same, and the leaf's function */
 	struct id_cache thread_ids;
+	struct id_cache source_ids;  /* place in `sources`, from 1, by the text before the time */
+	struct bytes_writer sources; /* struct source */
+	char event_text[EVENT_TEXT_MAX];    /* what stood behind the time, of the last event */
+	size_t event_text_size;		    /* 0: nothing is kept of it */
 	struct bytes_writer stack_idleness; /* uint8_t by stack id */
 	uint32_t last_event;
 	int64_t last_time_us;
@@ -238,6 +252,22 @@ static size_t behind(const struct input_bytes *input, const char *line, size_t s
 	return (size_t)(end - input->at) + (end < input->end ? 1 : 0);
 }
 
+/* Indented lines that are whole in the buffer. Returns whether they end there. */
+static bool skip_whole_lines(const struct input_bytes *input, struct chain *chain)
+{
+	const uint8_t *at = input->at + chain->end, *newline;
+
+	while (at < input->end && is_indented(*at)) {
+		newline = memchr(at, '\n', (size_t)(input->end - at));
+		if (!newline)
+			return false;
+		at = newline + 1;
+		chain->end = (size_t)(at - input->at);
+		chain->line_count++;
+	}
+	return at < input->end;
+}
+
 /* Finds the end of the indented lines from @chain->begin on. */
 static int find_chain(struct perf_script *script, struct chain *chain)
 {
@@ -248,6 +278,8 @@ static int find_chain(struct perf_script *script, struct chain *chain)
 
 	chain->end = chain->begin;
 	chain->line_count = 0;
+	if (!script->mixed && skip_whole_lines(input, chain))
+		return 0;
 	while (!r) {
 		r = line_at(input, chain->end, &line, &size);
 		if (r)
@@ -505,22 +537,80 @@ static int take_loss(struct perf_script *script, const struct perf_header *heade
 	return r ? import_step_failed(script->input, script->profile, r) : 0;
 }
 
+/* Keeps what the lines of this thread on this CPU, and of this event, have in common. */
+static void keep_source(struct perf_script *script, const struct perf_header *header)
+{
+	const struct source source = { script->sample.thread, header->cpu,
+				       script->is_idle_process };
+
+	if (script->sources.size / sizeof(source) == SOURCES_MAX) {
+		id_cache_clear(&script->source_ids);
+		bytes_writer_clear(&script->sources);
+	}
+	bytes_write(&script->sources, &source, sizeof(source));
+	if (!script->sources.failed)
+		id_cache_put(&script->source_ids,
+			     hash_bytes(header->before.bytes, header->before.size),
+			     (uint32_t)(script->sources.size / sizeof(source)));
+	script->event_text_size = 0;
+	if (!header->rest.size && header->behind.size <= EVENT_TEXT_MAX) {
+		memcpy(script->event_text, header->behind.bytes, header->behind.size);
+		script->event_text_size = header->behind.size;
+	}
+}
+
+static void begin_sample(struct perf_script *script, int64_t time_us, uint16_t cpu)
+{
+	if (time_us >= 0) {
+		script->has_times = true;
+		script->last_time_us = time_us;
+	}
+	script->leaf.count = 0;
+	script->sample = (struct foreign_sample){
+		.time_us = script->last_time_us,
+		.count = 1,
+		.cpu = cpu,
+	};
+}
+
+/*
+ * A sample of which only the time and the stack are new, as nearly all are. Returns false when it is
+ * none; then nothing has happened.
+ */
+static bool take_known(struct perf_script *script, const char *line, size_t size, int *ret_r)
+{
+	struct perf_header header;
+	const struct source *source;
+	uint32_t id;
+
+	if (!script->event_text_size || !perf_header_split(line, size, &header) ||
+	    header.behind.size != script->event_text_size ||
+	    memcmp(header.behind.bytes, script->event_text, header.behind.size) != 0 ||
+	    header.time_us > FOREIGN_TIME_MAX_US)
+		return false;
+	id = id_cache_find(&script->source_ids,
+			   hash_bytes(header.before.bytes, header.before.size));
+	if (!id)
+		return false;
+	source = (const struct source *)script->sources.bytes + id - 1;
+	begin_sample(script, header.time_us, source->cpu);
+	script->sample.thread = source->thread;
+	script->sample.event = (uint16_t)script->last_event;
+	script->is_idle_process = source->is_idle_process;
+	script->sample_count++;
+	*ret_r = take_stack(script);
+	if (*ret_r >= 0)
+		*ret_r = end_sample(script);
+	return true;
+}
+
 static int take_sample(struct perf_script *script, const struct perf_header *header)
 {
 	int r;
 
 	if (header->time_us > FOREIGN_TIME_MAX_US)
 		return input_bytes_bad_line(script->input, "no such time can be");
-	if (header->time_us >= 0) {
-		script->has_times = true;
-		script->last_time_us = header->time_us;
-	}
-	script->leaf.count = 0;
-	script->sample = (struct foreign_sample){
-		.time_us = script->last_time_us,
-		.count = 1,
-		.cpu = header->cpu,
-	};
+	begin_sample(script, header->time_us, header->cpu);
 	script->is_idle_process = is_idle_process(header);
 	r = find_event(script, header);
 	if (!r)
@@ -529,6 +619,8 @@ static int take_sample(struct perf_script *script, const struct perf_header *hea
 		return import_step_failed(script->input, script->profile, r);
 	script->sample_count++;
 	note_period(script, header);
+	if (header->behind.size)
+		keep_source(script, header);
 	if (header->rest.size)
 		r = take_frame(script, header->rest.bytes, header->rest.size, &script->leaf,
 			       LINE_FRAMES_MAX);
@@ -543,6 +635,7 @@ static int take_sample(struct perf_script *script, const struct perf_header *hea
 static int take_line(struct perf_script *script, const char *line, size_t size)
 {
 	struct perf_header header;
+	int r;
 
 	if (!size || (size == 1 && line[0] == '\r'))
 		return 0;
@@ -550,6 +643,8 @@ static int take_line(struct perf_script *script, const char *line, size_t size)
 		perf_comment_parse(script->profile, line, size);
 		return 0;
 	}
+	if (take_known(script, line, size, &r))
+		return r;
 	if (!perf_header_parse(line, size, &header)) {
 		pass_over(script, script->input->line);
 		return 0;
@@ -575,6 +670,9 @@ static int perf_script_open(struct perf_script *script)
 		r = id_cache_open(CHAIN_CACHE_SIZE, &script->chain_ids);
 	if (!r)
 		r = id_cache_open(THREAD_CACHE_SIZE, &script->thread_ids);
+	if (!r)
+		r = id_cache_open(SOURCE_CACHE_SIZE, &script->source_ids);
+	script->sources = bytes_writer_with_max(SOURCES_MAX * sizeof(struct source));
 	script->stack_idleness = bytes_writer_with_max(FOREIGN_STACKS_MAX);
 	return r;
 }
@@ -585,6 +683,8 @@ static void perf_script_close(struct perf_script *script)
 	id_cache_close(&script->stack_ids);
 	id_cache_close(&script->chain_ids);
 	id_cache_close(&script->thread_ids);
+	id_cache_close(&script->source_ids);
+	bytes_writer_free(&script->sources);
 	bytes_writer_free(&script->stack_idleness);
 }
 

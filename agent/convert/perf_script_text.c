@@ -22,7 +22,11 @@ static bool is_digit(char byte)
 
 static bool is_hex(char byte)
 {
-	return is_digit(byte) || (byte >= 'a' && byte <= 'f') || (byte >= 'A' && byte <= 'F');
+	/* One bit for each of the characters from '0' to 'o': lines are full of such digits. */
+	static const uint64_t digits = UINT64_C(0x7e0000007e03ff);
+	uint8_t place = (uint8_t)((uint8_t)byte - '0');
+
+	return place < 64 && (digits >> place & 1);
 }
 
 static bool is_blank(char byte)
@@ -102,11 +106,13 @@ static const char *time_before(const char *line, const char *end, int64_t *ret_u
 	uint64_t seconds, fraction;
 	size_t digits;
 
-	while (point > line && is_digit(point[-1]))
-		point--;
-	digits = (size_t)(end - point);
-	if ((digits != 6 && digits != 9) || point == line || point[-1] != '.')
+	if (end - line > 7 && end[-7] == '.')
+		point = end - 6;
+	else if (end - line > 10 && end[-10] == '.')
+		point = end - 9;
+	else
 		return NULL;
+	digits = (size_t)(end - point);
 	begin = point - 1;
 	while (begin > line && is_digit(begin[-1]))
 		begin--;
@@ -284,15 +290,26 @@ bool perf_last_number(struct foreign_text text, uint64_t *ret_number)
 	return number_of(take_last_word(&text), ret_number);
 }
 
-bool perf_header_parse(const char *line, size_t size, struct perf_header *ret_header)
+bool perf_header_split(const char *line, size_t size, struct perf_header *ret_header)
 {
 	const char *end = line + size, *begin, *colon;
 
 	colon = find_time(line, end, &begin, &ret_header->time_us);
 	if (!colon)
-		return parse_timeless(line, end, ret_header);
-	take_who(text_from(line, begin), ret_header);
-	take_event(text_from(colon + 1, end), ret_header);
+		return false;
+	ret_header->before = text_from(line, begin);
+	ret_header->behind = text_from(colon + 1, end);
+	return true;
+}
+
+bool perf_header_parse(const char *line, size_t size, struct perf_header *ret_header)
+{
+	if (!perf_header_split(line, size, ret_header)) {
+		ret_header->before = ret_header->behind = (struct foreign_text){ 0 };
+		return parse_timeless(line, line + size, ret_header);
+	}
+	take_who(ret_header->before, ret_header);
+	take_event(ret_header->behind, ret_header);
 	return true;
 }
 
@@ -301,10 +318,17 @@ bool perf_header_parse(const char *line, size_t size, struct perf_header *ret_he
 /* Where " (MODULE)" starts at the end of @text; NULL where there is none. */
 static const char *find_module(struct foreign_text text)
 {
+	const char *open;
 	size_t depth = 0;
 
 	if (!text.size || text.bytes[text.size - 1] != ')')
 		return NULL;
+	open = memrchr(text.bytes, '(', text.size);
+	if (!open)
+		return NULL;
+	if (open > text.bytes && is_blank(open[-1]) &&
+	    !memchr(open, ')', (size_t)(text.bytes + text.size - 1 - open)))
+		return open;
 	/* Its own parentheses are in pairs: "(/tmp/x (deleted))". */
 	for (size_t at = text.size; at--;) {
 		depth += text.bytes[at] == ')';

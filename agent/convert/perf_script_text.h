@@ -23,9 +23,11 @@ struct perf_header {
 	struct foreign_text who; /* comm, pid and tid as they stand: the same for the same thread */
 	struct foreign_text
 		event; /* without modifiers' colon at the end; empty where there is none */
-	struct foreign_text rest; /* behind the event; blanks at the ends removed */
-	int64_t time_us;	  /* -1: none */
-	uint64_t period;	  /* 0: none */
+	struct foreign_text rest;   /* behind the event; blanks at the ends removed */
+	struct foreign_text before; /* all that stands before the time, and behind it ... */
+	struct foreign_text behind; /* ... as it stands; empty where there is no time */
+	int64_t time_us;	    /* -1: none */
+	uint64_t period;	    /* 0: none */
 	uint32_t pid;
 	uint32_t tid;
 	uint16_t cpu; /* or FOREIGN_CPU_UNKNOWN */
@@ -34,6 +36,12 @@ struct perf_header {
 
 /* The number that @text ends with, as in "PERF_RECORD_LOST lost 12". */
 bool perf_last_number(struct foreign_text text, uint64_t *ret_number);
+
+/*
+ * Splits a line that begins a sample at its time: what stands before and behind is the same for many.
+ * Only those fields and the time are set. Returns false when there is no time.
+ */
+bool perf_header_split(const char *line, size_t size, struct perf_header *ret_header);
 
 /* Returns false when @line begins no sample. */
 bool perf_header_parse(const char *line, size_t size, struct perf_header *ret_header);
