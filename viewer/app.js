@@ -12,11 +12,12 @@ import { TransferError } from "transfer";
 import { cell_card, cell_words, change_card, frame_card, small_card } from "views/cards";
 import { change_shades_make, frame_shades_make, heat_tables_make, tokens_read } from "views/colors";
 import { drop_listen } from "views/drop_target";
-import { announce, by_id, text_set } from "views/elements";
+import { announce, by_id, element, text_set } from "views/elements";
 import { EventMenu } from "views/event_menu";
 import { FlameGraph } from "views/flame_graph";
 import { flame_input_listen } from "views/flame_input";
-import { clock_text, count_text, span_text } from "views/format";
+import { GraphView, view_defaults } from "views/graph_view";
+import { clock_text, count_text, share_text, span_text } from "views/format";
 import { FoundRow, mark_shapes } from "views/found_row";
 import { FunctionTable } from "views/function_table";
 import { GraphPanel } from "views/graph_panel";
@@ -26,8 +27,8 @@ import { change_legend_show, legend_show } from "views/legend";
 import { axis_height, marks_height, row_counts, row_units, rows_default, second_us, unit_height }
 	from "views/map_geometry";
 import { MapInput } from "views/map_input";
-import { name_escape } from "views/names";
-import { popover_is_open } from "views/popover";
+import { name_escape, name_shorten } from "views/names";
+import { popover_is_open, popover_join } from "views/popover";
 import { save, stamp_text } from "views/saving";
 import { SelectionBar } from "views/selection_bar";
 import { StatusBar, rate_text } from "views/status_bar";
@@ -42,6 +43,11 @@ import { token_take } from "views/token_form";
 /** @typedef {import("page_tools").PageTools} PageTools */
 /** @typedef {import("views/status_bar").State} State */
 
+/** @typedef {typeof tabs[number]} Tab */
+
+const tabs = /** @type {const} */ (["graph", "table", "callers", "compare"]);
+/** In the legend of modules. */
+const modules_named = 6;
 const graph_height_min = 220;
 /** While dragging the graph goes along as long as it costs no more than this. */
 const drag_graph_ms = 10;
@@ -74,13 +80,18 @@ export class Page {
 			retry: () => this.connection.retry(),
 			stacks: () => this.stacks_open(),
 		});
-		this.graph = new FlameGraph({
-			zoomed: () => {
-				this.panel.trail_show();
-				this.tools?.link_soon();
-			},
-			hover: (rect, point) => this.frame_hover(rect, point),
-		});
+		/** @type {FlameGraph} */
+		this.graph = new FlameGraph({ scroller: by_id("graph-scroll", HTMLElement), space: by_id("graph-space", HTMLElement),
+			canvas: by_id("graph", HTMLCanvasElement), words: by_id("graph-words", HTMLElement) },
+		this.graph_events(() => this.graph));
+		this.view = new GraphView(() => this.view_changed());
+		/** Callers and callees, once somebody wants them. @type {import("views/callers_panel").CallersPanel | null} */
+		this.callers = null;
+		/** Functions that these were of, null: the one with most time; the one at callers_at is shown. */
+		this.callers_names = /** @type {(string | null)[]} */ ([null]);
+		this.callers_at = 0;
+		/** @type {import("views/module_colors").ModuleColors | null} */
+		this.module_colors = null;
 		this.panel = new GraphPanel(this.graph, (pattern) => this.search_changed(pattern));
 		this.input = new MapInput(this.map, {
 			hover: (cell, point, by_key) => this.cell_hover(cell, point, by_key),
@@ -96,7 +107,7 @@ export class Page {
 			this.panel.find(name);
 			this.tab_open("graph");
 		} });
-		/** @type {"graph" | "table" | "compare"} */
+		/** @type {Tab} */
 		this.tab = "graph";
 		/** What the selection is compared with, while it is. @type {"before" | "rest" | null} */
 		this.compared = null;
@@ -124,6 +135,11 @@ export class Page {
 		this.tools = null;
 		this.shades = frame_shades_make("light");
 		flame_input_listen(this.graph);
+		this.panel.back.addEventListener("click", () => this.go(-1));
+		this.panel.forward.addEventListener("click", () => this.go(1));
+		const view_panel = by_id("view-panel", HTMLElement);
+		popover_join(by_id("view", HTMLButtonElement), view_panel, () =>
+			this.later(({ view_panel_fill }) => view_panel_fill(view_panel, this.view)));
 		this.map.changed = this.graph.changed = () => this.frame_ask();
 		this.rows_fill();
 		this.tabs_listen();
@@ -144,7 +160,7 @@ export class Page {
 		this.connection = new Connection({
 			source: (source) => this.source_take(source),
 			changed: (from, end) => this.data_changed(from, end),
-			renumbered: () => this.graph.renumbered(this.source.tree(this.graph_range())),
+			renumbered: () => this.graph.renumbered(this.graph_tree()),
 			state: () => this.state_show(),
 			notice: () => {
 				this.notice_show(this.source.facts());
@@ -182,7 +198,7 @@ export class Page {
 		this.compared = this.changes = this.found.chosen_us = null;
 		this.map.frozen_us = null;
 		this.map.follow(true);
-		this.graph.zooms = [];
+		this.graph.zoom_forget();
 		this.graph_stale = true;
 		this.map.all_changed();
 		this.second_passed();
@@ -230,7 +246,13 @@ export class Page {
 			this.input.moved();
 		if (this.previewing && this.graph_cost_ms < drag_graph_ms)
 			this.graph_update();
-		this.graph.paint(now_ms);
+		for (const graph of this.graphs())
+			graph.paint(now_ms);
+	}
+
+	/** Those that are there. @returns {FlameGraph[]} */
+	graphs() {
+		return [this.graph, ...this.callers?.graphs ?? []];
 	}
 
 	/** What is in words and what is counted: once a second. */
@@ -258,17 +280,30 @@ export class Page {
 			this.selection_show();
 	}
 
+	/** What ran, as it is looked at. */
+	graph_tree() {
+		const tree = this.source.tree(this.graph_range());
+		if (this.view.is_plain())
+			return tree;
+		const later = later_here();
+		if (!later)
+			this.later(() => this.graph_update());
+		return later ? this.source.shaped(later.Shape, tree, this.view.options) : tree;
+	}
+
 	/** Counts the stretch and shows it. */
 	graph_update() {
 		const started_ms = performance.now();
 		this.graph_stale = false;
-		const tree = this.changes_update() ?? this.source.tree(this.graph_range());
+		const tree = this.changes_update() ?? this.graph_tree();
 		this.graph.cpus_of_rate = 1 / (this.source.facts().frequency_hz || 1);
+		this.look_set(tree);
 		this.graph.tree_show(tree);
 		this.panel.kinds_show(tree.kinds());
+		this.callers_show();
 		this.matches_show();
 		this.table_show();
-		this.panel.trail_show();
+		this.trail_show();
 		this.selection_show();
 		this.graph_message();
 		this.tools?.graph_updated(tree);
@@ -276,10 +311,164 @@ export class Page {
 		this.graph_cost_ms = performance.now() - started_ms;
 	}
 
+	/** The way to the zoom, and how to read what is below. */
+	trail_show() {
+		if (this.tab === "callers")
+			return;
+		this.panel.trail_show();
+		const { layout, steps } = this.view.options;
+		const stands = layout === "flame" && !this.changes ? "stands on" : "sits under";
+		this.panel.hint_show(this.tab === "table" ? "Self: time in the function itself. Total: in it and all that it called."
+			: this.graph.zoomed() || steps.length ? ""
+				: `Width is time on a CPU; each function ${stands} the one that called it. Click to zoom, right-click for more.`);
+	}
+
+	/** How the graph is drawn. @param {import("model/call_tree").CallTree} tree */
+	look_set(tree) {
+		const { color, layout } = this.changes ? view_defaults : this.view.options;
+		const later = color === "module" ? later_here() : null;
+		const modules = later ? this.module_colors ??= new later.ModuleColors() : null;
+		modules?.color(theme_shown());
+		this.graph.look_set({ flipped: layout === "flame", by_name: this.view.by_name(this.source.live() && this.map.following && !this.selection),
+			modules });
+		for (const graph of this.callers?.graphs ?? [])
+			graph.look_set({ flipped: graph.flipped, by_name: graph.by_name, modules });
+		const names = modules?.take(tree, modules_named) ?? [];
+		this.panel.modules_show(modules ? names.map((name) => ({ name, color: modules.of(name).plain[3] })) : []);
+	}
+
+	view_changed() {
+		this.graph_update();
+	}
+
+	/* ---- callers and callees ---- */
+
+	/** @param {string} name */
+	callers_open(name) {
+		if (this.tab !== "callers" || this.callers_names[this.callers_at] !== name)
+			this.callers_names.splice(++this.callers_at, Infinity, name);
+		this.tab_open("callers");
+	}
+
+	/** Back or forth in what the tab shows. @param {-1 | 1} step @returns {boolean} whether there was something */
+	go(step) {
+		if (this.tab !== "callers")
+			return this.graph.zoom_step(step);
+		const at = this.callers_at + step;
+		if (at < 0 || at >= this.callers_names.length)
+			return false;
+		this.callers_at = at;
+		this.callers_show();
+		return true;
+	}
+
+	callers_show() {
+		const later = later_here();
+		if (this.tab !== "callers")
+			return;
+		if (!later) {
+			this.later(() => this.graph_update());
+			return;
+		}
+		const panel = this.callers ??= this.callers_make(later);
+		const { source } = this;
+		const range = this.graph_range();
+		const tree = source.tree(range);
+		const rows = source.table(range, "function");
+		const name = this.callers_names[this.callers_at] ??
+			rows.reduce((most, row) => (row.self > most.self ? row : most), { name: "", self: 0 }).name;
+		panel.rows_show(rows, { name, samples: tree.total[0], pattern: this.panel.pattern });
+		const callees = source.shaped(later.Shape, tree, { by: "function", recursion: false, steps: [{ kind: "only", name }] });
+		panel.trees_show(source.callers(later.Callers, tree, name), callees);
+		const of_it = rows.filter((row) => row.name === name);
+		const self = of_it.reduce((sum, row) => sum + row.self, 0);
+		const total = callees.total[0];
+		this.panel.trail_replace(name ? [element("b", "", name_shorten(name)), element("span", "", total
+			? `${share_text(total, tree.total[0])} in it and all that it called, ${share_text(self, tree.total[0])} in itself`
+			: "did not run in this stretch")] : [element("b", "", "Nothing ran in this stretch.")],
+		{ back: this.callers_at > 0, forward: this.callers_at < this.callers_names.length - 1 });
+		this.frame_ask();
+	}
+
+	/** @param {import("later_fetch").Later} later */
+	callers_make({ CallersPanel }) {
+		const panel = new CallersPanel(by_id("callers", HTMLElement), by_id("graph-words", HTMLElement), {
+			choose: (name) => this.callers_open(name),
+			events: (graph) => ({ ...this.graph_events(graph), chosen: (rect) => this.callers_follow(graph(), rect) }) });
+		this.callers = panel;
+		this.color();
+		for (const graph of panel.graphs) {
+			graph.changed = () => this.frame_ask();
+			new ResizeObserver(() => graph.resize()).observe(graph.scroller);
+		}
+		panel.resize();
+		return panel;
+	}
+
+	/** Goes on from a frame. @param {FlameGraph} graph @param {FlameRect} rect */
+	callers_follow(graph, rect) {
+		const { tree } = graph;
+		if (tree && rect.node >= 0 && tree.kind(rect.node))
+			this.callers_open(tree.name(rect.node));
+	}
+
+	/**
+	 * @param {() => FlameGraph} graph_of
+	 * @returns {import("views/flame_graph").FlameEvents}
+	 */
+	graph_events(graph_of) {
+		return {
+			/* A block of small ones opens its parent, where they are wider. */
+			chosen: (rect) => graph_of().zoom_to(rect.node >= 0 ? rect.node : rect.parent),
+			zoomed: () => {
+				this.trail_show();
+				this.tools?.link_soon();
+			},
+			hover: (rect, point) => this.frame_hover(graph_of(), rect, point),
+			menu: (rect, point) => this.frame_menu(graph_of(), rect, point),
+			callers: (rect) => this.callers_follow(graph_of(), rect),
+		};
+	}
+
+	/**
+	 * What can be done with a frame.
+	 * @param {FlameGraph} graph
+	 * @param {FlameRect} rect
+	 * @param {{ x: number, y: number }} point
+	 */
+	frame_menu(graph, rect, point) {
+		const { tree } = graph;
+		if (!tree)
+			return;
+		/** @type {string[]} */
+		const stack = [];
+		for (let at = rect.node; at >= 0; at = tree.parent[at])
+			if (at || tree.kind(at))
+				stack.push(tree.name(at));
+		/* Who called it stands below it. */
+		if (graph === this.callers?.callers)
+			stack.reverse();
+		const name = tree.name(rect.node);
+		this.card.hide();
+		this.later(({ frame_menu_open, text_copy }) => frame_menu_open(
+			{ name, stack, is_function: tree.kind(rect.node) !== 0 },
+			graph === this.graph && !this.changes ? this.view : null, {
+				zoom: () => graph.zoom_to(rect.node),
+				callers: () => this.callers_open(name),
+				find: () => this.panel.find(name),
+				copy: (text, what) => text_copy(text).then((copied) =>
+					announce(copied ? `${what} is copied` : "The browser did not let it be copied")),
+			}, point));
+	}
+
 	graph_message() {
 		const { tree } = this.graph;
 		if (tree && tree.total[0] > 0) {
 			this.panel.message_show("");
+			return;
+		}
+		if (tree && tree.all > 0) {
+			this.panel.message_show("Nothing is left of this stretch by what the graph leaves out. Take back a step above.");
 			return;
 		}
 		const all = this.source.filter ? this.source.samples_unfiltered(this.graph_range()) : 0;
@@ -337,14 +526,13 @@ export class Page {
 		this.found_show();
 	}
 
-	/** @param {"graph" | "table" | "compare"} tab */
+	/** @param {Tab} tab */
 	tab_open(tab) {
 		this.tab = tab;
 		this.compare(tab === "compare" ? this.compared ?? "before" : null);
 	}
 
 	tabs_listen() {
-		const tabs = /** @type {const} */ (["graph", "table", "compare"]);
 		tabs.forEach((name, i) => {
 			const tab = by_id(`tab-${name}`, HTMLButtonElement);
 			tab.addEventListener("click", () => this.tab_open(name));
@@ -365,15 +553,20 @@ export class Page {
 			this.tab = "compare";
 		else if (this.tab === "compare")
 			this.tab = "graph";
-		for (const name of ["graph", "table", "compare"]) {
+		for (const name of tabs) {
 			const tab = by_id(`tab-${name}`, HTMLButtonElement);
 			tab.setAttribute("aria-selected", String(name === this.tab));
 			tab.tabIndex = name === this.tab ? 0 : -1;
 		}
-		const shows_graph = this.tab !== "table";
-		by_id("kinds", HTMLElement).hidden = this.tab === "compare" || !shows_graph;
+		const shows_graph = this.tab === "graph" || this.tab === "compare";
+		const by_module = this.view.options.color === "module";
+		by_id("kinds", HTMLElement).hidden = this.tab === "compare" || this.tab === "table" || by_module;
+		by_id("module-legend", HTMLElement).hidden = this.tab === "compare" || this.tab === "table" || !by_module;
+		by_id("view", HTMLElement).hidden = this.tab !== "graph";
+		this.view.chips.hidden = this.tab !== "graph" || !this.view.options.steps.length;
+		by_id("callers", HTMLElement).hidden = this.tab !== "callers";
 		by_id("change-legend", HTMLElement).hidden = this.tab !== "compare";
-		this.table.panel.hidden = shows_graph;
+		this.table.panel.hidden = this.tab !== "table";
 		this.graph.scroller.hidden = !shows_graph;
 	}
 
@@ -423,15 +616,18 @@ export class Page {
 	}
 
 	matches_show() {
-		const { tree } = this.graph;
-		if (!tree || !this.panel.pattern) {
-			this.graph.search(null);
-			this.panel.result_show(0, 0);
-			return;
+		this.panel.result_show(0, 0);
+		for (const graph of this.graphs()) {
+			const { tree } = graph;
+			if (!tree || !this.panel.pattern) {
+				graph.search(null);
+				continue;
+			}
+			const { hits, samples } = this.source.matches(tree);
+			graph.search((node) => hits[node] !== 0);
+			if (graph === this.graph)
+				this.panel.result_show(samples, tree.total[0]);
 		}
-		const { hits, samples } = this.source.matches(tree);
-		this.graph.search((node) => hits[node] !== 0);
-		this.panel.result_show(samples, tree.total[0]);
 	}
 
 	/** @param {RegExp | null} pattern */
@@ -439,6 +635,7 @@ export class Page {
 		this.source.search(pattern);
 		this.matches_show();
 		this.table_show();
+		this.callers_show();
 		this.map.all_changed();
 		this.frame_ask();
 	}
@@ -682,25 +879,26 @@ export class Page {
 	}
 
 	/**
+	 * @param {FlameGraph} graph
 	 * @param {FlameRect | null} rect
 	 * @param {{ x: number, y: number }} point
 	 */
-	frame_hover(rect, point) {
-		const { tree } = this.graph;
+	frame_hover(graph, rect, point) {
+		const { tree } = graph;
 		if (!rect || !tree) {
 			this.card.hide("frame");
 			return;
 		}
 		/* Callers of what is zoomed into have no share of it. */
-		const zoom = rect.depth < this.graph.depth_of(this.graph.zoom_node())
-			? 0 : this.graph.zoom_node();
+		const zoom = rect.depth < graph.depth_of(graph.zoom_node()) ? 0 : graph.zoom_node();
+		/* Of a part of the stretch both shares are told. */
+		const shown = zoom || tree.total[0] !== tree.all ? tree.total[zoom] : null;
 		this.card.show("frame", `${rect.node} ${rect.depth} ${rect.total} ${zoom}`, point,
-			this.graph.scroller.getBoundingClientRect(), () => (rect.node < 0
-				? small_card(rect.small, rect.total, tree.total[0])
+			graph.scroller.getBoundingClientRect(), () => (rect.node < 0
+				? small_card(rect.small, rect.total, tree.all)
 				: this.changes && tree === this.changes.tree
 					? change_card(this.source.frame_facts(tree, rect.node), this.changes.facts(rect.node))
-					: frame_card(this.source.frame_facts(tree, rect.node), tree.total[0],
-					zoom ? tree.total[zoom] : null)));
+					: frame_card(this.source.frame_facts(tree, rect.node), tree.all, shown)));
 	}
 
 	/* ---- the window ---- */
@@ -711,7 +909,9 @@ export class Page {
 		this.shades = frame_shades_make(theme);
 		this.map.color(tokens, heat_tables_make(theme));
 		const change_shades = change_shades_make(theme);
-		this.graph.color(tokens, this.shades, change_shades);
+		for (const graph of this.graphs())
+			graph.color(tokens, this.shades, change_shades);
+		this.module_colors?.color(theme);
 		change_legend_show(by_id("change-legend", HTMLElement), change_shades);
 		this.panel.kinds_color(this.shades);
 		this.panel.kinds_show(this.source.tree(this.graph_range()).kinds());
@@ -737,7 +937,8 @@ export class Page {
 			this.map.resize(width, unit);
 			this.message_show();
 		}
-		this.graph.resize();
+		for (const graph of this.graphs())
+			graph.resize();
 		this.card.hide();
 		this.frame_ask();
 	}
@@ -785,10 +986,7 @@ export class Page {
 		if (event.ctrlKey || event.metaKey || this.connection.asking())
 			return false;
 		if (event.altKey) {
-			if (event.key !== "ArrowLeft" || !this.graph.zooms.length)
-				return false;
-			this.graph.zoom_back();
-			return true;
+			return event.key === "ArrowLeft" ? this.go(-1) : event.key === "ArrowRight" ? this.go(1) : false;
 		}
 		const { map } = this;
 		const page = Math.floor(map.geometry.columns / 2);
@@ -800,7 +998,7 @@ export class Page {
 			f: () => this.tools?.filters.open(),
 			"?": () => this.help_open(),
 			0: () => this.graph.zoom_to(0),
-			Backspace: () => this.graph.zoom_back(),
+			Backspace: () => this.go(-1),
 			Escape: () => this.escape(),
 			PageUp: () => this.scroll(map.geometry.first - page),
 			PageDown: () => this.scroll(map.geometry.first + page),
@@ -839,6 +1037,8 @@ Object.defineProperty(window, "flickerscope", { value: Object.freeze({
 	get following() { return page.map.following; },
 	get map() { return page.map; },
 	get graph() { return page.graph; },
+	get view() { return page.view; },
+	get callers() { return page.callers; },
 	get connection() { return page.connection; },
 	get tools() { return page.tools; },
 }) });

@@ -3,9 +3,15 @@
 
 export { FileFeed } from "file_feed";
 export { import_file } from "import_file";
+export { Callers } from "model/callers";
 export { Changes } from "model/changes";
+export { Shape } from "model/shape";
 export { Unusual } from "model/unusual";
 export { PageTools } from "page_tools";
+export { CallersPanel } from "views/callers_panel";
 export { ChangesPanel } from "views/changes_panel";
+export { text_copy } from "views/clipboard";
 export { keys_sheet_open } from "views/keys_sheet";
+export { ModuleColors } from "views/module_colors";
 export { stacks_sheet_open } from "views/stacks_sheet";
+export { frame_menu_open, view_panel_fill } from "views/view_panel";

@@ -8,6 +8,7 @@ import { SampleFilter } from "model/filter";
 import { filter_choices } from "model/filter_choices";
 import { announce, by_id } from "views/elements";
 import { FilterRow } from "views/filter_row";
+import { view_settings } from "views/graph_view";
 import { row_counts, rows_default, second_us } from "views/map_geometry";
 import { link_read, link_write, zoom_find, zoom_mark } from "views/page_link";
 import { token_take } from "views/token_form";
@@ -20,7 +21,7 @@ const link_wait_ms = 300;
 /** How long a button says what it did. */
 const said_ms = 1500;
 /** What a link may say of the view. */
-const settings_allowed = { rows: row_counts.map(String) };
+const settings_allowed = { rows: row_counts.map(String), ...view_settings };
 
 export class PageTools {
 	/** @param {Page} page */
@@ -65,7 +66,7 @@ export class PageTools {
 	graph_updated(tree) {
 		const { source } = this.page;
 		this.linked_zoom_show(tree);
-		this.filters.share_show(tree.total[0], source.filter ? source.samples_unfiltered(this.page.graph_range()) : 0);
+		this.filters.share_show(tree.all, source.filter ? source.samples_unfiltered(this.page.graph_range()) : 0);
 		this.link_soon();
 	}
 
@@ -83,13 +84,13 @@ export class PageTools {
 		/* What a link asked for and is not shown yet would be forgotten. */
 		if (this.linked || this.linked_zoom)
 			return;
-		const { source, map, graph, selection, tab, compared, panel } = this.page;
+		const { source, map, graph, selection, tab, compared, panel, view } = this.page;
 		const fragment = link_write({ terms: this.filters.terms, selection: selection && {
 			start_us: source.to_wall_us(selection.start_us), end_us: source.to_wall_us(selection.end_us) },
 			until_us: map.following ? null : source.to_wall_us(Math.min(map.geometry.end * second_us, map.now_us())),
 			tab, baseline: compared ?? "", find: panel.search.value,
 			zoom: graph.tree ? zoom_mark(graph.tree, graph.zoom_node()) : "",
-			settings: map.rows === rows_default ? {} : { rows: String(map.rows) } });
+			settings: { ...view.settings(), ...map.rows === rows_default ? {} : { rows: String(map.rows) } } });
 		const address = location.pathname + location.search + (fragment && `#${fragment}`);
 		if (address !== location.pathname + location.search + location.hash)
 			history.replaceState(null, "", address);
@@ -101,6 +102,7 @@ export class PageTools {
 		token_take();
 		const state = link_read(location.hash.slice(1), settings_allowed);
 		page.rows_take(Number(state.settings.rows ?? rows_default));
+		page.view.settings_take(state.settings);
 		if (state.find !== page.panel.search.value) {
 			page.panel.search.value = state.find;
 			page.panel.search_take();

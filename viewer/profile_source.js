@@ -28,6 +28,8 @@ import * as wire from "wire";
 
 /** Functions on a cell's card. */
 const top_count = 3;
+/** Looks at the graph that are kept. */
+const shapes_max = 4;
 /** Names that came late are shown after this: many come at once. */
 const names_wait_ms = 500;
 /** Columns whose hits are kept; more than a map shows. */
@@ -94,6 +96,10 @@ export class ProfileSource {
 		this.hits_known = new Map();
 		/** The last tree, until the profile changes. */
 		this.last = { key: "", tree: /** @type {CallTree | null} */ (null) };
+		/** Kept, so that what is looked at keeps its identity. @type {Map<string, import("model/shape").Shape>} */
+		this.shapes = new Map();
+		/** @type {import("model/callers").Callers | null} */
+		this.callers_known = null;
 		/** The share of whole stacks, until the profile changes. */
 		this.stacks_known = /** @type {{ stacks: number, complete: number } | null} */ (null);
 		/** Columns [from, end) look different; set by who shows them. */
@@ -296,6 +302,38 @@ export class ProfileSource {
 		if (this.last.key !== key || !this.last.tree)
 			this.last = { key, tree: this.tree_build(range) };
 		return /** @type {CallTree} */ (this.last.tree);
+	}
+
+	/**
+	 * A tree looked at in another way.
+	 * @param {typeof import("model/shape").Shape} Shape
+	 * @param {CallTree} tree
+	 * @param {import("model/shape").ShapeOptions} options
+	 */
+	shaped(Shape, tree, { by, recursion, steps }) {
+		const { dictionary } = this.profile;
+		const key = JSON.stringify([by, recursion, steps]);
+		let shape = this.shapes.get(key);
+		if (shape?.dictionary !== dictionary) {
+			/* One for the graph, one for callees. */
+			if (this.shapes.size >= shapes_max)
+				this.shapes.clear();
+			this.shapes.set(key, shape = new Shape(dictionary, { by, recursion, steps }));
+		}
+		return shape.tree(tree);
+	}
+
+	/**
+	 * Who called a function.
+	 * @param {typeof import("model/callers").Callers} Callers
+	 * @param {CallTree} tree
+	 * @param {string} name
+	 */
+	callers(Callers, tree, name) {
+		const { dictionary } = this.profile;
+		if (this.callers_known?.dictionary !== dictionary || this.callers_known.name !== name)
+			this.callers_known = new Callers(dictionary, name);
+		return this.callers_known.tree(tree);
 	}
 
 	/**

@@ -100,7 +100,7 @@ test('a link opens the same picture and never holds the token', async () => {
 	const text = await link(/zoom=.*rows=25|rows=25.*zoom=/);
 	assert.ok(!text.includes('synthetic-token'), text);
 	const other = await open(text);
-	await other.waitForFunction(() => window.flickerscope.selection && window.flickerscope.graph.zooms.length);
+	await other.waitForFunction(() => window.flickerscope.selection && window.flickerscope.graph.zoomed());
 	const wall = (of) => of.evaluate(() => {
 		const { source, selection: { start_us, end_us } } = window.flickerscope;
 		return [start_us, end_us].map((us) => Math.round(source.to_wall_us(us)));

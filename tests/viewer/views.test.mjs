@@ -181,6 +181,21 @@ test("siblings too small to be seen become one block", () => {
 		small: 10 });
 });
 
+test("by name, large ones stand in order of their names and small ones are put together where they stand", () => {
+	const rows = [[0, 10000], [0, 4000], [0, 8], [0, 3000], [0, 9], [0, 2000], [0, 15], [0, 5]];
+	const names = ["all", "c", "aa", "a", "z", "b", "bb", "zz"];
+	const order = new FlameOrder(tree_make(rows), (node) => names[node]);
+	/* Ten samples of ten thousand have a place by their name, what is less stands behind, by weight. */
+	assert.deepEqual([...order.of(0)].map((node) => names[node]), ["a", "b", "bb", "c", "z", "aa", "zz"]);
+	assert.deepEqual(order.window_of(1), { start: 5015, end: 9015 });
+	const rects = flame_layout(order, { start: 0, end: 10000 }, 1000);
+	assert.deepEqual(rects.slice(1).map(({ node, x0, x1, small }) => [node, x0, x1, small]),
+		[[3, 0, 300, 0], [5, 300, 500, 0], [6, 500, 502, 0], [1, 502, 902, 0], [-1, 902, 904, 3]]);
+	/* Wider, they are frames of their own. */
+	const zoomed = flame_layout(order, { start: 5000, end: 5015 }, 1000);
+	assert.deepEqual(zoomed.slice(1).map(({ node, x0, x1 }) => [node, x0, x1]), [[6, 0, 1000]]);
+});
+
 test("an empty tree has no rectangles", () => {
 	assert.deepEqual(flame_layout(new FlameOrder(tree_make([[0, 0]])), { start: 0, end: 0 }, 100), []);
 });

@@ -42,6 +42,8 @@ export class CallTree {
 		this.self = self;
 		this.total = total;
 		this.count = calls.length;
+		/** Samples of the stretch that it is of. */
+		this.all = total[0];
 		/** Samples of each stack, in itself: for who asks for lines. @type {() => Uint32Array} */
 		this.stack_counts = () => new Uint32Array(0);
 		/** The same with all that it called, once it was asked for. @type {Uint32Array | null} */
@@ -110,6 +112,15 @@ export class CallTree {
 	 * @returns {SourceLine[]}
 	 */
 	lines(node) {
+		return this.lines_of((call) => call === this.calls[node]);
+	}
+
+	/**
+	 * The same of several calls.
+	 * @param {(call: number) => boolean} wanted
+	 * @returns {SourceLine[]}
+	 */
+	lines_of(wanted) {
 		const { dictionary } = this;
 		const call_of_stack = dictionary.calls_update();
 		const [parents, frames] = dictionary.stacks.columns;
@@ -117,7 +128,7 @@ export class CallTree {
 		/** @type {Map<number, number>} by frame */
 		const samples = new Map();
 		for (let stack = 1; stack < totals.length; stack++)
-			if (totals[stack] && call_of_stack[stack] === this.calls[node] && frames[stack] > 0)
+			if (totals[stack] && frames[stack] > 0 && wanted(call_of_stack[stack]))
 				samples.set(frames[stack], (samples.get(frames[stack]) ?? 0) + totals[stack]);
 		return dictionary.frame_lines(samples).sort((a, b) => b.samples - a.samples);
 	}

@@ -130,7 +130,7 @@ function source_rows({ lines, total }) {
 /**
  * @param {FrameFacts} facts
  * @param {number} all samples of the stretch
- * @param {number | null} zoom samples of what is zoomed into; null: no zoom
+ * @param {number | null} zoom samples of what is shown of it; null: all
  * @returns {Node[]}
  */
 export function frame_card(facts, all, zoom) {
@@ -144,7 +144,7 @@ export function frame_card(facts, all, zoom) {
 		return element("tr", "", ...cells.map((text, i) =>
 			element("td", "", i === 2 ? element("b", "", text) : text)));
 	};
-	const heads = ["", "samples", "of all", ...(zoom === null ? [] : ["of the zoom"])];
+	const heads = ["", "samples", "of all", ...(zoom === null ? [] : ["of what is shown"])];
 	parts.push(element("table", "", element("tr", "dim", ...heads.map((head) => element("td", "", head))),
 		row("total", total), row("self", self)));
 	parts.push(element("div", "dim", "Total: in it and all that it called. Self: in itself."));

@@ -48,6 +48,10 @@ const frame_lch = {
 	},
 };
 
+/** Modules: lightness and chroma, and hues. */
+const module_lc = { light: [0.845, 0.085], dark: [0.43, 0.085] };
+const module_hues = [250, 70, 150, 330, 30, 200, 110, 290, 0, 175, 50, 225];
+
 /** How far the lightness of a frame may vary with its name. */
 const shade_span = { light: 0.020, dark: 0.012 };
 
@@ -243,19 +247,36 @@ export function frame_shades_make(theme) {
 	const surface = hex_to_rgb(heat_stops[theme][0]);
 	/** @type {Record<string, { plain: string[], faded: string[] }>} */
 	const shades = {};
-	for (const [kind, [lightness, chroma, hue]] of Object.entries(frame_lch[theme])) {
-		const plain = [], faded = [];
-		const span = kind === "process" ? 0 : shade_span[theme];
-		for (let i = 0; i < shade_count; i++) {
-			const l = lightness + (span * (i - 3)) / 3;
-			const angle = (hue * Math.PI) / 180;
-			const rgb = oklab_to_rgb(l, chroma * Math.cos(angle), chroma * Math.sin(angle));
-			plain.push(rgb_to_css(rgb));
-			faded.push(rgb_to_css(rgb_mix(rgb, surface, 0.7)));
-		}
-		shades[kind] = { plain, faded };
-	}
+	for (const [kind, lch] of Object.entries(frame_lch[theme]))
+		shades[kind] = shades_of(lch, kind === "process" ? 0 : shade_span[theme], surface);
 	return shades;
+}
+
+/**
+ * @param {number[]} lch
+ * @param {number} span of lightness
+ * @param {number[]} surface
+ */
+function shades_of([lightness, chroma, hue], span, surface) {
+	const plain = [], faded = [];
+	const angle = (hue * Math.PI) / 180;
+	for (let i = 0; i < shade_count; i++) {
+		const l = lightness + (span * (i - 3)) / 3;
+		const rgb = oklab_to_rgb(l, chroma * Math.cos(angle), chroma * Math.sin(angle));
+		plain.push(rgb_to_css(rgb));
+		faded.push(rgb_to_css(rgb_mix(rgb, surface, 0.7)));
+	}
+	return { plain, faded };
+}
+
+/**
+ * The same for modules: hues far from one another first.
+ * @param {Theme} theme
+ */
+export function module_shades_make(theme) {
+	const surface = hex_to_rgb(heat_stops[theme][0]);
+	const [lightness, chroma] = module_lc[theme];
+	return module_hues.map((hue) => shades_of([lightness, chroma, hue], shade_span[theme], surface));
 }
 
 /** @param {string} name */

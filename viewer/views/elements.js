@@ -71,10 +71,37 @@ export function text_set(target, text) {
 		target.textContent = text;
 }
 
+/** No more is said to those who don't see the page than once in this time. */
+const say_ms = 1000;
+
+/** What is yet to be said, by where. @type {Map<Element, string>} */
+const waiting = new Map();
+
 /**
- * Says something to those who don't see the page. Only what they would want to be interrupted for.
+ * Says something to those who don't see the page: at once, or when the time for it has come; then the last
+ * that there was to say.
+ * @param {Element} target that is read out when it changes
+ * @param {string} text
+ */
+export function say(target, text) {
+	if (waiting.has(target)) {
+		waiting.set(target, text);
+		return;
+	}
+	text_set(target, text);
+	waiting.set(target, text);
+	setTimeout(() => {
+		const last = waiting.get(target) ?? "";
+		waiting.delete(target);
+		if (target.textContent !== last)
+			say(target, last);
+	}, say_ms);
+}
+
+/**
+ * Only what they would want to be interrupted for.
  * @param {string} text
  */
 export function announce(text) {
-	text_set(by_id("announce", HTMLElement), text);
+	say(by_id("announce", HTMLElement), text);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The flame graph of a stretch of time, as an icicle: everything, then processes, then calls. Zoom
- * and search hold on to stacks and names, not to rectangles, so they outlive every update.
+ * The flame graph of a stretch of time, root at the top (an icicle) or at the bottom: everything, then
+ * processes, then calls. Zoom and search hold on to stacks and names, not to rectangles, so they outlive
+ * every update.
  */
 
 import { name_shade } from "views/colors";
-import { by_id } from "views/elements";
 import { FlameOrder, flame_layout } from "views/flame_layout";
 import { count_text, cpus_text, share_text } from "views/format";
 import { canvas_fit } from "views/map_frame";
@@ -18,6 +18,24 @@ import * as wire from "wire";
 /** @typedef {import("views/colors").Tokens} Tokens */
 
 /** @typedef {ReturnType<typeof import("views/colors").frame_shades_make>} Shades */
+/** @typedef {{ x: number, y: number }} Point of the window */
+
+/**
+ * @typedef {object} FlameElements
+ * @property {HTMLElement} scroller
+ * @property {HTMLElement} space as high as all rows
+ * @property {HTMLCanvasElement} canvas
+ * @property {HTMLElement} words
+ */
+
+/**
+ * @typedef {object} FlameEvents
+ * @property {(rect: FlameRect) => void} chosen by a click or Enter
+ * @property {() => void} zoomed
+ * @property {(rect: FlameRect | null, point: Point) => void} hover
+ * @property {(rect: FlameRect, point: Point) => void} menu what can be done with a frame is asked for
+ * @property {(rect: FlameRect) => void} callers
+ */
 
 export const row_height = 18;
 const share_room = 150;
@@ -32,14 +50,16 @@ function tree_is_of_changes(tree) {
 
 export class FlameGraph {
 	/**
-	 * @param {{ zoomed: () => void, hover: (rect: FlameRect | null, point: { x: number, y: number })
-	 * => void }} events
+	 * @param {FlameElements} elements
+	 * @param {FlameEvents} events
 	 */
-	constructor(events) {
+	constructor({ scroller, space, canvas, words }, events) {
 		this.events = events;
-		this.scroller = by_id("graph-scroll", HTMLElement);
-		this.space = by_id("graph-space", HTMLElement);
-		this.canvas = by_id("graph", HTMLCanvasElement);
+		this.scroller = scroller;
+		this.space = space;
+		this.canvas = canvas;
+		/** Where it is said what the keyboard's cursor is on. */
+		this.words = words;
 		this.context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
 		this.text = new TextFit(this.context);
 		/** @type {CallTree | null} */
@@ -48,8 +68,14 @@ export class FlameGraph {
 		this.order = null;
 		/** @type {FlameRect[]} */
 		this.rects = [];
-		/** Identities of the stacks zoomed into, the last is shown; empty: everything. */
-		this.zooms = /** @type {number[]} */ ([]);
+		/** Root at the bottom. */
+		this.flipped = false;
+		this.by_name = false;
+		/** Colours of modules, in place of those of kinds. @type {import("views/module_colors").ModuleColors | null} */
+		this.modules = null;
+		/** Identities of the stacks that were zoomed into, 0: everything; the one at zoom_at is shown. */
+		this.zooms = [0];
+		this.zoom_at = 0;
 		/** The window shown, which runs towards the zoomed node's. */
 		this.window = { start: 0, end: 0 };
 		this.animation = /** @type {{ from: { start: number, end: number }, started_ms: number }
@@ -69,6 +95,8 @@ export class FlameGraph {
 		this.contrast = false;
 		this.width = 0;
 		this.view_height = 0;
+		/** Of all rows. */
+		this.height = 0;
 		this.dirty = true;
 		/** Whether the canvas shows something else than it should. */
 		this.stale = true;
@@ -108,7 +136,8 @@ export class FlameGraph {
 	/** @param {CallTree | null} tree */
 	tree_show(tree) {
 		this.tree = tree;
-		this.order = tree && tree.count && tree.total[0] > 0 ? new FlameOrder(tree) : null;
+		this.order = tree && tree.count && tree.total[0] > 0
+			? new FlameOrder(tree, this.by_name ? tree.name : null) : null;
 		this.animation = null;
 		this.hover = -1;
 		this.dirty = true;
@@ -139,15 +168,20 @@ export class FlameGraph {
 				if (node < 0)
 					break;
 			}
-			return node > 0 ? tree.identity(node) : -1;
-		}).filter((identity) => identity > 0);
+			return node > 0 ? tree.identity(node) : 0;
+		});
 		this.cursor = -1;
 		this.tree_show(tree);
 	}
 
+	/** Whether it is zoomed at all. */
+	zoomed() {
+		return this.zooms[this.zoom_at] !== 0;
+	}
+
 	/** The node zoomed into that this tree has: the zoom itself, or the nearest zoom before it. */
 	zoom_node() {
-		for (let i = this.zooms.length - 1; this.tree && i >= 0; i--) {
+		for (let i = this.zoom_at; this.tree && this.zooms[i] > 0; i--) {
 			const node = this.tree.find(this.zooms[i]);
 			if (node >= 0)
 				return node;
@@ -157,8 +191,7 @@ export class FlameGraph {
 
 	/** Whether the stack zoomed into does not occur in what is shown. */
 	zoom_is_gone() {
-		return this.zooms.length > 0 && this.tree !== null &&
-			this.tree.find(this.zooms[this.zooms.length - 1]) < 0;
+		return this.zoomed() && this.tree !== null && this.tree.find(this.zooms[this.zoom_at]) < 0;
 	}
 
 	/** @param {number} node 0: everything */
@@ -166,16 +199,26 @@ export class FlameGraph {
 		if (!this.tree)
 			return;
 		const identity = node > 0 ? this.tree.identity(node) : 0;
-		if (node <= 0)
-			this.zooms = [];
-		else if (this.zooms[this.zooms.length - 1] !== identity)
-			this.zooms.push(identity);
+		if (this.zooms[this.zoom_at] === identity)
+			return;
+		this.zooms.splice(++this.zoom_at, Infinity, identity);
 		this.zoom_animate();
 	}
 
-	zoom_back() {
-		if (this.zooms.pop() !== undefined)
-			this.zoom_animate();
+	/** One zoom back or forth, as in a browser. @param {-1 | 1} step @returns {boolean} whether there was one */
+	zoom_step(step) {
+		const at = this.zoom_at + step;
+		if (at < 0 || at >= this.zooms.length)
+			return false;
+		this.zoom_at = at;
+		this.zoom_animate();
+		return true;
+	}
+
+	/** Another tree, of which nothing is known. */
+	zoom_forget() {
+		this.zooms = [0];
+		this.zoom_at = 0;
 	}
 
 	zoom_animate() {
@@ -221,11 +264,41 @@ export class FlameGraph {
 			this.window_step(now_ms);
 			this.rects = this.order ? flame_layout(this.order, this.window, this.width) : [];
 			const rows = this.rects.length ? this.rects[this.rects.length - 1].depth + 1 : 0;
-			const height = Math.max(this.view_height, rows * row_height + 12);
-			if (this.space.style.height !== `${height}px`)
-				this.space.style.height = `${height}px`;
+			this.height_set(Math.max(this.view_height, rows * row_height + 12));
 		}
 		this.draw();
+	}
+
+	/** @param {number} height */
+	height_set(height) {
+		if (this.space.style.height === `${height}px`)
+			return;
+		/* The root stays where it is seen. */
+		const below = this.height - this.scroller.scrollTop;
+		this.height = height;
+		this.space.style.height = `${height}px`;
+		if (this.flipped)
+			this.scroller.scrollTop = height - below;
+	}
+
+	/** Where a row begins, in the space of all rows. @param {number} depth */
+	row_top(depth) {
+		return this.flipped ? this.height - (depth + 1) * row_height : depth * row_height;
+	}
+
+	/** @param {{ flipped: boolean, by_name: boolean, modules: FlameGraph["modules"] }} look */
+	look_set({ flipped, by_name, modules }) {
+		const turned = this.flipped !== flipped;
+		if (this.by_name !== by_name && this.tree) {
+			this.by_name = by_name;
+			this.order = this.order && new FlameOrder(this.tree, by_name ? this.tree.name : null);
+		}
+		this.by_name = by_name;
+		this.flipped = flipped;
+		this.modules = modules;
+		this.dirty = true;
+		if (turned)
+			this.scroller.scrollTop = flipped ? this.height : 0;
 	}
 
 	draw() {
@@ -240,7 +313,7 @@ export class FlameGraph {
 		const bottom = this.scroller.scrollTop + this.view_height;
 		const zoom = this.tree ? this.depth_of(this.zoom_node()) : 0;
 		this.rects.forEach((rect, i) => {
-			const y = rect.depth * row_height;
+			const y = this.row_top(rect.depth);
 			if (y > top && y < bottom)
 				this.rect_draw(context, tokens, rect, y, rect.depth < zoom && !this.animation);
 		});
@@ -277,7 +350,7 @@ export class FlameGraph {
 		const fade = above || (this.is_hit !== null && !this.is_hit(rect.node));
 		const frame_ink = tree_is_of_changes(tree)
 			? this.change_fill(context, tokens, tree, rect, y, width, fade)
-			: this.frame_fill(context, tokens, kind, name, rect.x0, y, width, fade);
+			: this.frame_fill(context, tokens, this.shade_of(tree, rect.node), kind, name, rect.x0, y, width, fade);
 		if (this.contrast && width > 2) {
 			context.strokeStyle = tokens.ink3;
 			context.lineWidth = 1;
@@ -305,6 +378,7 @@ export class FlameGraph {
 	/**
 	 * @param {CanvasRenderingContext2D} context
 	 * @param {Tokens} tokens
+	 * @param {Shades[number]} shade
 	 * @param {number} kind
 	 * @param {string} name
 	 * @param {number} x
@@ -313,8 +387,7 @@ export class FlameGraph {
 	 * @param {boolean} fade
 	 * @returns {string} colour of the text on it
 	 */
-	frame_fill(context, tokens, kind, name, x, y, width, fade) {
-		const shade = kind ? this.shades[kind] : this.shades.process;
+	frame_fill(context, tokens, shade, kind, name, x, y, width, fade) {
 		context.fillStyle = shade[fade ? "faded" : "plain"][kind ? name_shade(name) : 3];
 		context.fillRect(x, y, width, row_height - 1);
 		return tokens["frame-ink"];
@@ -345,6 +418,12 @@ export class FlameGraph {
 		}
 		/* Text that begins on the ground must be read there. */
 		return filled >= width / 2 ? shade.ink : tokens.ink;
+	}
+
+	/** @param {CallTree} tree @param {number} node */
+	shade_of(tree, node) {
+		const kind = tree.kind(node);
+		return !kind ? this.shades.process : this.modules?.of(tree.module(node).name) ?? this.shades[kind];
 	}
 
 	/** How much a node is: "1 491 samples", or how it changed. @param {number} node */
@@ -396,7 +475,7 @@ export class FlameGraph {
 			const width = Math.max(1, rect.x1 - rect.x0 - 1);
 			context.strokeStyle = tokens.ink;
 			context.lineWidth = 2;
-			context.strokeRect(rect.x0 + 1, rect.depth * row_height + 1,
+			context.strokeRect(rect.x0 + 1, this.row_top(rect.depth) + 1,
 				Math.max(1, width - 2), row_height - 3);
 		}
 	}
@@ -418,7 +497,7 @@ export class FlameGraph {
 		const bounds = this.canvas.getBoundingClientRect();
 		const x = client_x - bounds.left - padding;
 		const y = client_y - bounds.top + this.scroller.scrollTop;
-		const depth = Math.floor(y / row_height);
+		const depth = Math.floor((this.flipped ? this.height - y : y) / row_height);
 		/* Rows follow one another: find the row's first by bisection, then walk it. */
 		let low = 0, high = this.rects.length;
 		while (low < high) {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pointer and keys on the flame graph. */
 
+import { say } from "views/elements";
 import { row_height } from "views/flame_graph";
 
 /** @typedef {import("views/flame_graph").FlameGraph} FlameGraph */
+/** @typedef {import("views/flame_layout").FlameRect} FlameRect */
 
 /** @param {FlameGraph} graph */
 export function flame_input_listen(graph) {
@@ -19,9 +21,19 @@ export function flame_input_listen(graph) {
 	});
 	canvas.addEventListener("click", (event) => {
 		const rect = graph.rects[graph.rect_at(event.clientX, event.clientY)];
-		/* A block of small ones opens its parent, where they are wider. */
 		if (rect)
-			graph.zoom_to(rect.node >= 0 ? rect.node : rect.parent);
+			graph.events.chosen(rect);
+	});
+	canvas.addEventListener("contextmenu", (event) => {
+		/* The key for menus, and Shift+F10, have no place of their own. */
+		const by_key = event.button !== 2;
+		const index = by_key ? graph.cursor_rect() : graph.rect_at(event.clientX, event.clientY);
+		const rect = graph.rects[index];
+		if (!rect || rect.node < 0)
+			return;
+		event.preventDefault();
+		hover_set(graph, -1, { x: 0, y: 0 });
+		graph.events.menu(rect, by_key ? rect_point(graph, rect) : { x: event.clientX, y: event.clientY });
 	});
 	canvas.addEventListener("keydown", (event) => {
 		if (key_take(graph, event))
@@ -34,6 +46,8 @@ export function flame_input_listen(graph) {
 	});
 	canvas.addEventListener("blur", () => {
 		hover_set(graph, -1, { x: 0, y: 0 });
+		/* The cursor had a card as well. */
+		graph.events.hover(null, { x: 0, y: 0 });
 		graph.repaint();
 	});
 }
@@ -64,7 +78,12 @@ function key_take(graph, event) {
 	const at = graph.cursor_rect();
 	if (event.key === "Enter") {
 		if (at >= 0)
-			graph.zoom_to(graph.rects[at].node);
+			graph.events.chosen(graph.rects[at]);
+		return true;
+	}
+	if (event.key === "c" || event.key === "C") {
+		if (at >= 0)
+			graph.events.callers(graph.rects[at]);
 		return true;
 	}
 	const next = arrow_target(graph, at, event.key);
@@ -79,7 +98,7 @@ function key_take(graph, event) {
 }
 
 /**
- * Up to the caller, down to the widest callee, left and right along the row.
+ * To the caller, to the widest callee, left and right along the row.
  * @param {FlameGraph} graph
  * @param {number} at
  * @param {string} key
@@ -92,9 +111,10 @@ function arrow_target(graph, at, key) {
 	if (at < 0)
 		return 0;
 	const rect = rects[at];
-	if (key === "ArrowUp")
+	/* On the screen: towards the root is down when that is at the bottom. */
+	if (key === (graph.flipped ? "ArrowDown" : "ArrowUp"))
 		return rects.findIndex((other) => other.node === rect.parent);
-	if (key === "ArrowDown") {
+	if (key === "ArrowDown" || key === "ArrowUp") {
 		return rects.findIndex((other) =>
 			other.parent === rect.node && other.node >= 0);
 	}
@@ -113,19 +133,21 @@ function cursor_show(graph) {
 		graph.repaint();
 		return;
 	}
-	const y = rect.depth * row_height;
+	const y = graph.row_top(rect.depth);
 	const { scroller } = graph;
 	if (y < scroller.scrollTop)
 		scroller.scrollTop = y;
 	else if (y + 2 * row_height > scroller.scrollTop + graph.view_height)
 		scroller.scrollTop = y + 2 * row_height - graph.view_height;
-	const bounds = graph.canvas.getBoundingClientRect();
-	const words = document.getElementById("graph-words");
-	if (words)
-		words.textContent = graph.rect_words(rect);
-	if (graph.canvas.matches(":focus-visible")) {
-		graph.events.hover(rect, { x: bounds.left + 16 + Math.max(0, rect.x0),
-			y: bounds.top + y - scroller.scrollTop + row_height });
-	}
+	say(graph.words, graph.rect_words(rect));
+	if (graph.canvas.matches(":focus-visible"))
+		graph.events.hover(rect, rect_point(graph, rect));
 	graph.repaint();
+}
+
+/** Below the start of a rectangle, in the window. @param {FlameGraph} graph @param {FlameRect} rect */
+function rect_point(graph, rect) {
+	const bounds = graph.canvas.getBoundingClientRect();
+	return { x: bounds.left + 16 + Math.max(0, rect.x0),
+		y: bounds.top + graph.row_top(rect.depth) - graph.scroller.scrollTop + row_height };
 }

@@ -34,11 +34,18 @@ const depth_max = 1024;
  * @property {number} small how many nodes a block stands for, else 0
  */
 
+/** Below this share of all, names are in no order of their own: a comparison of thousands of them would be felt. */
+const named_least = 1 / 1000;
+
 /** Children of every node, in two arrays; those of a node are sorted when first asked for. */
 export class FlameOrder {
-	/** @param {FlameTree} tree */
-	constructor(tree) {
+	/**
+	 * @param {FlameTree} tree
+	 * @param {((node: number) => string) | null} [name] to sort by; null: most samples first
+	 */
+	constructor(tree, name = null) {
 		this.tree = tree;
+		this.name = name;
 		const { count, parent } = tree;
 		this.first = new Int32Array(count + 1);
 		for (let node = 1; node < count; node++)
@@ -55,7 +62,7 @@ export class FlameOrder {
 	/**
 	 * Most samples first; equals in the order of the tree, so that they don't change places while
 	 * live. A parent may have thousands of children of one sample each: they are sorted as plain
-	 * numbers, total and place in one.
+	 * numbers, total and place in one; then those that are large enough by name.
 	 * @param {number} node
 	 * @returns {Int32Array} a view: do not change it
 	 */
@@ -74,7 +81,20 @@ export class FlameOrder {
 			const place = keys[i] % places_max;
 			children[i] = unsorted[place < 0 ? place + places_max : place];
 		}
+		if (this.name)
+			this.head_sort(children, this.name);
 		return children;
+	}
+
+	/** @param {Int32Array} children by weight @param {(node: number) => string} name */
+	head_sort(children, name) {
+		const { total } = this.tree;
+		let end = 0;
+		while (end < children.length && total[children[end]] >= total[0] * named_least)
+			end++;
+		const head = Array.from(children.subarray(0, end), (node) => ({ node, name: name(node) }));
+		head.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.node - b.node));
+		head.forEach(({ node }, i) => (children[i] = node));
 	}
 
 	/**
@@ -119,26 +139,29 @@ export function flame_layout(order, window, width) {
 		const next = [];
 		for (const { node, start } of row) {
 			let at = start;
-			const children = order.of(node);
-			for (let i = 0; i < children.length; i++) {
-				const child = children[i];
+			/* Small ones beside one another. */
+			const block = { count: 0, start: 0, last: 0 };
+			const flush = () => {
+				block_add(rects, block, node, at - block.start, depth, x(block.start), x(at));
+				block.count = 0;
+			};
+			for (const child of order.of(node)) {
 				const total = tree.total[child];
-				if (at + total <= window.start) {
-					at += total;
-					continue;
-				}
 				if (at >= window.end)
 					break;
-				if (total * scale < small_width) {
-					/* They are sorted: all that follow are as small. */
-					block_add(rects, order, node, i, at, depth, x);
-					break;
+				if (at + total > window.start && total * scale < small_width) {
+					if (!block.count++)
+						block.start = at;
+					block.last = child;
+				} else if (at + total > window.start) {
+					flush();
+					rects.push({ node: child, parent: node, depth, x0: x(at), x1: x(at + total),
+						total, small: 0 });
+					next.push({ node: child, start: at });
 				}
-				rects.push({ node: child, parent: node, depth, x0: x(at), x1: x(at + total),
-					total, small: 0 });
-				next.push({ node: child, start: at });
 				at += total;
 			}
+			flush();
 		}
 		row = next;
 	}
@@ -147,22 +170,16 @@ export function flame_layout(order, window, width) {
 
 /**
  * @param {FlameRect[]} rects
- * @param {FlameOrder} order
+ * @param {{ count: number, last: number }} block
  * @param {number} parent
- * @param {number} from index of the first of the small ones
- * @param {number} at
+ * @param {number} total
  * @param {number} depth
- * @param {(samples: number) => number} x
+ * @param {number} x0
+ * @param {number} x1
  */
-function block_add(rects, order, parent, from, at, depth, x) {
-	const children = order.of(parent);
-	let total = 0;
-	for (let i = from; i < children.length; i++)
-		total += order.tree.total[children[i]];
-	const x0 = x(at), x1 = x(at + total);
-	if (x1 <= x0)
+function block_add(rects, block, parent, total, depth, x0, x1) {
+	if (!block.count || x1 <= x0)
 		return;
-	const small = children.length - from;
-	rects.push({ node: small === 1 ? children[from] : -1, parent, depth, x0, x1, total,
-		small: small === 1 ? 0 : small });
+	const alone = block.count === 1;
+	rects.push({ node: alone ? block.last : -1, parent, depth, x0, x1, total, small: alone ? 0 : block.count });
 }

@@ -36,15 +36,20 @@ export class FunctionTable {
 		this.by = "function";
 		/** @type {Key} */
 		this.key = "self";
+		/** The other way round than one wants first: names from A, times from the most. */
+		this.turned = false;
 		this.body = element("tbody", "");
 		this.rest = element("p", "dim");
 		const head = element("tr", "");
+		/** What the figures below each head are. */
+		this.units = element("tr", "units");
 		this.heads = new Map(columns.map(([key, label, meaning]) => {
 			const button = element("button", "", label);
 			const cell = element("th", key === "self" || key === "total" ? "number" : "", button);
 			button.type = "button";
 			button.title = meaning;
 			button.addEventListener("click", () => {
+				this.turned = this.key === key && !this.turned;
 				this.key = key;
 				this.actions.changed();
 			});
@@ -63,7 +68,7 @@ export class FunctionTable {
 			this.actions.changed();
 		});
 		this.panel.append(element("p", "choice", element("label", "menu", "Rows are ", select)),
-			element("table", "", element("thead", "", head), this.body), this.rest);
+			element("table", "", element("thead", "", head, this.units), this.body), this.rest);
 	}
 
 	/**
@@ -74,11 +79,14 @@ export class FunctionTable {
 	show(rows, { samples, pattern, cpus_of_sample }) {
 		const { key } = this;
 		const kept = pattern ? rows.filter(({ name, place }) => pattern.test(name) || pattern.test(place)) : rows;
-		kept.sort((a, b) => (key === "self" || key === "total" ? b[key] - a[key] : a[key].localeCompare(b[key])) ||
+		const by_time = key === "self" || key === "total";
+		const way = this.turned ? -1 : 1;
+		kept.sort((a, b) => way * (by_time ? b[key] - a[key] : a[key].localeCompare(b[key])) ||
 			b.total - a.total || (a.name < b.name ? -1 : 1));
 		for (const [name, cell] of this.heads)
-			cell.setAttribute("aria-sort", name !== key ? "none" : name === "self" || name === "total"
-				? "descending" : "ascending");
+			cell.setAttribute("aria-sort", name !== key ? "none" : by_time !== this.turned ? "descending" : "ascending");
+		const units = ["share", cpus_of_sample ? "CPUs" : "", "samples"];
+		this.units.replaceChildren(...["", "", ...units, ...units].map((unit, i) => element("td", i < 2 ? "" : "number", unit)));
 		text_set(/** @type {Element} */ (this.heads.get("name")?.firstElementChild),
 			{ function: "Function", module: "Module", process: "Process", thread: "Thread" }[this.by]);
 		this.body.replaceChildren(...kept.slice(0, rows_shown).map((row) => this.row_make(row, samples, cpus_of_sample)));

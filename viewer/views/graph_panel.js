@@ -3,7 +3,7 @@
 
 import { by_id, element, text_set } from "views/elements";
 import { share_text } from "views/format";
-import { name_shorten } from "views/names";
+import { name_escape, name_shorten } from "views/names";
 import * as wire from "wire";
 
 /** @typedef {import("views/flame_graph").FlameGraph} FlameGraph */
@@ -81,8 +81,11 @@ export class GraphPanel {
 		this.result = by_id("search-result", HTMLElement);
 		this.trail = by_id("trail", HTMLElement);
 		this.back = by_id("zoom-back", HTMLButtonElement);
+		this.forward = by_id("zoom-forward", HTMLButtonElement);
 		this.hint = by_id("graph-hint", HTMLElement);
 		this.kinds = by_id("kinds", HTMLElement);
+		this.modules = by_id("module-legend", HTMLElement);
+		this.modules_key = "";
 		this.message = by_id("graph-message", HTMLElement);
 		/** @type {RegExp | null} */
 		this.pattern = null;
@@ -97,7 +100,6 @@ export class GraphPanel {
 				this.graph.canvas.focus();
 			}
 		});
-		this.back.addEventListener("click", () => graph.zoom_back());
 		this.kinds_made = false;
 		this.trail_key = "";
 	}
@@ -155,6 +157,21 @@ export class GraphPanel {
 		}));
 	}
 
+	/** The legend when colours tell modules. @param {{ name: string, color: string }[]} modules */
+	modules_show(modules) {
+		const key = JSON.stringify(modules);
+		if (this.modules_key === key)
+			return;
+		this.modules_key = key;
+		this.modules.replaceChildren(...modules.map(({ name, color }) => {
+			const swatch = element("i", "");
+			swatch.style.background = color;
+			const item = element("span", "", swatch, name_escape(name.slice(name.lastIndexOf("/") + 1)));
+			item.title = name_escape(name);
+			return item;
+		}));
+	}
+
 	/** @param {Set<number>} present kinds that occur */
 	kinds_show(present) {
 		for (const item of this.kinds.children) {
@@ -170,9 +187,9 @@ export class GraphPanel {
 	trail_show() {
 		const { graph } = this;
 		const { tree } = graph;
-		const zoomed = graph.zooms.length > 0;
-		this.back.disabled = !zoomed;
-		this.hint.hidden = zoomed;
+		const zoomed = graph.zoomed();
+		this.back.disabled = graph.zoom_at === 0;
+		this.forward.disabled = graph.zoom_at === graph.zooms.length - 1;
 		const total = tree?.total[0] ?? 0;
 		const words = tree ? graph.amount_words(0) : "";
 		const trail = tree && total ? graph.trail() : [];
@@ -206,6 +223,25 @@ export class GraphPanel {
 				: `${graph.amount_words(node)}, ${share_text(tree.total[node], total)}`));
 		}
 		this.trail.replaceChildren(...parts);
+	}
+
+	/**
+	 * In place of the way: what else is shown.
+	 * @param {(Node | string)[]} words
+	 * @param {{ back: boolean, forward: boolean }} ways
+	 */
+	trail_replace(words, { back, forward }) {
+		this.trail_key = "";
+		this.back.disabled = !back;
+		this.forward.disabled = !forward;
+		this.hint_show("");
+		this.trail.replaceChildren(...words);
+	}
+
+	/** What is to be known of what is shown. @param {string} text */
+	hint_show(text) {
+		text_set(this.hint, text);
+		this.hint.hidden = text === "";
 	}
 
 	/**

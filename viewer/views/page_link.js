@@ -83,7 +83,7 @@ export function link_read(fragment, allowed) {
 	return { terms, settings,
 		selection: start_us !== null && end_us !== null && end_us > start_us ? { start_us, end_us } : null,
 		until_us: time_read(words.get("until")),
-		tab: one_of("tab", ["table", "compare"]) || "graph",
+		tab: one_of("tab", ["table", "callers", "compare"]) || "graph",
 		baseline: one_of("baseline", ["rest"]) || "before",
 		find: (words.get("find") ?? "").slice(0, text_max),
 		zoom: /^[0-9a-z]{1,12}$/.exec(words.get("zoom") ?? "")?.[0] ?? "" };

@@ -24,6 +24,11 @@ export function popover_join(button, panel, opened = () => {}) {
 		style.right = at_left ? "auto" : `${innerWidth - right}px`;
 		opened();
 	});
+	/* Not by the attribute: a page whose keyboard is elsewhere complains of that. */
+	panel.addEventListener("toggle", (event) => {
+		if (/** @type {ToggleEvent} */ (event).newState === "open")
+			/** @type {HTMLElement | null} */ (panel.querySelector("input, select, button"))?.focus();
+	});
 }
 
 /** Whether one is open: then keys are meant for it. */

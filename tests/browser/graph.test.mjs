@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What can be done with the flame graph, on the synthetic feed: all of it by keyboard as well. */
+
+import { launch_options } from "./browser.mjs";
+import { chromium } from "playwright-core";
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { after, before, beforeEach, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const feed_path = fileURLToPath(new URL("../viewer/synthetic_feed.mjs", import.meta.url));
+let feed, browser, page;
+const problems = [];
+
+before(async () => {
+	feed = spawn(process.execPath, [feed_path, "0", "230"], { stdio: ["ignore", "pipe", "inherit"] });
+	const address = String((await once(feed.stdout, "data"))[0]).trim();
+	browser = await chromium.launch(launch_options);
+	const context = await browser.newContext({ viewport: { width: 1440, height: 900 },
+		permissions: ["clipboard-read", "clipboard-write"] });
+	page = await context.newPage();
+	page.on("console", (message) => problems.push(message.text()));
+	page.on("pageerror", (error) => problems.push(error.stack));
+	await page.goto(address);
+	await page.waitForFunction(() => window.flickerscope?.source.now_us() > 0 &&
+		!window.flickerscope.source.profile.loading);
+	/* Nothing moves from here on. */
+	await page.keyboard.press(" ");
+});
+
+after(async () => {
+	await browser?.close();
+	feed?.kill();
+});
+
+beforeEach(async () => {
+	await page.click("#tab-graph");
+	await page.evaluate(() => {
+		window.flickerscope.view.set({ layout: "icicle", by: "function", color: "kind", order: "auto", recursion: false, steps: [] });
+		window.flickerscope.graph.zoom_forget();
+		window.flickerscope.graph.cursor = -1;
+		/* A button would take the space bar. */
+		document.activeElement.blur();
+	});
+	await painted();
+});
+
+const painted = () => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+
+/** Samples of functions by name, in the graph or one of the two of the callers. */
+const totals = (which = "graph") => page.evaluate((which) => {
+	const graph = which === "graph" ? window.flickerscope.graph : window.flickerscope.callers[which];
+	const { tree } = graph;
+	const sums = { "": tree.total[0] };
+	for (let node = 0; node < tree.count; node++)
+		sums[tree.name(node)] = (sums[tree.name(node)] ?? 0) + tree.total[node];
+	return sums;
+}, which);
+
+async function frame_point(name) {
+	await painted();
+	return page.evaluate((name) => {
+		const { graph } = window.flickerscope;
+		const rect = graph.rects.find(({ node }) => node >= 0 && graph.tree.name(node) === name);
+		const box = graph.canvas.getBoundingClientRect();
+		return { x: box.left + 16 + (rect.x0 + rect.x1) / 2,
+			y: box.top + graph.row_top(rect.depth) - graph.scroller.scrollTop + 9 };
+	}, name);
+}
+
+async function menu_choose(name, item) {
+	const { x, y } = await frame_point(name);
+	await page.mouse.click(x, y, { button: "right" });
+	await page.getByRole("menuitem", { name: item }).click();
+	await painted();
+}
+
+test("a frame's menu shows it alone, leaves it out, counts it elsewhere, closes it; chips take that back", async () => {
+	const all = await totals();
+	await menu_choose("ingest::run(int)", /^Show only it/);
+	const only = await totals();
+	assert.equal(only[""], all["ingest::run(int)"]);
+	assert.equal(only.main, undefined);
+	await menu_choose("simd_json::to_tape", /^Leave out the samples/);
+	const without = await totals();
+	assert.equal(without[""], only[""] - only["simd_json::to_tape"]);
+	assert.match(await page.textContent("#steps"), /only ingest::run\(…\).*without simd_json::to_tape/);
+	await page.click("#steps button >> nth=0");
+	await painted();
+	assert.equal((await totals())[""], all[""] - all["simd_json::to_tape"]);
+	await page.focus("#steps button");
+	await page.keyboard.press("Enter");
+	await painted();
+	assert.deepEqual(await totals(), all);
+	await menu_choose("simd_json::to_tape", /^Count its time/);
+	const merged = await totals();
+	assert.equal(merged["simd_json::to_tape"], undefined);
+	assert.equal(merged.parse_str, all.parse_str);
+	await menu_choose("Batch::push", /^Close it/);
+	assert.equal((await totals())["Batch::push"], all["Batch::push"]);
+	assert.equal((await totals()).__memmove_avx_unaligned_erms, undefined);
+});
+
+test("back and forward lead through the zooms", async () => {
+	const trail = () => page.textContent("#trail");
+	for (const name of ["java", "JavaThread::run"]) {
+		const { x, y } = await frame_point(name);
+		await page.mouse.click(x, y);
+		await page.waitForFunction((name) => document.querySelector("#trail").textContent.includes(name), name);
+	}
+	assert.ok(await page.isDisabled("#zoom-forward"));
+	await page.keyboard.press("Alt+ArrowLeft");
+	assert.doesNotMatch(await trail(), /JavaThread/);
+	await page.keyboard.press("Alt+ArrowRight");
+	assert.match(await trail(), /JavaThread/);
+	await page.click("#zoom-back");
+	await page.click("#zoom-back");
+	assert.match(await trail(), /^All/);
+	assert.ok(await page.isDisabled("#zoom-back"));
+	await page.click("#zoom-forward");
+	assert.match(await trail(), /java/);
+});
+
+test("the panel turns the graph round and takes frames as modules; the pointer finds what it points at", async () => {
+	await page.click("#view");
+	await page.getByLabel("Callers stand").selectOption("flame");
+	await page.getByLabel("Colours tell").selectOption("module");
+	await page.keyboard.press("Escape");
+	assert.equal(await page.evaluate(() => document.activeElement.id), "view");
+	const below = await frame_point("all"), above = await frame_point("ingest::run(int)");
+	assert.ok(below.y > above.y);
+	await page.mouse.move(above.x, above.y);
+	await page.waitForSelector("#card:not([hidden])");
+	assert.match(await page.textContent("#card"), /ingest::run\(int\)/);
+	assert.match(await page.textContent("#module-legend"), /libc\.so\.6/);
+	await page.mouse.move(5, 5);
+	const before = await totals();
+	await page.evaluate(() => window.flickerscope.view.set({ by: "module" }));
+	await painted();
+	const modules = await totals();
+	assert.equal(modules[""], before[""]);
+	assert.ok(modules["libc.so.6"] > 0 && modules["ingest::run(int)"] === undefined);
+});
+
+test("frames are by name while live and by weight when paused", async () => {
+	const order = () => page.evaluate(() => {
+		const { graph } = window.flickerscope;
+		return graph.rects.filter(({ depth, node }) => depth === 1 && node >= 0)
+			.map(({ node }) => [graph.tree.name(node), graph.tree.total[node]]);
+	});
+	const frozen = await order();
+	assert.deepEqual(frozen, frozen.toSorted(([, a], [, b]) => b - a));
+	await page.keyboard.press("l");
+	await painted();
+	const live = (await order()).map(([name]) => name);
+	assert.deepEqual(live, live.toSorted());
+	await page.keyboard.press(" ");
+	await painted();
+	const again = await order();
+	assert.deepEqual(again, again.toSorted(([, a], [, b]) => b - a));
+});
+
+test("callers and callees add up, and one goes on from frame to frame, by keyboard alone", async () => {
+	const all = await totals();
+	await page.focus("#graph");
+	await page.evaluate(() => {
+		const { graph } = window.flickerscope;
+		graph.cursor = graph.tree.identity(Array.from({ length: graph.tree.count }, (_, node) => node)
+			.find((node) => graph.tree.name(node) === "simd_json::to_tape"));
+	});
+	await page.keyboard.press("c");
+	await page.waitForFunction(() => /simd_json/.test(document.querySelector("#trail").textContent));
+	const callers = await totals("callers"), callees = await totals("callees");
+	assert.equal(callers[""], all["simd_json::to_tape"]);
+	assert.equal(callees[""], all["simd_json::to_tape"]);
+	assert.equal(callers["Reader::next_batch(std::vector<int, std::allocator<int> >&)"], callers[""]);
+	assert.equal(callees.parse_str + callees.parse_num, callees[""]);
+	await page.focus(".half:first-child canvas");
+	for (const key of ["ArrowUp", "Enter"])
+		await page.keyboard.press(key);
+	await page.waitForFunction(() => /Reader::next_batch/.test(document.querySelector("#trail").textContent));
+	await page.keyboard.press("Alt+ArrowLeft");
+	assert.match(await page.textContent("#trail"), /simd_json/);
+	await page.getByRole("button", { name: /^qsort_r/ }).click();
+	assert.match(await page.textContent("#trail"), /^qsort_r.*in itself/);
+});
+
+test("the menu opens by keyboard, moves by arrows, and copies the stack", async () => {
+	await page.focus("#graph");
+	for (const key of ["ArrowDown", "ArrowDown", "ArrowDown"])
+		await page.keyboard.press(key);
+	await page.keyboard.press("Shift+F10");
+	await page.waitForSelector('[role="menu"]');
+	assert.equal(await page.evaluate(() => document.activeElement.textContent), "Zoom into itEnter");
+	await page.keyboard.press("End");
+	await page.keyboard.press("Enter");
+	assert.equal(await page.evaluate(() => document.activeElement.id), "graph");
+	await page.waitForFunction(() => /^The stack is copied$/.test(document.querySelector("#announce").textContent));
+	const lines = (await page.evaluate(() => navigator.clipboard.readText())).split("\n");
+	const stack = await page.evaluate(() => {
+		const { graph: { tree, cursor } } = window.flickerscope;
+		const names = [];
+		for (let at = tree.find(cursor); at > 0; at = tree.parent[at])
+			names.push(tree.name(at));
+		return names;
+	});
+	assert.ok(lines.length > 1);
+	assert.deepEqual(lines, stack);
+	await page.keyboard.press("Shift+F10");
+	await page.keyboard.press("Escape");
+	assert.equal(await page.$('[role="menu"]'), null);
+	assert.deepEqual(problems, []);
+});

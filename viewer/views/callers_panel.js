@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Callers and callees of one function: above it who called it, from the process down, below it what it called.
+ * At the side the functions with most time; a click on a frame goes on from there.
+ */
+
+import { element } from "views/elements";
+import { FlameGraph } from "views/flame_graph";
+import { flame_input_listen } from "views/flame_input";
+import { count_text, share_text } from "views/format";
+import { name_escape, name_shorten } from "views/names";
+
+/** @typedef {import("model/call_tree").CallTree} CallTree */
+/** @typedef {import("model/function_counts").Row} Row */
+/** @typedef {import("views/flame_graph").FlameEvents} FlameEvents */
+
+/** More than anybody looks through: a search finds the others. */
+const rows_shown = 100;
+
+export class CallersPanel {
+	/**
+	 * @param {HTMLElement} panel
+	 * @param {HTMLElement} words where frames are read out
+	 * @param {{ events: (graph: () => FlameGraph) => FlameEvents, choose: (name: string) => void }} actions
+	 */
+	constructor(panel, words, { events, choose }) {
+		this.panel = panel;
+		this.choose = choose;
+		this.list = element("ul", "");
+		this.rest = element("p", "dim");
+		const half = (/** @type {string} */ title, /** @type {string} */ label, /** @type {boolean} */ flipped) => {
+			const canvas = element("canvas", "graph");
+			canvas.tabIndex = 0;
+			canvas.setAttribute("role", "application");
+			canvas.setAttribute("aria-roledescription", "flame graph");
+			canvas.setAttribute("aria-label", `${label}: arrows move among frames, Enter goes on from one`);
+			canvas.setAttribute("aria-describedby", words.id);
+			const space = element("div", "graph-space", canvas);
+			const scroller = element("div", "graph-scroll", space);
+			/** @type {FlameGraph} */
+			const graph = new FlameGraph({ scroller, space, canvas, words }, events(() => graph));
+			graph.look_set({ flipped, by_name: false, modules: null });
+			flame_input_listen(graph);
+			return { graph, node: element("div", "half", element("p", "half-title", title), scroller) };
+		};
+		const above = half("Called by", "Callers", true), below = half("It called", "Callees", false);
+		this.callers = above.graph;
+		this.callees = below.graph;
+		this.graphs = [this.callers, this.callees];
+		this.panel.replaceChildren(
+			element("div", "callers-list", element("h3", "", "Functions, by time in themselves"), this.list, this.rest),
+			element("div", "callers-halves", above.node, below.node));
+	}
+
+	/** @param {Row[]} rows @param {{ name: string, samples: number, pattern: RegExp | null }} of samples: in all */
+	rows_show(rows, { name, samples, pattern }) {
+		const kept = rows.filter((row) => !pattern || pattern.test(row.name))
+			.sort((a, b) => b.self - a.self || b.total - a.total || (a.name < b.name ? -1 : 1));
+		const names = [...new Map(kept.map((row) => [row.name, row])).values()];
+		/* A list under somebody's finger stays. */
+		const focus_name = this.list.contains(document.activeElement) && document.activeElement instanceof HTMLElement
+			? document.activeElement.dataset.name : null;
+		this.list.replaceChildren(...names.slice(0, rows_shown).map((row) => {
+			const button = element("button", "", element("span", "name", name_shorten(row.name)),
+				element("b", "", share_text(row.self, samples)), element("span", "number", share_text(row.total, samples)));
+			button.type = "button";
+			button.dataset.name = row.name;
+			button.title = `${name_escape(row.name)}: ${share_text(row.self, samples)} in itself, ${
+				share_text(row.total, samples)} with what it called`;
+			if (row.name === name)
+				button.setAttribute("aria-current", "true");
+			button.addEventListener("click", () => this.choose(row.name));
+			return element("li", "", button);
+		}));
+		if (focus_name !== null)
+			for (const button of this.list.querySelectorAll("button"))
+				if (button.dataset.name === focus_name)
+					button.focus();
+		const more = names.length - rows_shown;
+		this.rest.textContent = more > 0 ? `${count_text(more)} more: search for them.`
+			: names.length ? "" : pattern ? "No function matches the search." : "Nothing ran in this stretch.";
+	}
+
+	/** @param {CallTree} callers @param {CallTree} callees */
+	trees_show(callers, callees) {
+		this.callers.tree_show(callers);
+		this.callees.tree_show(callees);
+	}
+
+	resize() {
+		for (const graph of this.graphs)
+			graph.resize();
+	}
+}
