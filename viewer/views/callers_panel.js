@@ -48,7 +48,7 @@ export class CallersPanel {
 		this.callees = below.graph;
 		this.graphs = [this.callers, this.callees];
 		this.panel.replaceChildren(
-			element("div", "callers-list", element("h3", "", "Functions, by time in themselves"), this.list, this.rest),
+			element("div", "callers-list", element("h2", "", "Functions, by time in themselves"), this.list, this.rest),
 			element("div", "callers-halves", above.node, below.node));
 	}
 

@@ -34,7 +34,7 @@ export class ChangesPanel {
 		this.panel.hidden = !changes;
 		if (!changes)
 			return;
-		const title = element("h3", "", "What changed");
+		const title = element("h2", "", "What changed");
 		if (!changes.comparable) {
 			const link = element("button", "link", "Compare with the rest");
 			link.type = "button";
@@ -97,7 +97,7 @@ export class ChangesPanel {
 			!named.some((row) => row.function_id === function_id)).slice(0, less_shown);
 		if (!less.length)
 			return [];
-		const head = element("tr", "", ...["Less, or gone, meanwhile", "samples expected", "seen", ""]
+		const head = element("tr", "", ...["Less, or gone, meanwhile", "samples expected", "seen", "certainty"]
 			.map((text) => element("th", "", text)));
 		return [element("table", "less", head, ...less.map((row) => element("tr", "",
 			element("td", "", this.name_make(row.name)),

@@ -3,7 +3,7 @@
  * A menu at a point: Esc and whatever happens elsewhere closes it; the keyboard is then back where it was.
  */
 
-import { element } from "views/elements";
+import { by_id, element } from "views/elements";
 
 /** @typedef {{ label: string, key?: string, act: () => void } | null} MenuItem null: a line */
 
@@ -20,7 +20,7 @@ let close_open = () => {};
 function popup_open(popup, point) {
 	close_open();
 	const before = /** @type {HTMLElement | null} */ (document.activeElement);
-	document.body.append(popup);
+	by_id("main", HTMLElement).append(popup);
 	const { width, height } = popup.getBoundingClientRect();
 	popup.style.left = `${Math.max(edge, Math.min(point.x, innerWidth - width - edge))}px`;
 	popup.style.top = `${Math.max(edge, Math.min(point.y, innerHeight - height - edge))}px`;

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * For everybody: axe-core finds nothing in any state of the page in either theme, targets are large enough,
+ * everything is reached by keyboard, and nothing is said more than once a second.
+ */
+
+import { launch_options } from "./browser.mjs";
+import { chromium } from "playwright-core";
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const feed_path = fileURLToPath(new URL("../viewer/synthetic_feed.mjs", import.meta.url));
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+let feed, browser, page, address;
+
+before(async () => {
+	feed = spawn(process.execPath, [feed_path, "0", "230"], { stdio: ["ignore", "pipe", "inherit"] });
+	address = String((await once(feed.stdout, "data"))[0]).trim();
+	browser = await chromium.launch(launch_options);
+	page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+	await page.goto(address);
+	await page.waitForFunction(() => window.flickerscope?.source.now_us() > 0 &&
+		!window.flickerscope.source.profile.loading);
+	await page.keyboard.press(" ");
+});
+
+after(async () => {
+	await browser?.close();
+	feed?.kill();
+});
+
+/** What axe finds, in both themes: in the second one only what colours can be. */
+async function findings(where) {
+	await where.evaluate(axe);
+	const found = [];
+	for (const theme of ["light", "dark"]) {
+		await where.emulateMedia({ colorScheme: theme });
+		await where.waitForFunction((theme) => document.documentElement.dataset.shown === theme, theme);
+		const run_only = theme === "light" ? { type: "tag", values: tags } : { type: "rule", values: ["color-contrast"] };
+		const violations = await where.evaluate(async (run_only) =>
+			(await window.axe.run(document, { runOnly: run_only, resultTypes: ["violations"] })).violations, run_only);
+		for (const { id, nodes } of violations)
+			for (const { html, failureSummary } of nodes)
+				found.push(`${theme} ${id}: ${html.slice(0, 160)} ${failureSummary.replace(/\s+/g, " ").slice(0, 300)}`);
+	}
+	return found;
+}
+
+/** States of the page: how to come there, and back. */
+const states = {
+	"as it comes": [async () => {}, async () => {}],
+	"a stretch compared": [async () => {
+		await page.evaluate(() => {
+			const { map } = window.flickerscope;
+			const end_us = (map.geometry.first + map.geometry.columns - 12) * 1e6;
+			document.querySelector("#map-focus").focus();
+			return end_us;
+		});
+		for (const key of ["ArrowLeft", "Enter", "ArrowLeft", "ArrowLeft", "Enter"])
+			await page.keyboard.press(key);
+		await page.click("#tab-compare");
+		await page.waitForSelector("#changes:not([hidden])");
+	}, async () => page.click("#tab-graph")],
+	"the table": [async () => {
+		await page.click("#tab-table");
+		await page.waitForSelector("#table tbody tr");
+	}, async () => page.click("#tab-graph")],
+	"callers and callees": [async () => {
+		await page.click("#tab-callers");
+		await page.waitForSelector("#callers li");
+	}, async () => page.click("#tab-graph")],
+	"steps, and the panel of the view": [async () => {
+		await page.evaluate(() => window.flickerscope.view.set({ color: "module", steps: [{ kind: "hide", name: "read" }] }));
+		await page.click("#view");
+		await page.waitForSelector("#view-panel select");
+	}, async () => {
+		await page.keyboard.press("Escape");
+		await page.evaluate(() => window.flickerscope.view.set({ color: "kind", steps: [] }));
+	}],
+	"the menu of a frame": [async () => {
+		await page.focus("#graph");
+		await page.keyboard.press("ArrowDown");
+		await page.keyboard.press("ArrowDown");
+		await page.keyboard.press("Shift+F10");
+		await page.waitForSelector('[role="menu"]');
+	}, async () => page.keyboard.press("Escape")],
+	"the sheet of keys": [async () => {
+		await page.click("#help");
+		await page.waitForSelector("#sheet[open]");
+	}, async () => page.keyboard.press("Escape")],
+	"the sheet of stacks": [async () => {
+		await page.click("#stacks");
+		await page.waitForSelector("#sheet[open]");
+	}, async () => page.keyboard.press("Escape")],
+	"a search that cannot be read": [async () => page.fill("#search", "a("), async () => page.fill("#search", "")],
+};
+
+for (const [name, [there, back]] of Object.entries(states)) {
+	test(`axe-core finds nothing: ${name}`, async () => {
+		await there();
+		const found = await findings(page);
+		await back();
+		assert.deepEqual(found, []);
+	});
+}
+
+test("axe-core finds nothing: the question for the token", async () => {
+	const other = await browser.newPage();
+	await other.goto(new URL("/", address).href);
+	await other.waitForSelector("#token:not([hidden])");
+	assert.deepEqual(await findings(other), []);
+	await other.close();
+});
+
+test("everything that can be used is reached by Tab, is seen when it is, and is 24 pixels large", async () => {
+	await page.evaluate(() => document.activeElement.blur());
+	const wanted = await page.evaluate(() => [...document.querySelectorAll("button, input, select, canvas[tabindex], a[href]")]
+		.filter((one) => !one.disabled && one.tabIndex >= 0 && one.checkVisibility() && one.getClientRects().length)
+		.map((one) => one.id || one.getAttribute("aria-label") || one.textContent));
+	const reached = new Set();
+	for (let i = 0; i < wanted.length + 3; i++) {
+		await page.keyboard.press("Tab");
+		const [name, size] = await page.evaluate(() => {
+			const one = document.activeElement;
+			const { width, height } = one.getBoundingClientRect();
+			return [one.id || one.getAttribute("aria-label") || one.textContent, Math.min(width, height)];
+		});
+		reached.add(name);
+		assert.ok(name === "" || size >= 24 || !wanted.includes(name), `${name}: ${size}`);
+	}
+	assert.deepEqual(wanted.filter((name) => !reached.has(name)), []);
+});
+
+test("arrows held down are read out once a second, the last one for certain", async () => {
+	await page.focus("#graph");
+	await page.evaluate(() => {
+		window.said = [];
+		new MutationObserver(() => window.said.push([performance.now(), document.querySelector("#graph-words").textContent]))
+			.observe(document.querySelector("#graph-words"), { childList: true, characterData: true, subtree: true });
+	});
+	const began = Date.now();
+	for (let i = 0; i < 24; i++)
+		await page.keyboard.press(i % 2 ? "ArrowUp" : "ArrowDown");
+	await page.keyboard.press("ArrowDown");
+	await page.keyboard.press("ArrowDown");
+	const words = () => page.evaluate(() => {
+		const { graph } = window.flickerscope;
+		return graph.rect_words(graph.rects[graph.cursor_rect()]);
+	});
+	await page.waitForFunction((words) => window.said.at(-1)?.[1] === words, await words());
+	const said = await page.evaluate(() => window.said);
+	assert.ok(said.length <= 2 + (Date.now() - began) / 1000, `${said.length} times`);
+	for (let i = 1; i < said.length; i++)
+		assert.ok(said[i][0] - said[i - 1][0] > 900, `${said[i][0] - said[i - 1][0]} ms`);
+});
+
+test("without motion a zoom is at once where it leads; forced colours keep the data", async () => {
+	await page.emulateMedia({ reducedMotion: "reduce", forcedColors: "active" });
+	const still = await page.evaluate(() => {
+		const { graph } = window.flickerscope;
+		graph.zoom_to(graph.rects[1].node);
+		return graph.animation;
+	});
+	assert.equal(still, null);
+	const kept = await page.evaluate(() => getComputedStyle(document.querySelector("#kinds i")).backgroundColor);
+	assert.match(kept, /^rgb/);
+	await page.evaluate(() => window.flickerscope.graph.zoom_to(0));
+	await page.emulateMedia({ reducedMotion: null, forcedColors: null });
+});
