@@ -19,7 +19,6 @@ import { flame_input_listen } from "views/flame_input";
 import { GraphView, view_defaults } from "views/graph_view";
 import { clock_text, count_text, share_text, span_text } from "views/format";
 import { FoundRow, mark_shapes } from "views/found_row";
-import { FunctionTable } from "views/function_table";
 import { GraphPanel } from "views/graph_panel";
 import { HeatMap } from "views/heat_map";
 import { HoverCard } from "views/hover_card";
@@ -103,10 +102,8 @@ export class Page {
 		this.found = new FoundRow({ open: (moment) => this.moment_open(moment) });
 		/** @type {import("views/changes_panel").ChangesPanel | null} */
 		this.changes_panel = null;
-		this.table = new FunctionTable({ changed: () => this.table_show(), find: (name) => {
-			this.panel.find(name);
-			this.tab_open("graph");
-		} });
+		/** Once somebody wants it. @type {import("views/function_table").FunctionTable | null} */
+		this.table = null;
 		/** @type {Tab} */
 		this.tab = "graph";
 		/** What the selection is compared with, while it is. @type {"before" | "rest" | null} */
@@ -285,9 +282,7 @@ export class Page {
 		const tree = this.source.tree(this.graph_range());
 		if (this.view.is_plain())
 			return tree;
-		const later = later_here();
-		if (!later)
-			this.later(() => this.graph_update());
+		const later = this.later_now();
 		return later ? this.source.shaped(later.Shape, tree, this.view.options) : tree;
 	}
 
@@ -326,7 +321,7 @@ export class Page {
 	/** How the graph is drawn. @param {import("model/call_tree").CallTree} tree */
 	look_set(tree) {
 		const { color, layout } = this.changes ? view_defaults : this.view.options;
-		const later = color === "module" ? later_here() : null;
+		const later = color === "module" ? this.later_now() : null;
 		const modules = later ? this.module_colors ??= new later.ModuleColors() : null;
 		modules?.color(theme_shown());
 		this.graph.look_set({ flipped: layout === "flame", by_name: this.view.by_name(this.source.live() && this.map.following && !this.selection),
@@ -363,18 +358,14 @@ export class Page {
 	}
 
 	callers_show() {
-		const later = later_here();
-		if (this.tab !== "callers")
+		const later = this.tab === "callers" ? this.later_now() : null;
+		if (!later)
 			return;
-		if (!later) {
-			this.later(() => this.graph_update());
-			return;
-		}
 		const panel = this.callers ??= this.callers_make(later);
 		const { source } = this;
 		const range = this.graph_range();
 		const tree = source.tree(range);
-		const rows = source.table(range, "function");
+		const rows = later.table_rows(source, range, "function");
 		const name = this.callers_names[this.callers_at] ??
 			rows.reduce((most, row) => (row.self > most.self ? row : most), { name: "", self: 0 }).name;
 		panel.rows_show(rows, { name, samples: tree.total[0], pattern: this.panel.pattern });
@@ -566,17 +557,22 @@ export class Page {
 		this.view.chips.hidden = this.tab !== "graph" || !this.view.options.steps.length;
 		by_id("callers", HTMLElement).hidden = this.tab !== "callers";
 		by_id("change-legend", HTMLElement).hidden = this.tab !== "compare";
-		this.table.panel.hidden = this.tab !== "table";
+		by_id("table", HTMLElement).hidden = this.tab !== "table";
 		this.graph.scroller.hidden = !shows_graph;
 	}
 
 	table_show() {
-		if (this.tab !== "table")
+		const later = this.tab === "table" ? this.later_now() : null;
+		if (!later)
 			return;
+		this.table ??= new later.FunctionTable({ changed: () => this.table_show(), find: (name) => {
+			this.panel.find(name);
+			this.tab_open("graph");
+		} });
 		const range = this.graph_range();
 		const { event_kind_is_time, frequency_hz } = this.source.facts();
 		const seconds = (range.end_us - range.start_us) / second_us;
-		this.table.show(this.source.table(range, this.table.by), {
+		this.table.show(later.table_rows(this.source, range, this.table.by), {
 			samples: this.source.tree(range).total[0], pattern: this.panel.pattern,
 			cpus_of_sample: event_kind_is_time && frequency_hz && seconds > 0 ? 1 / frequency_hz / seconds : 0 });
 	}
@@ -801,6 +797,14 @@ export class Page {
 	later_take({ ChangesPanel, PageTools }) {
 		this.changes_panel ??= new ChangesPanel({ find: (name) => this.panel.find(name), rest: () => this.compare("rest") });
 		this.tools ??= new PageTools(this);
+	}
+
+	/** It, or null: then the graph is made again once it is here. */
+	later_now() {
+		const later = later_here();
+		if (!later)
+			this.later(() => this.graph_update());
+		return later;
 	}
 
 	help_open() {

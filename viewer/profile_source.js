@@ -9,7 +9,6 @@ import { later_here } from "later_fetch";
 import { baseline_before, baseline_rest } from "model/baselines";
 import { NameSearch, call_tree_build } from "model/call_tree";
 import { completeness, completeness_share } from "model/completeness";
-import { function_rows, module_rows, process_rows, thread_rows } from "model/function_counts";
 import { Heat, second_us } from "model/heat";
 import { GAP_LOADING, GAP_SKIPPED, Profile } from "model/profile";
 import * as wire from "wire";
@@ -334,21 +333,6 @@ export class ProfileSource {
 		if (this.callers_known?.dictionary !== dictionary || this.callers_known.name !== name)
 			this.callers_known = new Callers(dictionary, name);
 		return this.callers_known.tree(tree);
-	}
-
-	/**
-	 * What ran in a stretch, as rows of a table.
-	 * @param {Range} range
-	 * @param {"function" | "module" | "process" | "thread"} by
-	 */
-	table(range, by) {
-		const tree = this.tree(range);
-		switch (by) {
-		case "module": return module_rows(tree);
-		case "process": return process_rows(tree);
-		case "thread": return thread_rows(this.profile, this.timeline(range), this.filter);
-		default: return function_rows(this.profile, tree);
-		}
 	}
 
 	/* ---- filters ---- */

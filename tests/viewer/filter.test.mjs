@@ -8,6 +8,7 @@ import { SegmentMaker, key_of, random_make, ticks_make } from "./records.mjs";
 const wire = await import("wire");
 const { Profile } = await import("model/profile");
 const { ProfileSource } = await import("profile_source");
+const { table_rows } = await import("views/function_table");
 const { NameSearch } = await import("model/call_tree");
 const { SampleFilter } = await import("model/filter");
 const { filter_choices } = await import("model/filter_choices");
@@ -86,8 +87,8 @@ test("map, graph, table, sums and hits are of the samples that pass", () => {
 		const words = JSON.stringify(terms);
 		assert.equal(source.tree(range).total[0], kept.length, words);
 		assert.equal(source.samples_unfiltered(range), within.length);
-		assert.equal(source.table(range, "thread").reduce((sum, { total }) => sum + total, 0), kept.length);
-		const with_read = source.table(range, "function").find(({ name }) => name === "read");
+		assert.equal(table_rows(source, range, "thread").reduce((sum, { total }) => sum + total, 0), kept.length);
+		const with_read = table_rows(source, range, "function").find(({ name }) => name === "read");
 		assert.equal(with_read?.total ?? 0,
 			kept.filter(({ stack }) => stack.some((frame) => name_of(frame) === "read")).length, words);
 		/* Any of its samples stands for one period of a CPU. */

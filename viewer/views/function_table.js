@@ -4,6 +4,7 @@
  * column's name; the search keeps what matches.
  */
 
+import { function_rows, module_rows, process_rows, thread_rows } from "model/function_counts";
 import { by_id, element, text_set } from "views/elements";
 import { count_text, cpus_text, share_text } from "views/format";
 import { kind_name } from "views/graph_panel";
@@ -26,6 +27,23 @@ const columns = [
 
 /** @type {[By, string][]} */
 const choices = [["function", "functions"], ["module", "modules"], ["process", "processes"], ["thread", "threads"]];
+
+/**
+ * What ran in a stretch.
+ * @param {import("profile_source").ProfileSource} source
+ * @param {import("views/heat_map").Range} range
+ * @param {By} by
+ * @returns {Row[]}
+ */
+export function table_rows(source, range, by) {
+	const tree = source.tree(range);
+	switch (by) {
+	case "module": return module_rows(tree);
+	case "process": return process_rows(tree);
+	case "thread": return thread_rows(source.profile, source.timeline(range), source.filter);
+	default: return function_rows(source.profile, tree);
+	}
+}
 
 export class FunctionTable {
 	/** @param {{ changed: () => void, find: (name: string) => void }} actions */
