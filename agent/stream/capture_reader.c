@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,12 +27,48 @@ enum {
 
 static const uint8_t magic[WIRE_MAGIC_SIZE] = { 0x89, 'F', 'L', 'K', '\r', '\n', 0x1a, '\n' };
 
+/* A place in a segment's chunks, or in the index's. */
+struct cursor {
+	struct chunk_reader *chunks; /* borrowed */
+	enum wire_chunk_kind kind;
+	uint32_t number;
+	uint64_t offset;
+	uint64_t end;
+	uint32_t next_sequence;
+	bool at_last;	 /* the stream's last chunk has been read */
+	uint64_t end_us; /* of the last whole chunk */
+	const char *problem;
+};
+
+/* The chunks of one stream from @begin on, as far as they could be read and inflated at once. */
+struct gathered {
+	struct cursor begin;
+	struct cursor cursor; /* behind them */
+	struct segment_bytes *bytes;
+	int outcome;	  /* 0, CAPTURE_DAMAGED or -errno */
+	bool is_inflated; /* else it is to be done chunk by chunk */
+};
+
+/*
+ * The segment that is likely to be visited next, inflated in a thread while the visitor is busy with
+ * this one. The thread has a reader and room of its own and touches nothing else.
+ */
+struct ahead {
+	pthread_t thread;
+	bool is_running;
+	uint32_t index; /* of the segment */
+	struct chunk_reader *chunks;
+	struct gathered gathered;
+};
+
 struct capture_reader {
 	char *name;
 	bool quiet;
 	bool index_only;
 	struct chunk_reader *chunks;
 	struct segment_bytes *bytes;
+	struct ahead ahead;
+	uint32_t next_index;		/* behind the segment that was visited last */
 	struct wire_file_header header; /* in the machine's byte order */
 	uint64_t size;
 	bool has_trailer;
@@ -42,10 +80,20 @@ struct capture_reader {
 
 /* --- open ------------------------------------------------------------------------------------- */
 
+static void ahead_wait(struct capture_reader *reader)
+{
+	if (reader->ahead.is_running)
+		pthread_join(reader->ahead.thread, NULL);
+	reader->ahead.is_running = false;
+}
+
 void capture_reader_free(struct capture_reader *reader)
 {
 	if (!reader)
 		return;
+	ahead_wait(reader);
+	chunk_reader_free(reader->ahead.chunks);
+	segment_bytes_free(reader->ahead.gathered.bytes);
 	chunk_reader_free(reader->chunks);
 	segment_bytes_free(reader->bytes);
 	bytes_writer_free(&reader->segments);
@@ -310,19 +358,6 @@ const struct capture_segment *capture_reader_segment(const struct capture_reader
 
 /* --- walking through one stream of chunks ------------------------------------------------------ */
 
-/* A place in a segment's chunks, or in the index's. */
-struct cursor {
-	struct capture_reader *reader;
-	enum wire_chunk_kind kind;
-	uint32_t number;
-	uint64_t offset;
-	uint64_t end;
-	uint32_t next_sequence;
-	bool at_last;	 /* the stream's last chunk has been read */
-	uint64_t end_us; /* of the last whole chunk */
-	const char *problem;
-};
-
 static int damaged(struct cursor *cursor, const char *problem)
 {
 	cursor->problem = problem;
@@ -332,7 +367,7 @@ static int damaged(struct cursor *cursor, const char *problem)
 /* The next chunk, checked. Call while cursor->offset < cursor->end and not at_last. */
 static int next_chunk(struct cursor *cursor, struct file_chunk *ret_chunk)
 {
-	struct chunk_reader *chunks = cursor->reader->chunks;
+	struct chunk_reader *chunks = cursor->chunks;
 	struct file_chunk chunk;
 	int r = chunk_reader_read(chunks, cursor->offset, &chunk);
 
@@ -371,7 +406,7 @@ static int decode(struct cursor *cursor, struct record_decoder *decoder, const u
 static int visit_in_turn(struct cursor *cursor, struct record_decoder *decoder,
 			 uint64_t *ret_start_us)
 {
-	struct chunk_reader *chunks = cursor->reader->chunks;
+	struct chunk_reader *chunks = cursor->chunks;
 	int r = 0;
 
 	chunk_reader_restart(chunks);
@@ -391,81 +426,138 @@ static int visit_in_turn(struct cursor *cursor, struct record_decoder *decoder,
 	return r;
 }
 
-/*
- * Takes all chunks from the cursor on, up to the first that is damaged. Returns 0, CAPTURE_DAMAGED or
- * -errno; *ret_fit is false when they are too many to be inflated at once.
- */
-static int gather(struct cursor *cursor, bool *ret_fit)
+/* Takes all chunks from the beginning on, up to the first that is damaged, and inflates them. */
+static void gather(struct gathered *gathered)
 {
-	struct segment_bytes *bytes = cursor->reader->bytes;
+	struct cursor *cursor = &gathered->cursor;
+	bool fit = true;
 	int r = 0;
 
-	*ret_fit = true;
-	segment_bytes_clear(bytes);
-	while (has_next(cursor) && *ret_fit) {
+	*cursor = gathered->begin;
+	segment_bytes_clear(gathered->bytes);
+	while (has_next(cursor) && fit) {
 		struct file_chunk chunk;
 
 		r = next_chunk(cursor, &chunk);
 		if (r)
 			break;
-		*ret_fit = segment_bytes_add(bytes, &chunk);
+		fit = segment_bytes_add(gathered->bytes, &chunk);
 	}
-	return r;
+	gathered->outcome = r;
+	gathered->is_inflated = r >= 0 && fit &&
+				!segment_bytes_inflate(gathered->bytes, cursor->at_last);
 }
 
 /* Visits what was gathered and inflated. */
-static int visit_gathered(struct cursor *cursor, struct record_decoder *decoder,
+static int visit_gathered(struct gathered *gathered, struct record_decoder *decoder,
 			  uint64_t *ret_start_us)
 {
-	const uint8_t *raw = segment_bytes_raw(cursor->reader->bytes);
+	const uint8_t *raw = segment_bytes_raw(gathered->bytes);
 	uint32_t count;
-	const struct segment_chunk *chunks = segment_bytes_chunks(cursor->reader->bytes, &count);
+	const struct segment_chunk *chunks = segment_bytes_chunks(gathered->bytes, &count);
 	int r = 0;
 
 	for (uint32_t i = 0; i < count && !r; i++) {
 		if (i == 0)
 			*ret_start_us = capture_scan_segment_start(raw, chunks[i].raw_size);
-		r = decode(cursor, decoder, raw + chunks[i].raw_offset, chunks[i].raw_size,
-			   chunks[i].end_us);
+		r = decode(&gathered->cursor, decoder, raw + chunks[i].raw_offset,
+			   chunks[i].raw_size, chunks[i].end_us);
 		if (r)
-			cursor->offset = chunks[i].end_offset;
+			gathered->cursor.offset = chunks[i].end_offset;
 	}
-	return r;
+	return r ? r : gathered->outcome;
 }
 
-/* Inflates and visits the chunks from the cursor on; @ret_start_us: of the segment's head. */
-static int visit_chunks(struct cursor *cursor, const struct record_visitor *visitor, void *context,
-			uint64_t *ret_start_us)
+/* Visits all chunks of a stream; @ret_start_us: of the segment's head. */
+static int visit_chunks(struct gathered *gathered, const struct record_visitor *visitor,
+			void *context, uint64_t *ret_start_us)
 {
 	CLEANUP(record_decoder_free) struct record_decoder *decoder = NULL;
-	const struct cursor begin = *cursor;
-	bool fit;
-	int r = record_decoder_new(visitor, context, &decoder), outcome;
+	int r = gathered->outcome < 0 ? gathered->outcome
+				      : record_decoder_new(visitor, context, &decoder);
 
 	if (r)
 		return r;
-	outcome = gather(cursor, &fit);
-	if (outcome < 0)
-		return outcome;
-	if (!fit || segment_bytes_inflate(cursor->reader->bytes, cursor->at_last)) {
-		*cursor = begin;
-		return visit_in_turn(cursor, decoder, ret_start_us);
-	}
-	r = visit_gathered(cursor, decoder, ret_start_us);
-	return r ? r : outcome;
+	if (gathered->is_inflated)
+		return visit_gathered(gathered, decoder, ret_start_us);
+	gathered->cursor = gathered->begin;
+	return visit_in_turn(&gathered->cursor, decoder, ret_start_us);
 }
 
-static struct cursor segment_cursor(struct capture_reader *reader, uint32_t index)
+/* --- one segment while another is visited ------------------------------------------------------- */
+
+static struct cursor segment_cursor(const struct capture_reader *reader,
+				    struct chunk_reader *chunks, uint32_t index)
 {
 	const struct capture_segment *segment = capture_reader_segment(reader, index);
 
 	return (struct cursor){
-		.reader = reader,
+		.chunks = chunks,
 		.kind = WIRE_CHUNK_SEGMENT,
 		.number = segment->number,
 		.offset = segment->offset,
 		.end = segment->offset + segment->size,
 	};
+}
+
+static void *gather_ahead(void *context)
+{
+	gather(context);
+	return NULL;
+}
+
+/* The first time: a reader and room of its own. */
+static bool ahead_open(struct capture_reader *reader)
+{
+	struct ahead *ahead = &reader->ahead;
+	int fd;
+
+	if (ahead->chunks)
+		return true;
+	fd = fcntl(chunk_reader_fd(reader->chunks), F_DUPFD_CLOEXEC, 0);
+	return fd >= 0 && chunk_reader_new(fd, &ahead->chunks) == 0 &&
+	       segment_bytes_new(&ahead->gathered.bytes) == 0;
+}
+
+/* Without memory or a thread, as in a worker, the segment is read when it is visited. */
+static void ahead_start(struct capture_reader *reader, uint32_t index)
+{
+	struct ahead *ahead = &reader->ahead;
+	sigset_t all, before;
+
+	if (index >= capture_reader_segment_count(reader) || !ahead_open(reader))
+		return;
+	ahead->index = index;
+	ahead->gathered.begin = segment_cursor(reader, ahead->chunks, index);
+	/* Signals are for the thread that waits for them. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	ahead->is_running = pthread_create(&ahead->thread, NULL, gather_ahead, &ahead->gathered) ==
+			    0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* The segment at @index: as it was read ahead, or read now. */
+static struct gathered gather_segment(struct capture_reader *reader, uint32_t index)
+{
+	struct ahead *ahead = &reader->ahead;
+	bool is_here = ahead->is_running && ahead->index == index;
+	struct gathered gathered = {
+		.begin = segment_cursor(reader, reader->chunks, index),
+		.bytes = reader->bytes,
+	};
+
+	ahead_wait(reader);
+	if (!is_here) {
+		gather(&gathered);
+		return gathered;
+	}
+	/* The room of the two changes hands; what is left to be read is read by ours. */
+	gathered = ahead->gathered;
+	ahead->gathered.bytes = reader->bytes;
+	reader->bytes = gathered.bytes;
+	gathered.begin.chunks = gathered.cursor.chunks = reader->chunks;
+	return gathered;
 }
 
 /* A capture that was cut, is being written, or was taken from a window ends within a segment. */
@@ -488,10 +580,10 @@ static void format_time(uint64_t time_us, char ret_text[TIME_TEXT_SIZE])
 }
 
 /* Says what is missing, once, and tells the visitor. */
-static void report_damage(const struct cursor *cursor, uint32_t index, uint64_t start_us,
-			  const struct record_visitor *visitor, void *context)
+static void report_damage(const struct capture_reader *reader, const struct cursor *cursor,
+			  uint32_t index, uint64_t start_us, const struct record_visitor *visitor,
+			  void *context)
 {
-	const struct capture_reader *reader = cursor->reader;
 	uint64_t until_us = index + 1 < capture_reader_segment_count(reader)
 				    ? capture_reader_segment(reader, index + 1)->start_us
 				    : capture_reader_segment(reader, index)->end_us;
@@ -520,33 +612,40 @@ static void report_damage(const struct cursor *cursor, uint32_t index, uint64_t 
 int capture_reader_visit(struct capture_reader *reader, uint32_t index,
 			 const struct record_visitor *visitor, void *context)
 {
-	struct cursor cursor = segment_cursor(reader, index);
+	struct gathered gathered = gather_segment(reader, index);
+	bool goes_on = index && index == reader->next_index;
 	uint64_t start_us = 0;
-	int r = visit_chunks(&cursor, visitor, context, &start_us);
+	int r;
 
-	if (!r && !cursor.at_last && !may_be_open(reader, index))
-		r = damaged(&cursor, "the rest of it was not written");
+	reader->next_index = index + 1;
+	if (goes_on)
+		ahead_start(reader, index + 1);
+	r = visit_chunks(&gathered, visitor, context, &start_us);
+	if (!r && !gathered.cursor.at_last && !may_be_open(reader, index))
+		r = damaged(&gathered.cursor, "the rest of it was not written");
 	if (r == CAPTURE_DAMAGED)
-		report_damage(&cursor, index, start_us, visitor, context);
+		report_damage(reader, &gathered.cursor, index, start_us, visitor, context);
 	return r;
 }
 
 int capture_reader_visit_index(struct capture_reader *reader, const struct record_visitor *visitor,
 			       void *context)
 {
-	struct cursor cursor = {
-		.reader = reader,
-		.kind = WIRE_CHUNK_INDEX,
-		.offset = reader->index_offset,
-		.end = reader->index_end,
+	struct gathered gathered = {
+		.begin = { .chunks = reader->chunks,
+			   .kind = WIRE_CHUNK_INDEX,
+			   .offset = reader->index_offset,
+			   .end = reader->index_end },
+		.bytes = reader->bytes,
 	};
 	uint64_t start_us;
 	int r;
 
 	if (!reader->ended)
 		return 0;
-	r = visit_chunks(&cursor, visitor, context, &start_us);
-	return !r && !cursor.at_last ? CAPTURE_DAMAGED : r;
+	gather(&gathered);
+	r = visit_chunks(&gathered, visitor, context, &start_us);
+	return !r && !gathered.cursor.at_last ? CAPTURE_DAMAGED : r;
 }
 
 /* --- chunks as they are ------------------------------------------------------------------------ */
@@ -570,7 +669,7 @@ static int hand_over(const struct file_chunk *file_chunk, uint64_t start_us,
 int capture_reader_chunks(struct capture_reader *reader, uint32_t index,
 			  int (*each)(struct chunk *chunk, void *context), void *context)
 {
-	struct cursor cursor = segment_cursor(reader, index);
+	struct cursor cursor = segment_cursor(reader, reader->chunks, index);
 	uint64_t start_us = capture_reader_segment(reader, index)->start_us;
 	int r = 0;
 
@@ -586,6 +685,6 @@ int capture_reader_chunks(struct capture_reader *reader, uint32_t index,
 	if (!r && !cursor.at_last && !may_be_open(reader, index))
 		r = damaged(&cursor, "the rest of it was not written");
 	if (r == CAPTURE_DAMAGED)
-		report_damage(&cursor, index, start_us, NULL, NULL);
+		report_damage(reader, &cursor, index, start_us, NULL, NULL);
 	return r;
 }

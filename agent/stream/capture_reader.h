@@ -6,8 +6,9 @@
  * The file is hostile and may change or shrink while it is read, so it is read with pread() into
  * bounded buffers, never mapped. Every chunk is checked by its checksum before it is inflated. A
  * damaged chunk costs the rest of its segment: what is missing is said in one warning a segment,
- * and as a gap to the visitor. Memory is bounded by CAPTURE_SEGMENTS_MAX and one chunk. Owned by
- * one thread.
+ * and as a gap to the visitor. Memory is bounded by CAPTURE_SEGMENTS_MAX and two
+ * segments: while segments are visited one after another, the next one is inflated in a thread that
+ * touches nothing else. Owned by one thread.
  */
 #ifndef FLICKERSCOPE_CAPTURE_READER_H
 #define FLICKERSCOPE_CAPTURE_READER_H

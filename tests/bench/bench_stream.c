@@ -67,22 +67,24 @@ static void bench_decode(void)
 	enum { ROUNDS = 5 };
 	static const struct record_visitor visitor = { .samples = count_samples };
 	struct capture_reader *reader = feed_capture(&busy_host, 1200000);
-	double best_s = 1e9;
+	double best_s = 1e9, best_cpu_s = 1e9;
 	uint64_t count = 0;
 
-	/* CPU time, and the best of several: what others do meanwhile is not ours. */
+	/* The best of several: what others do meanwhile is not ours. A thread reads ahead. */
 	for (int round = 0; round < ROUNDS; round++) {
-		double begin = cpu_s();
+		double begin = now_s(), begin_cpu = cpu_s();
 
 		count = 0;
 		for (uint32_t i = 0; i < capture_reader_segment_count(reader); i++)
 			if (capture_reader_visit(reader, i, &visitor, &count))
 				fail("the capture is damaged");
-		best_s = cpu_s() - begin < best_s ? cpu_s() - begin : best_s;
+		best_s = now_s() - begin < best_s ? now_s() - begin : best_s;
+		best_cpu_s = cpu_s() - begin_cpu < best_cpu_s ? cpu_s() - begin_cpu : best_cpu_s;
 	}
-	printf("capture of %" PRIu64
-	       " samples, %.1f MiB        %8.1f million samples a second read\n",
-	       count, (double)capture_reader_size(reader) / 1048576, (double)count / best_s / 1e6);
+	printf("capture of %" PRIu64 " samples, %.1f MiB        %8.1f million samples a second "
+				     "read, %.1f of its CPU time\n",
+	       count, (double)capture_reader_size(reader) / 1048576, (double)count / best_s / 1e6,
+	       (double)count / best_cpu_s / 1e6);
 	capture_reader_free(reader);
 }
 
