@@ -379,27 +379,26 @@ struct level {
 	uint32_t scope_depth;
 };
 
-/* Adds the scope of an inlined function. Returns it, or 0 for one that has no code or no name. */
+/*
+ * Adds the scope of an inlined function, also when its name is in a file that is not read: then its
+ * code counts as that of the function around it, at the call. Returns 0 when it has no code.
+ */
 static uint32_t add_scope(struct unit *unit, struct level *level)
 {
 	Dwarf_Word call_file = 0, call_line = 0;
 	struct source_interval interval = { 0 };
 	struct spans spans = { .job = unit->job, .die = &level->die };
 	struct source_span span;
-	uint32_t function;
 
 	if (level->scope_depth >= SOURCE_FRAMES_MAX - 1)
 		return 0;
 	while (next_span(&spans, &span)) {
 		if (!interval.scope) {
-			function = function_of(unit->job, &level->die);
-			if (!function)
-				return 0;
 			read_number(&level->die, DW_AT_call_file, &call_file);
 			read_number(&level->die, DW_AT_call_line, &call_line);
 			interval.scope = source_table_builder_add_scope(
-				&unit->job->builder, level->scope, function,
-				file_id(unit, call_file),
+				&unit->job->builder, level->scope,
+				function_of(unit->job, &level->die), file_id(unit, call_file),
 				call_line <= UINT32_MAX ? (uint32_t)call_line : 0);
 		}
 		interval.start = span.start;

@@ -60,8 +60,7 @@ static bool scopes_are_right(const struct source_table_view *view)
 		const struct source_table_scope *scope = &view->scopes[i];
 
 		/* Parents come before: no way up is a circle. */
-		if (scope->parent > i || !scope->function ||
-		    scope->function > header->function_count ||
+		if (scope->parent > i || scope->function > header->function_count ||
 		    scope->call_file > header->file_count)
 			return false;
 	}
@@ -119,6 +118,19 @@ static void set_place(const struct source_table_view *view, struct source_frame 
 	frame->line = line;
 }
 
+static void set_frame(const struct source_table_view *view, struct source_frame *frame,
+		      uint32_t function_id, uint32_t file, uint32_t line)
+{
+	const struct source_table_function *function = &view->functions[function_id - 1];
+
+	*frame = (struct source_frame){
+		.key = function->key,
+		.name = view->strings + function->name,
+		.name_size = function->name_size,
+	};
+	set_place(view, frame, file, line);
+}
+
 unsigned int source_table_frames(const struct source_table_view *view,
 				 const struct source_table_range *range, uint64_t address,
 				 struct source_frame ret_frames[SOURCE_FRAMES_MAX])
@@ -138,23 +150,17 @@ unsigned int source_table_frames(const struct source_table_view *view,
 	file = row->file;
 	line = row->line;
 	scope_id = row->scope;
-	if (!scope_id && !file)
-		return 0;
-	while (scope_id && count < SOURCE_FRAMES_MAX - 1) {
+	for (int depth = 1; scope_id && depth < SOURCE_FRAMES_MAX; depth++) {
 		const struct source_table_scope *scope = &view->scopes[scope_id - 1];
-		const struct source_table_function *function =
-			&view->functions[scope->function - 1];
 
-		ret_frames[count] = (struct source_frame){
-			.key = function->key,
-			.name = view->strings + function->name,
-			.name_size = function->name_size,
-		};
-		set_place(view, &ret_frames[count++], file, line);
+		if (scope->function)
+			set_frame(view, &ret_frames[count++], scope->function, file, line);
 		file = scope->call_file;
 		line = scope->call_line;
 		scope_id = scope->parent;
 	}
+	if (!count && !file)
+		return 0;
 	ret_frames[count] = (struct source_frame){ 0 };
 	set_place(view, &ret_frames[count++], file, line);
 	return count;

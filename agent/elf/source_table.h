@@ -64,9 +64,10 @@ struct source_table_row {
 	uint32_t line; /* 0: the compiler's own code */
 };
 
+/* What was inlined somewhere. Of a function without a name the code counts as the parent's, at the call. */
 struct source_table_scope {
-	uint32_t parent; /* before this one in the table */
-	uint32_t function;
+	uint32_t parent;   /* before this one in the table */
+	uint32_t function; /* 0: nobody told its name */
 	uint32_t call_file;
 	uint32_t call_line;
 };

@@ -106,6 +106,34 @@ static void frames_are_found_innermost_first(void)
 	CHECK_STR_EQ(frames_at(&made, 200), "unknown");
 }
 
+/* As when the names are in another file: the line of the inner code says nothing of the outer function. */
+static void code_of_no_name_counts_as_its_callers_at_the_call(void)
+{
+	CLEANUP(made_free) struct made made;
+	const struct source_span span = { 100, 200 };
+	struct source_interval intervals[2];
+	struct source_line line;
+	uint32_t file, outer;
+
+	start(&made);
+	file = source_table_builder_file(&made.builder, "/home/build/src/a.c");
+	outer = scope_of(&made, 0, "outer", 1);
+	intervals[0] = (struct source_interval){
+		110, 120, source_table_builder_add_scope(&made.builder, outer, 0, file, 2)
+	};
+	intervals[1] = (struct source_interval){
+		150, 160, source_table_builder_add_scope(&made.builder, 0, 0, file, 5)
+	};
+	line = (struct source_line){ 100, file, 40 };
+	CHECK_EQ(source_table_builder_add_unit(
+			 &made.builder, &(struct source_unit){ &span, 1, intervals, 2, &line, 1 }),
+		 0);
+	CHECK_OR_RETURN(finish(&made));
+	CHECK_STR_EQ(frames_at(&made, 115), "outer src/a.c:2, src/a.c:1");
+	CHECK_STR_EQ(frames_at(&made, 155), "src/a.c:5");
+	CHECK_STR_EQ(frames_at(&made, 170), "src/a.c:40");
+}
+
 static void of_spans_that_overlap_the_first_is_kept(void)
 {
 	CLEANUP(made_free) struct made made;
@@ -171,11 +199,12 @@ static void a_table_that_contradicts_itself_is_refused(void)
 	REFUSED_WITH(row[1].scope, 99);
 	REFUSED_WITH(row[1].file, 99);
 	REFUSED_WITH(scope[1].parent, 2); /* itself: a circle */
-	REFUSED_WITH(scope[0].function, 0);
+	REFUSED_WITH(scope[0].function, 99);
 #undef REFUSED_WITH
 	CHECK_EQ(source_table_view_open(made.bytes.bytes, made.bytes.size - 1, &view), -EBADMSG);
 	CHECK_EQ(source_table_view_open(made.bytes.bytes, made.bytes.size, &view), 0);
 }
 
 TESTS(TEST(frames_are_found_innermost_first), TEST(of_spans_that_overlap_the_first_is_kept),
+      TEST(code_of_no_name_counts_as_its_callers_at_the_call),
       TEST(scopes_that_cross_end_where_they_say), TEST(a_table_that_contradicts_itself_is_refused))
