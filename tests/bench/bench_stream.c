@@ -82,7 +82,7 @@ static void bench_decode(void)
 		best_cpu_s = cpu_s() - begin_cpu < best_cpu_s ? cpu_s() - begin_cpu : best_cpu_s;
 	}
 	printf("capture of %" PRIu64 " samples, %.1f MiB        %8.1f million samples a second "
-				     "read, %.1f of its CPU time\n",
+	       "read, %.1f of its CPU time\n",
 	       count, (double)capture_reader_size(reader) / 1048576, (double)count / best_s / 1e6,
 	       (double)count / best_cpu_s / 1e6);
 	capture_reader_free(reader);
