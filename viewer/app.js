@@ -837,6 +837,7 @@ export class Page {
 			: facts.note);
 		text_set(notice, text);
 		notice.title = text;
+		notice.classList.toggle("note", text === facts.note);
 		notice.hidden = text === "";
 		by_id("sentence", HTMLElement).hidden = by_id("how-link", HTMLElement).hidden = text !== "";
 	}

@@ -33,6 +33,7 @@ function exchange(file, { token, event, signal, progress }) {
 		request.setRequestHeader("Authorization", `Bearer ${token}`);
 		request.responseType = "blob";
 		request.upload.onprogress = ({ loaded }) => progress("sent", loaded);
+		request.upload.onload = () => progress("sent", file.size);
 		request.onprogress = ({ loaded }) => progress("made", loaded);
 		request.onload = async () => {
 			if (request.status === 200)
@@ -64,12 +65,13 @@ export async function import_file(file, options) {
 	options.say(`Reading ${name}.`);
 	let said_ms = performance.now();
 	const blob = await exchange(file, { ...options, progress: (part, bytes) => {
-		if (options.signal.aborted || performance.now() - said_ms < progress_apart_ms)
+		const is_sent = part === "sent" && bytes >= file.size;
+		if (options.signal.aborted || (!is_sent && performance.now() - said_ms < progress_apart_ms))
 			return;
 		said_ms = performance.now();
-		options.say(part === "made" ? `Loading ${name}: ${size_text(bytes)}.`
-			: bytes < file.size ? `Sending ${name}: ${size_text(bytes)} of ${size}.`
-			: `Reading ${name}: ${size}.`);
+		options.say(is_sent ? `Reading ${name}: ${size}.`
+			: part === "sent" ? `Sending ${name}: ${size_text(bytes)} of ${size}.`
+			: `Loading ${name}: ${size_text(bytes)}.`);
 	} });
 	return new File([blob], file.name);
 }

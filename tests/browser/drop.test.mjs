@@ -118,9 +118,9 @@ test('how far a large file is can be read while it is sent, and another drop end
 		window.words = new Set();
 		new MutationObserver(() => window.words.add(document.getElementById('notice').textContent)).observe(document.getElementById('notice'), { childList: true, characterData: true, subtree: true });
 		const piece = new Blob([Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))]);
-		window.flickerscope.connection.open_file(new File(Array(Math.ceil(6e7 / piece.size)).fill(piece), 'large.perf'));
+		window.flickerscope.connection.open_file(new File(Array(Math.ceil(3e7 / piece.size)).fill(piece), 'large.perf'));
 	}, [readFileSync(text).toString('base64')]);
-	await page.waitForFunction(() => [...window.words].some((words) => /^(Sending|Reading) large\.perf: .*60\.\d.MB/.test(words)));
+	await page.waitForFunction(() => [...window.words].some((words) => /^(Sending|Reading) large\.perf: .*30\.\d.MB/.test(words)));
 	await drop(page, 'small.folded', 'main;work 30\n');
 	await shown(page, 'small.folded');
 	assert.equal(await sampleCount(page), 30);
