@@ -23,7 +23,7 @@ import { GraphPanel } from "views/graph_panel";
 import { HeatMap } from "views/heat_map";
 import { HoverCard } from "views/hover_card";
 import { change_legend_show, legend_show } from "views/legend";
-import { axis_height, marks_height, row_counts, row_units, rows_default, second_us, unit_height }
+import { axis_height, marks_height, second_us, unit_height }
 	from "views/map_geometry";
 import { MapInput } from "views/map_input";
 import { name_escape, name_shorten } from "views/names";
@@ -138,7 +138,6 @@ export class Page {
 		popover_join(by_id("view", HTMLButtonElement), view_panel, () =>
 			this.later(({ view_panel_fill }) => view_panel_fill(view_panel, this.view)));
 		this.map.changed = this.graph.changed = () => this.frame_ask();
-		this.rows_fill();
 		this.tabs_listen();
 		this.keys_listen();
 		this.event_menu = new EventMenu((name) => this.connection.event_choose(name));
@@ -241,6 +240,7 @@ export class Page {
 		this.map.paint();
 		if (first !== this.map.geometry.first)
 			this.input.moved();
+		this.tools?.frame();
 		if (this.previewing && this.graph_cost_ms < drag_graph_ms)
 			this.graph_update();
 		for (const graph of this.graphs())
@@ -258,7 +258,7 @@ export class Page {
 		const facts = this.source.facts();
 		this.status.facts_show(facts);
 		document.title = facts.host ? `${name_escape(facts.host)} · flickerscope` : "flickerscope";
-		legend_show(theme_shown(), facts.cpu_count, facts.frequency_hz > 0);
+		this.legend_show();
 		this.rate_watch(facts);
 		this.event_menu.show(this.connection.can_choose_event() ? facts.events : [], facts.event);
 		this.tools?.second_passed();
@@ -923,22 +923,20 @@ export class Page {
 		text_set(by_id("sentence", HTMLElement), "Each column is one second, read upwards. " +
 			`${theme === "dark" ? "Brighter" : "Darker"} means more CPUs busy. ` +
 			"Drag over any stretch to see what ran in it.");
-		const { cpu_count, frequency_hz } = this.source.facts();
-		legend_show(theme, cpu_count, frequency_hz > 0);
+		this.legend_show();
 		this.card.hide();
 		this.frame_ask();
 	}
 
 	resize() {
-		const rows = document.querySelectorAll(".status, .filters, .how, .found, .selection, .tabs, .crumbs");
+		this.tools?.resize();
+		const rows = document.querySelectorAll(".status, .filters, .lanes, .how, .found, .selection, .tabs, .crumbs");
 		let other = marks_height + axis_height + graph_height_min + rows.length;
 		for (const row of rows)
 			other += /** @type {HTMLElement} */ (row).offsetHeight;
 		const unit = unit_height(innerHeight, other);
-		const { geometry } = this.map;
 		const width = this.map.section.clientWidth;
-		if (geometry.width !== width || geometry.cells_height !== unit * row_units ||
-		    geometry.scale !== devicePixelRatio || !this.map.section.style.height) {
+		if (!this.map.fits(width, unit)) {
 			this.map.resize(width, unit);
 			this.message_show();
 		}
@@ -948,25 +946,9 @@ export class Page {
 		this.frame_ask();
 	}
 
-	rows_fill() {
-		const select = by_id("rows", HTMLSelectElement);
-		for (const rows of row_counts)
-			select.add(new Option(`${1000 / rows} ms`, String(rows)));
-		this.rows_take(rows_default);
-		select.addEventListener("change", () => {
-			this.rows_take(Number(select.value));
-			select.blur();
-		});
-	}
-
-	/** @param {number} rows */
-	rows_take(rows) {
-		by_id("rows", HTMLSelectElement).value = String(rows);
-		if (rows === this.map.rows)
-			return;
-		this.map.rows_set(rows);
-		this.card.hide();
-		this.tools?.link_soon();
+	legend_show() {
+		const { cpu_count, frequency_hz } = this.source.facts();
+		legend_show(theme_shown(), cpu_count, frequency_hz > 0, this.tools?.scale_shown());
 	}
 
 	/* ---- keys ---- */

@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the page can do beyond its first picture: filters, links to what is shown. Here a moment after the first column; a
- * link in the address is taken then.
+ * What the page can do beyond its first picture: filters, lanes, settings of the view, links to what is shown. Here a
+ * moment after the first column; a link in the address is taken then.
  */
 
 import { SampleFilter } from "model/filter";
 import { filter_choices } from "model/filter_choices";
+import { Lanes, single_cells } from "model/lanes";
+import { single_color } from "views/colors";
 import { announce, by_id } from "views/elements";
 import { FilterRow } from "views/filter_row";
 import { view_settings } from "views/graph_view";
-import { row_counts, rows_default, second_us } from "views/map_geometry";
+import { HeatScale } from "views/heat_scale";
+import { LanesView, lanes_gutter } from "views/lanes_view";
+import { gutter_width, second_us } from "views/map_geometry";
 import { link_read, link_write, zoom_find, zoom_mark } from "views/page_link";
+import { theme_shown } from "views/theme";
 import { token_take } from "views/token_form";
+import { ViewMenu, settings_allowed } from "views/view_menu";
 
 /** @typedef {import("app").Page} Page */
 /** @typedef {import("views/page_link").PageState} PageState */
@@ -20,8 +26,8 @@ import { token_take } from "views/token_form";
 const link_wait_ms = 300;
 /** How long a button says what it did. */
 const said_ms = 1500;
-/** What a link may say of the view. */
-const settings_allowed = { rows: row_counts.map(String), ...view_settings };
+/** Where the scale may end when it goes to the busiest cell, times a power of ten. */
+const scale_ends = [1, 1.5, 2, 3, 4, 5, 6, 8, 10];
 
 export class PageTools {
 	/** @param {Page} page */
@@ -32,6 +38,11 @@ export class PageTools {
 			choices: () => filter_choices(page.source.profile, page.source.timeline(page.graph_range())),
 			samples: () => page.source.samples_unfiltered(page.graph_range()),
 		});
+		this.lanes = new Lanes(page.source.profile);
+		this.lanes_view = new LanesView(this.lanes_source(), (kind, value) => this.filters.add({ kind, value, not: false }));
+		this.scale = new HeatScale();
+		this.view = new ViewMenu((name) => this.setting_changed(name));
+		this.colors_update();
 		/** What a link asks for, until there is data to show it. @type {PageState | null} */
 		this.linked = null;
 		/** The zoom that a link asks for, until its call has come; see page_link.js. */
@@ -47,19 +58,127 @@ export class PageTools {
 	/** Shows only what passes. @param {import("model/filter").Term[]} terms */
 	filter(terms) {
 		const { page } = this;
-		page.source.filter_set(terms.length ? new SampleFilter(page.source.profile, terms) : null);
+		const filter = terms.length ? new SampleFilter(page.source.profile, terms) : null;
+		page.source.filter_set(filter);
+		this.lanes.filter_set(filter);
+		this.lanes_view.version++;
 		page.card.hide();
 		page.graph_update();
 	}
 
 	/** Another profile is shown: what was chosen stays. */
 	source_taken() {
+		this.lanes.close();
+		this.lanes = new Lanes(this.page.source.profile);
+		this.colors_update();
 		if (this.filters.terms.length)
 			this.filter(this.filters.terms);
 	}
 
 	second_passed() {
 		this.linked_show();
+		this.scale_update();
+		if (this.view.get("lanes") !== "off")
+			this.lanes_view.lanes_find();
+	}
+
+	/** After the map was painted. */
+	frame() {
+		const { map } = this.page;
+		if (map.tokens && this.lanes_view.frame(map.geometry, map.tokens, single_color(theme_shown())))
+			this.page.frame_ask();
+	}
+
+	/** Before the page's rows are measured. */
+	resize() {
+		this.lanes_view.show(this.view.get("lanes"));
+	}
+
+	/* ---- how the map is shown ---- */
+
+	/** @param {string} name */
+	setting_changed(name) {
+		const { map, card } = this.page;
+		const value = this.view.get(name);
+		card.hide();
+		if (name === "rows")
+			map.rows_set(Number(value));
+		if (name === "column")
+			map.column_wanted = Number(value) || 0;
+		if (name === "lanes")
+			map.gutter = value === "off" ? gutter_width : lanes_gutter;
+		if (name === "axis")
+			map.axis = value;
+		this.colors_update();
+		this.page.resize();
+		this.scale_update();
+		map.all_changed();
+		this.link_soon();
+	}
+
+	/** Lanes in the times of the views. @returns {import("views/lanes_view").LanesSource} */
+	lanes_source() {
+		const { page } = this;
+		const base = () => page.source.base_second ?? 0;
+		return {
+			second: (second) => this.lanes.seconds.get(base() + second),
+			is_counted: (second) => this.lanes.seconds.seconds.has(base() + second) || (second + 1) * second_us <= page.source.oldest_us() ||
+				second * second_us >= page.source.now_us(),
+			busiest: (first, end, count) => this.lanes.busiest(base() + first, base() + end, count),
+			thread: (number) => this.lanes.thread(number),
+			singles: (first, end) => (this.lanes.single_is_known() ? this.lanes.single_stretches(base() + first, base() + end) : [])
+				.map(({ from_us, to_us, ...rest }) => ({ ...rest, start_us: from_us - page.source.base_us, end_us: to_us - page.source.base_us })),
+			wall_us: (second) => page.source.to_wall_us(second * second_us),
+			cpu_count: () => page.source.facts().cpu_count,
+			selection: () => page.selection,
+		};
+	}
+
+	/** What the colours tell. */
+	colors_update() {
+		const { source } = this.page;
+		source.single_rows = this.view.get("colors") === "thread"
+			? (second, rows) => (source.filter || !this.lanes.single_is_known() ? null : this.single_rows(second, rows)) : null;
+		this.page.legend_show();
+		this.page.map.all_changed();
+	}
+
+	/** @param {number} second of the timeline @param {number} rows @returns {number[] | null} the part of a CPU where one thread was alone */
+	single_rows(second, rows) {
+		const alone = this.lanes.singles.get(second);
+		const column = this.page.source.heat.column(second, rows);
+		if (!column || !alone?.some((thread) => thread > 0))
+			return null;
+		return Array.from(column.busy, (busy, row) => (alone.subarray(Math.floor(row * single_cells / rows),
+			Math.ceil((row + 1) * single_cells / rows)).every((thread) => thread > 0) ? Math.min(1, busy) : 0));
+	}
+
+	/** How many CPUs have the last colour; changes in steps, so that colours stand still. */
+	scale_update() {
+		const { source, map } = this.page;
+		let most = 1;
+		if (this.view.get("scale") === "auto") {
+			const { cpu_count } = source.facts();
+			let busiest = 0;
+			for (let second = map.geometry.first; second < map.geometry.end; second++)
+				for (const busy of source.heat.columns.get((source.base_second ?? 0) + second)?.busy ?? [])
+					busiest = Math.max(busiest, busy);
+			const power = 10 ** Math.floor(Math.log10(Math.max(0.1, busiest)));
+			most = Math.min(1, (scale_ends.find((end) => end * power >= busiest) ?? 10) * power / Math.max(1, cpu_count));
+		}
+		const log = this.view.get("steps") === "fine";
+		if (most === this.scale.most && log === this.scale.log)
+			return;
+		const scale = this.scale = new HeatScale(most, log);
+		map.cells.scale_set((share) => scale.part(share));
+		map.all_changed();
+		this.page.legend_show();
+	}
+
+	/** What the legend says beyond the theme. */
+	scale_shown() {
+		return { share: (/** @type {number} */ part) => this.scale.share(part),
+			single: this.page.source.single_rows && this.lanes.single_is_known() ? single_color(theme_shown()) : "" };
 	}
 
 	/** @param {import("model/call_tree").CallTree} tree that the graph shows */
@@ -90,7 +209,7 @@ export class PageTools {
 			until_us: map.following ? null : source.to_wall_us(Math.min(map.geometry.end * second_us, map.now_us())),
 			tab, baseline: compared ?? "", find: panel.search.value,
 			zoom: graph.tree ? zoom_mark(graph.tree, graph.zoom_node()) : "",
-			settings: { ...view.settings(), ...map.rows === rows_default ? {} : { rows: String(map.rows) } } });
+			settings: { ...view.settings(), ...this.view.chosen() } });
 		const address = location.pathname + location.search + (fragment && `#${fragment}`);
 		if (address !== location.pathname + location.search + location.hash)
 			history.replaceState(null, "", address);
@@ -100,8 +219,8 @@ export class PageTools {
 	link_open() {
 		const { page } = this;
 		token_take();
-		const state = link_read(location.hash.slice(1), settings_allowed);
-		page.rows_take(Number(state.settings.rows ?? rows_default));
+		const state = link_read(location.hash.slice(1), { ...settings_allowed(), ...view_settings });
+		this.view.take(state.settings);
 		page.view.settings_take(state.settings);
 		if (state.find !== page.panel.search.value) {
 			page.panel.search.value = state.find;

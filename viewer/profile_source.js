@@ -88,6 +88,8 @@ export class ProfileSource {
 		this.zero_known = false;
 		/** What is counted; null: everything. @type {SampleFilter | null} */
 		this.filter = null;
+		/** Where one thread alone was running, by row; set by who knows. @type {((second: number, rows: number) => number[] | null) | null} */
+		this.single_rows = null;
 		/** @type {NameSearch | null} */
 		this.name_search = null;
 		/** Hits by second, as long as the column is the same one. @type {Map<number,
@@ -149,7 +151,8 @@ export class ProfileSource {
 		} else if (names)
 			this.names_later();
 		if (from_us < to_us) {
-			const { first, end } = this.heat.seconds_touched(from_us, to_us);
+			/* A thread is alone in half a second or not at all. */
+			const { first, end } = this.heat.seconds_touched(from_us - (this.single_rows ? second_us / 2 : 0), to_us);
 			this.on_change(first - this.base_second, end - this.base_second);
 		}
 	}
@@ -239,6 +242,7 @@ export class ProfileSource {
 			gaps: column.gaps.map(({ from_us, to_us, reason }) =>
 				({ from_us, to_us, hatched: reason !== GAP_LOADING })),
 			hits: this.hits(this.base_second + second, rows, column),
+			single: this.single_rows?.(this.base_second + second, rows) ?? null,
 		};
 	}
 

@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { dragTimes, graphShare, openBrowser, openPage } from './page.mjs';
+import { dragTimes, graphShare, lightness, mapPixels, openBrowser, openPage, painted } from './page.mjs';
 
 const feedPath = fileURLToPath(new URL('../viewer/synthetic_feed.mjs', import.meta.url));
 let feed, address, browser, page;
@@ -26,8 +26,7 @@ after(async () => {
 async function open(link) {
 	const opened = await openPage(browser, { url: address + (link && `&${link}`) });
 	await opened.waitForFunction(() => !window.flickerscope.source.profile.loading);
-	/* What is counted comes once a second. */
-	await opened.waitForFunction(() => window.flickerscope.tools && (window.flickerscope.graph.tree.total[0] > 5000 || location.hash));
+	await opened.waitForFunction(() => window.flickerscope.tools);
 	return opened;
 }
 
@@ -46,11 +45,14 @@ async function choose(text, how = 'Enter') {
 }
 
 test('a filter chosen by keys holds for map, graph and table, and goes with its chip', async () => {
-	const whole = await look(() => window.flickerscope.graph.tree.total[0]);
 	await choose('process java');
 	assert.deepEqual(await chips(), ['process java']);
 	assert.deepEqual(await processes(), ['java']);
-	assert.ok(await look(() => window.flickerscope.graph.tree.total[0]) < whole / 2);
+	const [kept, all] = await look(() => {
+		const { graph, map, source } = window.flickerscope;
+		return [graph.tree.total[0], source.samples_unfiltered(map.shown_range())];
+	});
+	assert.ok(kept > 1000 && kept < all / 2, `${kept} of ${all}`);
 	assert.match(await page.textContent('#kept'), /^Showing [12345]\d\u2009% of the samples\.$/);
 	/* The band of the cron job at 650 ms is gone from the map. */
 	const busiest = () => look(() => {
@@ -93,6 +95,7 @@ test('a link opens the same picture and never holds the token', async () => {
 	await page.click('#follow');
 	await dragTimes(page, (newest - 20) * 1e6 + 200_000, (newest - 9) * 1e6 + 700_000);
 	await page.fill('#search', 'push$');
+	await painted(page);
 	await look(() => {
 		const { graph } = window.flickerscope;
 		graph.zoom_to(graph.rects.find(({ node }) => node > 0 && graph.tree.name(node) === 'ingest::run(int)').node);
@@ -144,4 +147,59 @@ test('a link to a time that is gone says so in place, and what it does not under
 	assert.equal(end_us - start_us, 5_500_000);
 	assert.deepEqual(other.problems, []);
 	await other.close();
+});
+
+test('lanes show the thread that was alone, say so in words, and filter by a click', async () => {
+	await page.selectOption('#lanes', 'both');
+	await page.waitForFunction(() => /only backup\/42 was running: 1 of 8 CPUs, \d+(\.\d)? s/.test(document.querySelector('#lanes-words').textContent));
+	await page.waitForFunction(() => /^Busiest threads: [^.]*backup\/42/.test(document.querySelector('#lanes-words').textContent));
+	const lane = await look(() => window.flickerscope.tools.lanes_view.lanes.find(({ name }) => name === 'backup/42').top);
+	await page.locator('#lanes-section canvas').click({ position: { x: 300, y: lane + 5 } });
+	assert.deepEqual(await chips(), ['thread backup/42 4242']);
+	assert.deepEqual(await processes(), ['backup']);
+	await page.click('.chip .off');
+	await link(/^#lanes=both$/);
+	assert.deepEqual(page.problems, []);
+});
+
+/** Red, green and blue of a cell of the map's canvas. */
+const cellColor = (us) => mapPixels(page, us, us + 10_000).then((rows) => rows[0][1]);
+
+test('one thread alone is blue until the colours are of CPUs busy only; scale, steps, width and time axis change', async () => {
+	const alone_us = await look(() => {
+		const { source, tools } = window.flickerscope;
+		const { first, end } = window.flickerscope.map.geometry;
+		const [longest] = tools.lanes_source().singles(first, end).sort((a, b) => b.end_us - b.start_us - a.end_us + a.start_us);
+		return source && longest.start_us + 2_000_000;
+	});
+	const set = async (name, value) => {
+		await page.click('#view');
+		await page.selectOption(`#view-${name}`, value);
+		await page.keyboard.press('Escape');
+	};
+	const [red, , blue] = await cellColor(alone_us);
+	assert.ok(blue > red + 60, `${red} ${blue}`);
+	assert.match(await page.textContent('#legend'), /one thread only/);
+	await set('colors', 'heat');
+	const [red_heat, , blue_heat] = await cellColor(alone_us);
+	assert.ok(red_heat > blue_heat, 'one of eight CPUs is pale in the heat colours');
+	assert.doesNotMatch(await page.textContent('#legend'), /one thread only/);
+	await set('steps', 'fine');
+	assert.ok(lightness(await cellColor(alone_us)) < lightness([red_heat, red_heat, blue_heat]));
+	assert.equal(await page.textContent('#legend .swatches i:last-child'), '8');
+	await set('scale', 'auto');
+	await choose('thread backup/42');
+	await page.waitForFunction(() => document.querySelector('#legend .swatches i:last-child').textContent === '1');
+	await page.click('.chip .off');
+	await page.selectOption('#lanes', 'off');
+	const columns = await look(() => window.flickerscope.map.geometry.columns);
+	await set('column', '3');
+	assert.ok(await look(() => window.flickerscope.map.geometry.columns) > 2 * columns);
+	await set('axis', 'seconds');
+	const text = await link(/axis=seconds/);
+	assert.equal(text, 'column=3&colors=heat&scale=auto&steps=fine&axis=seconds');
+	await look(() => history.replaceState(null, '', location.pathname));
+	await look(() => window.flickerscope.tools.link_open());
+	assert.equal(await look(() => window.flickerscope.map.geometry.columns), columns);
+	assert.deepEqual(page.problems, []);
 });

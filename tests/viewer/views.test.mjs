@@ -12,6 +12,7 @@ const format = await import("views/format");
 const { MapGeometry, column_width, unit_height } = await import("views/map_geometry");
 const { FlameOrder, flame_layout } = await import("views/flame_layout");
 const { name_hash, name_shade } = await import("views/colors");
+const { HeatScale } = await import("views/heat_scale");
 const { MapInput } = await import("views/map_input");
 
 const thin = "\u2009";
@@ -219,4 +220,29 @@ test("a drag is kept within what has happened and is still there", () => {
 	/* At least a millisecond, where there is one. */
 	assert.deepEqual(range_to(1_000_000, 1_000_000), { start_us: 1_000_000, end_us: 1_001_000 });
 	assert.equal(range_to(10_000_000, 11_000_000), null);
+});
+
+test("scales go from idle to their end, in even steps or in finer ones, and the legend says what they paint", () => {
+	for (const most of [1, 0.25]) {
+		for (const log of [false, true]) {
+			const scale = new HeatScale(most, log);
+			assert.deepEqual([scale.part(0), scale.part(most), scale.part(2)], [0, 1, 1]);
+			let before = -1;
+			for (let share = 0; share <= most; share += most / 50) {
+				const part = scale.part(share);
+				assert.ok(part > before && Math.abs(scale.share(part) - share) < 1e-9);
+				assert.ok(log ? part >= share / most : Math.abs(part - share / most) < 1e-12);
+				before = part;
+			}
+		}
+	}
+});
+
+test("a second may be wider or narrower, and whole columns stay aligned at the right", () => {
+	for (const column of [1, 4, 24]) {
+		const wide = new MapGeometry({ width: 1440, window_width: 1440, unit: 5, rows: 50, scale: 1, first: 0, gutter: 148, column });
+		assert.equal(wide.columns, Math.floor((1440 - 148 - 16) / column));
+		assert.equal(wide.right, 1440 - 16);
+		assert.ok(wide.left >= 148 && wide.left < 148 + column);
+	}
 });

@@ -16,6 +16,17 @@ const heat_stops = {
 		"#FACD79", "#FFF5C3"],
 };
 
+/** One thread alone, a CPU busy at 0, 1/3, 2/3 and 1. */
+const single_stops = {
+	light: ["#FFFFFF", "#DCE9FA", "#9CC3F0", "#458AD5"],
+	dark: ["#131519", "#172C47", "#235283", "#3F80C4"],
+};
+
+/** The colour of one thread that keeps a CPU busy. @param {Theme} theme */
+export function single_color(theme) {
+	return single_stops[theme][3];
+}
+
 /** Much less, less, a little less than before, as before, a little more, more, much more. */
 const change_stops = {
 	light: ["#5B9FE3", "#94C0EE", "#C6DDF4", "#E4E6EA", "#FBD9B9", "#F7B67C", "#EE9146"],
@@ -149,9 +160,9 @@ export function css_to_pixel(css) {
 	return rgb_to_pixel(parts.slice(0, 3).map(Number));
 }
 
-/** @param {Theme} theme */
-function heat_rgb_make(theme) {
-	const stops = heat_stops[theme].map((hex) => rgb_to_oklab(hex_to_rgb(hex)));
+/** @param {string[]} hex_stops */
+function rgb_table_make(hex_stops) {
+	const stops = hex_stops.map((hex) => rgb_to_oklab(hex_to_rgb(hex)));
 	const table = [];
 	for (let i = 0; i < heat_size; i++) {
 		const at = (i / (heat_size - 1)) * (stops.length - 1);
@@ -169,7 +180,7 @@ function heat_rgb_make(theme) {
  * @param {Theme} theme
  */
 export function heat_tables_make(theme) {
-	const table = heat_rgb_make(theme);
+	const table = rgb_table_make(heat_stops[theme]);
 	const color = new Uint32Array(heat_size);
 	const grey = new Uint32Array(heat_size);
 	table.forEach((rgb, i) => {
@@ -177,7 +188,7 @@ export function heat_tables_make(theme) {
 		color[i] = rgb_to_pixel(rgb);
 		grey[i] = rgb_to_pixel([g, g, g]);
 	});
-	return { color, grey };
+	return { color, grey, single: Uint32Array.from(rgb_table_make(single_stops[theme]), rgb_to_pixel) };
 }
 
 /**

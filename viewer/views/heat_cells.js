@@ -9,6 +9,12 @@ import { second_us } from "views/map_geometry";
 
 /** @typedef {import("views/map_geometry").MapGeometry} MapGeometry */
 
+/** Pixels by step of the colours: of CPUs busy, the same without chroma, and of one thread alone. @typedef {{ color: Uint32Array,
+ * grey: Uint32Array, single: Uint32Array }} HeatTables */
+
+/** Shares of the CPUs that are told apart. */
+const shares = 2048;
+
 /** Distance between the lines of the hatching, CSS pixels. */
 const hatch_distance = 5;
 
@@ -21,6 +27,7 @@ const hatch_distance = 5;
  * @property {{ from_us: number, to_us: number, hatched: boolean }[]} gaps where data is missing;
  * hatched: for good, else it is on its way
  * @property {boolean} [open] whether until_us is now: a line says so
+ * @property {ArrayLike<number> | null} [single] where one thread alone was running: above 0, the part of a CPU
  * @property {ArrayLike<number> | null} [hits] with a search: cells that hold a hit are above 0
  */
 
@@ -35,19 +42,26 @@ export class HeatCells {
 		/** @type {MapGeometry | null} */
 		this.geometry = null;
 		this.colors = { bg: 0, ground: 0, line: 0, now: 0 };
-		/** @type {{ color: Uint32Array, grey: Uint32Array }} */
-		this.tables = { color: new Uint32Array(256), grey: new Uint32Array(256) };
+		/** @type {HeatTables} */
+		this.tables = { color: new Uint32Array(256), grey: new Uint32Array(256), single: new Uint32Array(256) };
+		/** The step of the colours by share of the CPUs. */
+		this.steps = Uint8Array.from({ length: shares + 1 }, (_, i) => Math.round(255 * i / shares));
 		/** Device pixel rows at which cells begin, from the bottom. */
 		this.row_edges = new Int32Array(0);
 	}
 
 	/**
-	 * @param {{ color: Uint32Array, grey: Uint32Array }} tables
+	 * @param {HeatTables} tables
 	 * @param {{ bg: number, ground: number, line: number, now: number }} colors as pixels
 	 */
 	color(tables, colors) {
 		this.tables = tables;
 		this.colors = colors;
+	}
+
+	/** @param {(share: number) => number} part of the colours, 0 to 1, for a share of the CPUs */
+	scale_set(part) {
+		this.steps = this.steps.map((_, i) => Math.round(255 * part(i / shares)));
 	}
 
 	/**
@@ -119,10 +133,12 @@ export class HeatCells {
 			this.rect_fill(x0, x1, 0, height, this.colors.bg);
 			return;
 		}
-		const { cells, hits } = data;
+		const { cells, hits, single } = data;
 		for (let row = 0; row < geometry.rows; row++) {
-			const step = Math.min(255, Math.max(0, Math.round(cells[row] * 255)));
-			const table = hits && !(hits[row] > 0) ? this.tables.grey : this.tables.color;
+			const alone = single ? single[row] : 0;
+			const step = alone ? Math.min(255, Math.round(alone * 255))
+				: this.steps[Math.min(shares, Math.max(0, Math.round(cells[row] * shares)))];
+			const table = hits && !(hits[row] > 0) ? this.tables.grey : alone ? this.tables.single : this.tables.color;
 			const y1 = height - row_edges[row];
 			for (let y = height - row_edges[row + 1]; y < y1; y++)
 				pixels.fill(table[step], y * width + x0, y * width + x1);

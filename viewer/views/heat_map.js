@@ -8,7 +8,7 @@ import { css_to_pixel } from "views/colors";
 import { by_id } from "views/elements";
 import { HeatCells } from "views/heat_cells";
 import { frame_draw, overlay_draw } from "views/map_frame";
-import { MapGeometry, rows_default, second_us } from "views/map_geometry";
+import { MapGeometry, column_width, gutter_width, row_units, rows_default, second_us } from "views/map_geometry";
 
 /** @typedef {import("views/heat_cells").ColumnData} ColumnData */
 /** @typedef {import("views/colors").Tokens} Tokens */
@@ -39,6 +39,11 @@ export class HeatMap {
 		this.rows = rows_default;
 		this.geometry = new MapGeometry({ width: 1280, window_width: 1280, unit: 5, rows: rows_default,
 			scale: 1, first: 0 });
+		/** Set by the page's tools: room for names at the left, and pixels of a second; 0: as the window says. */
+		this.gutter = gutter_width;
+		this.column_wanted = 0;
+		/** What the time axis says: "both", "clock" or "seconds". */
+		this.axis = "both";
 		this.following = true;
 		/** While paused: nothing after this is shown. @type {number | null} */
 		this.frozen_us = null;
@@ -70,7 +75,7 @@ export class HeatMap {
 
 	/**
 	 * @param {Tokens} tokens
-	 * @param {{ color: Uint32Array, grey: Uint32Array }} tables
+	 * @param {import("views/heat_cells").HeatTables} tables
 	 */
 	color(tokens, tables) {
 		this.tokens = tokens;
@@ -88,11 +93,19 @@ export class HeatMap {
 	resize(width, unit) {
 		const end = this.geometry.end;
 		const geometry = new MapGeometry({ width, window_width: innerWidth, unit,
-			rows: this.rows, scale: devicePixelRatio, first: 0 });
+			rows: this.rows, scale: devicePixelRatio, first: 0, gutter: this.gutter, column: this.column_wanted });
 		this.geometry = geometry.scrolled(end - geometry.columns);
 		this.section.style.height = `${geometry.height}px`;
 		this.cells.resize(this.geometry);
 		this.all_changed();
+	}
+
+	/** Whether it is laid out for these sizes. @param {number} width @param {number} unit */
+	fits(width, unit) {
+		const { geometry } = this;
+		return geometry.width === width && geometry.cells_height === unit * row_units && geometry.scale === devicePixelRatio &&
+			geometry.gutter === this.gutter && geometry.column === (this.column_wanted || column_width(innerWidth)) &&
+			this.section.style.height !== "";
 	}
 
 	/** @param {number} rows */
@@ -100,7 +113,7 @@ export class HeatMap {
 		this.rows = rows;
 		const { geometry } = this;
 		this.hovered = this.cursor = null;
-		this.resize(geometry.width, geometry.cells_height / 50);
+		this.resize(geometry.width, geometry.cells_height / row_units);
 	}
 
 	all_changed() {
@@ -233,7 +246,7 @@ export class HeatMap {
 		if (this.frame_dirty) {
 			this.frame_dirty = false;
 			this.paints.frame++;
-			this.label_boxes = frame_draw(this.frame_canvas, geometry, this.tokens, labels);
+			this.label_boxes = frame_draw(this.frame_canvas, geometry, this.tokens, labels, this.axis);
 		}
 		if (this.changed_end > this.changed_from && !this.rests()) {
 			this.paints.cells++;

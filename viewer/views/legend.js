@@ -13,9 +13,11 @@ let shown = "";
  * @param {Theme} theme
  * @param {number} cpu_count
  * @param {boolean} known whether anything is known of the host yet
+ * @param {{ share?: (part: number) => number, single?: string }} [scale] share of the CPUs by part of the colours; single: the
+ * colour of one thread alone, where it is shown
  */
-export function legend_show(theme, cpu_count, known) {
-	const key = `${theme} ${cpu_count} ${known}`;
+export function legend_show(theme, cpu_count, known, { share = (part) => part, single = "" } = {}) {
+	const key = `${theme} ${cpu_count} ${known} ${share(0.5)} ${share(1)} ${single}`;
 	if (key === shown)
 		return;
 	shown = key;
@@ -26,16 +28,18 @@ export function legend_show(theme, cpu_count, known) {
 	swatches.setAttribute("aria-label", `from 0 to ${cpu_count} CPUs busy`);
 	const colors = heat_swatches(theme);
 	colors.forEach(({ background, ink }, i) => {
-		const cpus = (cpu_count * i) / (colors.length - 1);
-		/* Parts of a CPU are named in the middle only: else the numbers would not fit. */
-		const named = Number.isInteger(cpus) || i === 4;
-		const swatch = element("i", "", named ? String(Number(cpus.toFixed(1))) : "");
+		const cpus = cpu_count * share(i / (colors.length - 1));
+		/* Parts of a CPU are named in the middle and at the end only: else the numbers would not fit. */
+		const named = Number.isInteger(cpus) || i === 4 || i === 8;
+		const swatch = element("i", "", named ? String(Number(cpus.toFixed(cpus < 9.95 ? 1 : 0))) : "");
 		swatch.style.background = background;
 		swatch.style.color = ink;
 		swatch.title = `${cpus_text(cpus)} of ${cpu_count} CPUs busy`;
 		swatches.append(swatch);
 	});
-	legend.replaceChildren("CPUs busy", swatches,
+	const alone = element("i", "alone");
+	alone.style.background = single;
+	legend.replaceChildren("CPUs busy", swatches, ...single ? [element("span", "", alone, "one thread only")] : [],
 		element("span", "", element("i", "hatch"), "no data"));
 }
 

@@ -2,7 +2,7 @@
 /* Draws what stands around and above the cells of the map: axes below, selection and pointer above. */
 
 import { clock_text, count_text, span_text } from "views/format";
-import { gutter_width, second_us } from "views/map_geometry";
+import { second_us } from "views/map_geometry";
 
 /** @typedef {import("views/map_geometry").MapGeometry} MapGeometry */
 /** @typedef {import("views/colors").Tokens} Tokens */
@@ -54,9 +54,10 @@ function offset_text(ms) {
  * @param {MapGeometry} geometry
  * @param {Tokens} tokens
  * @param {SecondLabels} labels
+ * @param {string} axis "both", "clock" or "seconds"
  * @returns {Box[]} of the labels
  */
-export function frame_draw(canvas, geometry, tokens, labels) {
+export function frame_draw(canvas, geometry, tokens, labels, axis) {
 	const context = canvas_fit(canvas, geometry.width, geometry.height, geometry.scale);
 	const { left, top, right, bottom } = geometry;
 	context.clearRect(0, 0, geometry.width, geometry.height);
@@ -76,7 +77,7 @@ export function frame_draw(canvas, geometry, tokens, labels) {
 		context.fillText(offset_text(ms), left - 5 - label_gap + 2, text_y);
 		boxes.push({ x: 0, y: text_y - 7, width: left - 5, height: 14 });
 	}
-	time_axis_draw(context, geometry, tokens, labels, boxes);
+	time_axis_draw(context, geometry, tokens, labels, axis, boxes);
 	return boxes;
 }
 
@@ -85,9 +86,10 @@ export function frame_draw(canvas, geometry, tokens, labels) {
  * @param {MapGeometry} geometry
  * @param {Tokens} tokens
  * @param {SecondLabels} labels
+ * @param {string} axis
  * @param {Box[]} ret_boxes
  */
-function time_axis_draw(context, geometry, tokens, labels, ret_boxes) {
+function time_axis_draw(context, geometry, tokens, labels, axis, ret_boxes) {
 	const step = label_steps.find((seconds) => seconds * geometry.column >= label_room) ?? 600;
 	const { bottom, right } = geometry;
 	context.textAlign = "left";
@@ -97,7 +99,7 @@ function time_axis_draw(context, geometry, tokens, labels, ret_boxes) {
 		/* Nothing is counted from before the start. */
 		if (!label || label.age_s < 0)
 			continue;
-		const whole = Math.round(label.wall_us / second_us);
+		const whole = axis === "seconds" ? label.age_s : Math.round(label.wall_us / second_us);
 		if (whole % (step / 2) && label.age_s > 0)
 			continue;
 		const x = geometry.column_x(second);
@@ -106,9 +108,9 @@ function time_axis_draw(context, geometry, tokens, labels, ret_boxes) {
 		context.fillRect(x, bottom + 1, 1, labelled ? 6 : 3);
 		if (!labelled)
 			continue;
-		const clock = clock_text(label.wall_us);
-		const age = `${count_text(label.age_s)}\u2009s`;
-		const clock_width = context.measureText(`${clock}  `).width;
+		const clock = axis === "seconds" ? "" : clock_text(label.wall_us);
+		const age = axis === "clock" ? "" : `${count_text(label.age_s)}\u2009s`;
+		const clock_width = clock ? context.measureText(`${clock}  `).width : 0;
 		const width = clock_width + context.measureText(age).width;
 		if (x + 5 + width > right + 8)
 			continue;
@@ -414,7 +416,7 @@ function cell_draw(context, canvas, geometry, tokens, { cell, boxes }, labels) {
 function label_draw(context, tokens, text, x, y, align, geometry, boxes) {
 	const width = Math.ceil(context.measureText(text).width) + 10;
 	let box_x = align === "right" ? x - width : x - width / 2;
-	box_x = Math.round(Math.max(geometry.left - gutter_width + 2,
+	box_x = Math.round(Math.max(geometry.left - geometry.gutter + 2,
 		Math.min(geometry.width - width - 2, box_x)));
 	const box_y = Math.round(Math.min(geometry.height - 16, Math.max(0, y - 8)));
 	context.fillStyle = tokens.surface;

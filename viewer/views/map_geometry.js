@@ -45,17 +45,18 @@ export function unit_height(window_height, other_height) {
 export class MapGeometry {
 	/**
 	 * @param {{ width: number, window_width: number, unit: number, rows: number, scale: number,
-	 * first: number }} layout width of the whole panel; scale: device pixels in a CSS pixel;
-	 * first: the second of the leftmost column, may be before 0
+	 * first: number, gutter?: number, column?: number }} layout width of the whole panel; scale: device pixels in
+	 * a CSS pixel; first: the second of the leftmost column, may be before 0; column: its width, 0: as the window says
 	 */
-	constructor({ width, window_width, unit, rows, scale, first }) {
+	constructor({ width, window_width, unit, rows, scale, first, gutter = gutter_width, column = 0 }) {
 		this.width = width;
 		this.rows = rows;
 		this.scale = scale;
 		this.first = first;
-		this.column = column_width(window_width);
+		this.gutter = gutter;
+		this.column = column || column_width(window_width);
 		this.columns = Math.max(1,
-			Math.floor((width - gutter_width - padding_right) / this.column));
+			Math.floor((width - gutter - padding_right) / this.column));
 		this.cells_width = this.columns * this.column;
 		this.cells_height = unit * row_units;
 		this.left = width - padding_right - this.cells_width;
