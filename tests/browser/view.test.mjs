@@ -173,8 +173,8 @@ test('one thread alone is blue until the colours are of CPUs busy only; scale, s
 		return source && longest.start_us + 2_000_000;
 	});
 	const set = async (name, value) => {
-		await page.click('#view');
-		await page.selectOption(`#view-${name}`, value);
+		await page.click('#map-view');
+		await page.selectOption(`#map-${name}`, value);
 		await page.keyboard.press('Escape');
 	};
 	const [red, , blue] = await cellColor(alone_us);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How the map is shown: what is often changed stands in the row of filters, the rest behind "View". */
+/* How the map is shown: what is often changed stands in the row of filters, the rest behind "More". */
 
 import { by_id, element } from "views/elements";
 import { row_counts } from "views/map_geometry";
@@ -44,13 +44,13 @@ export class ViewMenu {
 	/** @param {(name: string) => void} changed */
 	constructor(changed) {
 		this.changed = changed;
-		const panel = by_id("view-panel", HTMLElement);
-		const grid = element("div", "grid");
+		const panel = by_id("map-view-panel", HTMLElement);
 		/** @type {Map<string, HTMLSelectElement>} */
 		this.selects = new Map();
 		for (const [name, { label, meaning, first, options }] of Object.entries(settings)) {
-			const in_row = document.getElementById(name);
-			const select = in_row instanceof HTMLSelectElement ? in_row : element("select", "field");
+			const found = document.getElementById(name);
+			const in_row = found instanceof HTMLSelectElement ? found : null;
+			const select = in_row ?? element("select", "field");
 			for (const [value, text] of options)
 				select.add(new Option(text, value));
 			select.value = first;
@@ -62,14 +62,11 @@ export class ViewMenu {
 			});
 			this.selects.set(name, select);
 			if (!in_row) {
-				select.id = `view-${name}`;
-				const words = element("label", "", label);
-				words.htmlFor = select.id;
-				grid.append(words, select);
+				select.id = `map-${name}`;
+				panel.append(element("label", "", label, select));
 			}
 		}
-		panel.append(grid);
-		popover_join(by_id("view", HTMLButtonElement), panel);
+		popover_join(by_id("map-view", HTMLButtonElement), panel);
 	}
 
 	/** @param {string} name */
