@@ -205,7 +205,7 @@ class Judge {
 		const variance = this.dispersion(id) * (expected + 1) * (1 + this.now_s / this.before_s);
 		/* Half a sample on either side is no change. */
 		const beyond = Math.max(0, Math.abs(now - expected) - 0.5);
-		const chance = t_chance(beyond / Math.sqrt(variance), Math.max(1, this.blocks.length - 1)) * this.compared;
+		const chance = t_chance(beyond / Math.sqrt(variance), this.blocks.length - 1 + pooled_blocks) * this.compared;
 		return chance < certain_below ? "certain" : chance < likely_below ? "likely" : "chance";
 	}
 }
