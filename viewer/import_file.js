@@ -39,7 +39,8 @@ function exchange(file, { token, event, signal, progress }) {
 			if (request.status === 200)
 				resolve(request.response);
 			else
-				reject(new TransferError((await request.response.text()).trim(), request.status));
+				reject(new TransferError((await request.response.text()).trim() ||
+					`${name_escape(file.name)} cannot be read here: the answer is ${request.status}`, request.status));
 		};
 		request.onerror = () => reject(new TransferError("flickerscope does not answer any more"));
 		request.onabort = () => reject(new TransferError(""));
