@@ -4,10 +4,11 @@
  * recorded, and each sample is compared with the chain, frame by frame.
  */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { startAgent, temporaryFolder, until } from './agent.mjs';
+import { root, startAgent, temporaryFolder, until } from './agent.mjs';
 import { BURN_MS, build, checkChain, copyAsNew, deepChain, has, ofProcess, recordWhile } from './chains.mjs';
 import { inFunction, openStream, startProgram, wire } from './stream.mjs';
 
@@ -92,6 +93,20 @@ test('a thread that outlives the main one, and its child that does not exec', as
 	checkChain(t, 'thread', ofProcess(all, runs[0].pid), [...chain, 'burn_leaf']);
 	const ofChild = all.filter(({ thread }) => thread.pid !== runs[0].pid);
 	checkChain(t, 'child', ofChild, [...chain, 'child_burns', 'burn_leaf']);
+});
+
+test('Go: the first goroutine and another one', { skip: !has('go') && 'go is not installed' }, async (t) => {
+	const folder = temporaryFolder(t);
+	const program = join(folder, 'chain');
+	const built = spawnSync('go', ['build', '-o', program, join(root, 'tests', 'e2e', 'chains', 'chain.go')],
+		{ encoding: 'utf8', env: { ...process.env, GOCACHE: join(folder, 'cache'), GO111MODULE: 'off' } });
+	assert.equal(built.status, 0, built.stderr);
+	const runs = [{ program, args: [String(BURN_MS)] }];
+	const samples = ofProcess(await recordWhile(t, runs), runs[0].pid);
+	const chain = ['main.begin', ...Array(21).fill('main.step'), 'main.burnLeaf'];
+	for (const first of ['main.main', 'main.main.func1'])
+		checkChain(t, first, samples.filter(({ frames }) => frames.some(({ name }) => name === first)), [first, ...chain],
+			{ leaf: 'main.burnLeaf' });
 });
 
 /** Functions that nobody calls, with three rows of a table each. */

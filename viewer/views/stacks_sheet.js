@@ -17,7 +17,8 @@ const words = {
 	jit: { title: "Code made at run time",
 		text: "A compiler inside the process made it, and it cannot be followed without frame pointers. Start " +
 			"node with `--perf-basic-prof` `--interpreted-frames-native-stack`, Java with " +
-			"`-XX:+PreserveFramePointer`, Python 3.12 or later with `-X perf`." },
+			"`-XX:+PreserveFramePointer`, Python 3.12 or later with `-X perf`; that one must have been " +
+			"built with `-fno-omit-frame-pointer`." },
 	no_row: { title: "The file does not say who called",
 		text: "It has no unwind information (.eh_frame) for this code. Build it with " +
 			"`-fasynchronous-unwind-tables` or with `-fno-omit-frame-pointer`." },
