@@ -121,13 +121,20 @@ $(GEN)/export.js: $(VIEWER_FILES)
 	$(call say,ESBUILD,$@)
 	$(Q)$(ESBUILD_COMMAND) --outfile=$@ viewer/app.js
 
-$(GEN)/viewer_files.c: packaging/embed-viewer.sh $(VIEWER_PAGES) $(GEN)/viewer/.made
-	$(call say,EMBED,$@)
-	$(Q)packaging/embed-viewer.sh $(VIEWER_PAGES) $(GEN)/viewer/*.* > $@
+# The page of the HTML export: `convert` fills it, and so does the page itself.
+EXPORT_PAGE := $(GEN)/export/viewer/export.html
+$(EXPORT_PAGE): packaging/export-page.sh $(VIEWER_PAGES) $(GEN)/viewer/.made $(GEN)/export.js
+	$(Q)mkdir -p $(@D)
+	$(Q)packaging/export-page.sh viewer/index.html viewer/favicon.svg $(GEN)/viewer/style.css $(GEN)/export.js > $@
 
-$(GEN)/export_page.c: packaging/embed-export.sh $(VIEWER_PAGES) $(GEN)/viewer/.made $(GEN)/export.js
+$(GEN)/viewer_files.c: packaging/embed-viewer.sh $(VIEWER_PAGES) $(GEN)/viewer/.made $(EXPORT_PAGE)
 	$(call say,EMBED,$@)
-	$(Q)packaging/embed-export.sh viewer/index.html viewer/favicon.svg $(GEN)/viewer/style.css $(GEN)/export.js > $@
+	$(Q)packaging/embed-viewer.sh $(VIEWER_PAGES) $(EXPORT_PAGE) $(GEN)/viewer/*.* > $@
+
+$(GEN)/export_page.c: $(EXPORT_PAGE)
+	$(call say,EMBED,$@)
+	$(Q){ printf '#include "convert/export_page.h"\n\nconst char export_page[] = {\n'; \
+		od -An -v -tu1 -w32 $< | sed 's/ *\([0-9][0-9]*\)/\1,/g'; printf '0 };\n'; } > $@
 
 # --- objects, the library, programs: once for each variant -----------------------------------
 

@@ -134,6 +134,9 @@ export class Page {
 		flame_input_listen(this.graph);
 		this.panel.back.addEventListener("click", () => this.go(-1));
 		this.panel.forward.addEventListener("click", () => this.go(1));
+		const export_button = by_id("export", HTMLButtonElement);
+		export_button.addEventListener("click", () =>
+			this.later(({ export_menu_open }) => export_menu_open(export_button, this)));
 		const view_panel = by_id("view-panel", HTMLElement);
 		popover_join(by_id("view", HTMLButtonElement), view_panel, () =>
 			this.later(({ view_panel_fill }) => view_panel_fill(view_panel, this.view)));
@@ -310,7 +313,13 @@ export class Page {
 	trail_show() {
 		if (this.tab === "callers")
 			return;
-		this.panel.trail_show();
+		/* The table is of the stretch, whatever the graph leaves out. */
+		if (this.tab === "table") {
+			const samples = this.source.tree(this.graph_range()).total[0];
+			this.panel.trail_replace([element("b", "", `All ${count_text(samples)} samples`)], { back: false, forward: false });
+		} else {
+			this.panel.trail_show();
+		}
 		const { layout, steps } = this.view.options;
 		const stands = layout === "flame" && !this.changes ? "stands on" : "sits under";
 		this.panel.hint_show(this.tab === "table" ? "Self: time in the function itself. Total: in it and all that it called."
@@ -554,6 +563,7 @@ export class Page {
 		by_id("kinds", HTMLElement).hidden = this.tab === "compare" || this.tab === "table" || by_module;
 		by_id("module-legend", HTMLElement).hidden = this.tab === "compare" || this.tab === "table" || !by_module;
 		by_id("view", HTMLElement).hidden = this.tab !== "graph";
+		by_id("export", HTMLElement).hidden = !shows_graph;
 		this.view.chips.hidden = this.tab !== "graph" || !this.view.options.steps.length;
 		by_id("callers", HTMLElement).hidden = this.tab !== "callers";
 		by_id("change-legend", HTMLElement).hidden = this.tab !== "compare";

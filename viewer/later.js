@@ -11,6 +11,7 @@ export { PageTools } from "page_tools";
 export { CallersPanel } from "views/callers_panel";
 export { ChangesPanel } from "views/changes_panel";
 export { text_copy } from "views/clipboard";
+export { export_menu_open } from "views/exporting";
 export { FunctionTable, table_rows } from "views/function_table";
 export { keys_sheet_open } from "views/keys_sheet";
 export { ModuleColors } from "views/module_colors";

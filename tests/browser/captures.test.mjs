@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import { root, run, startAgent, startLoad, temporaryFolder } from '../e2e/agent.mjs';
 import { dragTimes, openBrowser, openPage, painted } from './page.mjs';
 
@@ -47,7 +48,21 @@ test('the window and a selection are saved from a live page, by keyboard, in bot
 		const now = await page.evaluate(() => window.flickerscope.map.now_us());
 		await dragTimes(page, now - 1.6e6, now - 1.2e6);
 		await saved(page, '#selection button:has-text("Save")', join(folder, `${theme}-part.flk`));
-		assert.ok((await info(join(folder, `${theme}-part.flk`))).samples > 0);
+		const { samples } = await info(join(folder, `${theme}-part.flk`));
+		assert.ok(samples > 0);
+
+		/* The page with the same data in it opens from the disk, and asks nobody anything. */
+		const path = join(folder, `${theme}.html`);
+		await page.click('#export');
+		const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('menuitem', { name: /^This page with the data/ }).click()]);
+		await download.saveAs(path);
+		const alone = await browser.newPage({ colorScheme: theme });
+		alone.on('console', (message) => page.problems.push(message.text()));
+		alone.on('request', (request) => /^https?:/.test(request.url()) && page.problems.push(`asked ${request.url()}`));
+		await alone.goto(pathToFileURL(path).href);
+		await alone.waitForFunction(() => window.flickerscope?.source.now_us() > 0 && !window.flickerscope.source.profile.loading);
+		assert.equal(await alone.evaluate(() => window.flickerscope.source.profile.sample_count), samples);
+		await alone.close();
 		assert.deepEqual(page.problems, []);
 		await page.close();
 	}

@@ -2,6 +2,7 @@
 /* What can be done with the flame graph, on the synthetic feed: all of it by keyboard as well. */
 
 import { launch_options } from "./browser.mjs";
+import { foldedCounts } from "../e2e/profiles.mjs";
 import { chromium } from "playwright-core";
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -210,5 +211,33 @@ test("the menu opens by keyboard, moves by arrows, and copies the stack", async 
 	await page.keyboard.press("Shift+F10");
 	await page.keyboard.press("Escape");
 	assert.equal(await page.$('[role="menu"]'), null);
+});
+
+test("what is shown is exported as a picture, a drawing and stacks", async () => {
+	const exported = async (item) => {
+		await page.click("#export");
+		const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("menuitem", { name: item }).click()]);
+		const chunks = [];
+		for await (const chunk of await download.createReadStream())
+			chunks.push(chunk);
+		return { name: download.suggestedFilename(), bytes: Buffer.concat(chunks) };
+	};
+	await page.evaluate(() => window.flickerscope.view.set({ steps: [{ kind: "hide", name: "qsort_r" }] }));
+	await painted();
+	const folded = await exported(/^Stacks, folded/);
+	assert.match(folded.name, /^flickerscope-checkout-07-\d{8}T\d{6}Z\.folded$/);
+	const counts = foldedCounts(folded.bytes.toString());
+	assert.equal([...counts.values()].reduce((sum, count) => sum + count, 0), (await totals())[""]);
+	assert.doesNotMatch(folded.bytes.toString(), /qsort_r/);
+	const png = (await exported(/^Picture/)).bytes;
+	assert.equal(png.readUInt32BE(16), await page.evaluate(() => document.querySelector("#graph").width));
+	const svg = (await exported(/^Drawing/)).bytes.toString();
+	const drawn = await page.evaluate((svg) => {
+		const read = new DOMParser().parseFromString(svg, "image/svg+xml");
+		return [read.querySelector("parsererror")?.textContent, read.querySelectorAll("g").length,
+			window.flickerscope.graph.rects.length];
+	}, svg);
+	assert.deepEqual(drawn, [undefined, drawn[2], drawn[2]]);
+	assert.match(svg, /<title>parse_str, /);
 	assert.deepEqual(problems, []);
 });

@@ -40,7 +40,9 @@ const keys = [
 	["Esc", "clear the selection or the search"],
 	["/", "find a function"],
 	["F", "filter"],
-	["Backspace, Alt+←", "back to the zoom before"],
+	["Backspace, Alt+←, Alt+→", "back and forward"],
+	["C", "who called a frame, and what it called"],
+	["Right click, Shift+F10", "what can be done with a frame"],
 	["0", "the whole graph"],
 	["?", "this sheet"],
 ];

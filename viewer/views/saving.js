@@ -17,7 +17,7 @@ export function stamp_text(wall_us) {
  * @param {Blob} blob
  * @param {string} name
  */
-function give(blob, name) {
+export function give(blob, name) {
 	const link = document.createElement("a");
 	link.href = URL.createObjectURL(blob);
 	link.download = name;
