@@ -24,7 +24,7 @@ const column = { module: 0, file: 1, package: 2 };
 const names = Object.keys(functions);
 const label_of = (name, by) => (by === "function" ? name : functions[name][column[by]] || functions[name][0]);
 
-function samples_random(random, count = 1500) {
+function samples_random(random, count = 600) {
 	return Array.from({ length: count }, (_, i) => ({ time_us: start_us + i * 1000,
 		process: random() < 0.5 ? "server" : "worker",
 		stack: Array.from({ length: Math.floor(random() * 8) }, () => {
@@ -98,7 +98,7 @@ const root_of = ({ steps }) => steps.filter(({ kind }) => kind === "only").map((
 
 test("every shape is what each stack for itself becomes", () => {
 	const random = random_make(11);
-	for (let round = 0; round < 60; round++) {
+	for (let round = 0; round < 24; round++) {
 		const by = ["function", "module", "file", "package"][round % 4];
 		const steps = Array.from({ length: Math.floor(random() * 4) }, () => ({
 			kind: ["only", "hide", "merge", "close"][Math.floor(random() * 4)],
