@@ -17,7 +17,7 @@ import { EventMenu } from "views/event_menu";
 import { FlameGraph } from "views/flame_graph";
 import { flame_input_listen } from "views/flame_input";
 import { GraphView, view_defaults } from "views/graph_view";
-import { clock_text, count_text, share_text, span_text } from "views/format";
+import { clock_text, count_text, span_text } from "views/format";
 import { FoundRow, mark_shapes } from "views/found_row";
 import { GraphPanel } from "views/graph_panel";
 import { HeatMap } from "views/heat_map";
@@ -26,7 +26,7 @@ import { change_legend_show, legend_show } from "views/legend";
 import { axis_height, marks_height, second_us, unit_height }
 	from "views/map_geometry";
 import { MapInput } from "views/map_input";
-import { name_escape, name_shorten } from "views/names";
+import { name_escape } from "views/names";
 import { popover_is_open, popover_join } from "views/popover";
 import { save, stamp_text } from "views/saving";
 import { SelectionBar } from "views/selection_bar";
@@ -368,41 +368,8 @@ export class Page {
 
 	callers_show() {
 		const later = this.tab === "callers" ? this.later_now() : null;
-		if (!later)
-			return;
-		const panel = this.callers ??= this.callers_make(later);
-		const { source } = this;
-		const range = this.graph_range();
-		const tree = source.tree(range);
-		const rows = later.table_rows(source, range, "function");
-		const name = this.callers_names[this.callers_at] ??
-			rows.reduce((most, row) => (row.self > most.self ? row : most), { name: "", self: 0 }).name;
-		panel.rows_show(rows, { name, samples: tree.total[0], pattern: this.panel.pattern });
-		const callees = source.shaped(later.Shape, tree, { by: "function", recursion: false, steps: [{ kind: "only", name }] });
-		panel.trees_show(source.callers(later.Callers, tree, name), callees);
-		const of_it = rows.filter((row) => row.name === name);
-		const self = of_it.reduce((sum, row) => sum + row.self, 0);
-		const total = callees.total[0];
-		this.panel.trail_replace(name ? [element("b", "", name_shorten(name)), element("span", "", total
-			? `${share_text(total, tree.total[0])} in it and all that it called, ${share_text(self, tree.total[0])} in itself`
-			: "did not run in this stretch")] : [element("b", "", "Nothing ran in this stretch.")],
-		{ back: this.callers_at > 0, forward: this.callers_at < this.callers_names.length - 1 });
-		this.frame_ask();
-	}
-
-	/** @param {import("later_fetch").Later} later */
-	callers_make({ CallersPanel }) {
-		const panel = new CallersPanel(by_id("callers", HTMLElement), by_id("graph-words", HTMLElement), {
-			choose: (name) => this.callers_open(name),
-			events: (graph) => ({ ...this.graph_events(graph), chosen: (rect) => this.callers_follow(graph(), rect) }) });
-		this.callers = panel;
-		this.color();
-		for (const graph of panel.graphs) {
-			graph.changed = () => this.frame_ask();
-			new ResizeObserver(() => graph.resize()).observe(graph.scroller);
-		}
-		panel.resize();
-		return panel;
+		if (later)
+			(this.callers ??= later.callers_panel_make(this)).show(this);
 	}
 
 	/** Goes on from a frame. @param {FlameGraph} graph @param {FlameRect} rect */
@@ -425,40 +392,9 @@ export class Page {
 				this.tools?.link_soon();
 			},
 			hover: (rect, point) => this.frame_hover(graph_of(), rect, point),
-			menu: (rect, point) => this.frame_menu(graph_of(), rect, point),
+			menu: (rect, point) => this.later(({ frame_menu_open }) => frame_menu_open(this, graph_of(), rect, point)),
 			callers: (rect) => this.callers_follow(graph_of(), rect),
 		};
-	}
-
-	/**
-	 * What can be done with a frame.
-	 * @param {FlameGraph} graph
-	 * @param {FlameRect} rect
-	 * @param {{ x: number, y: number }} point
-	 */
-	frame_menu(graph, rect, point) {
-		const { tree } = graph;
-		if (!tree)
-			return;
-		/** @type {string[]} */
-		const stack = [];
-		for (let at = rect.node; at >= 0; at = tree.parent[at])
-			if (at || tree.kind(at))
-				stack.push(tree.name(at));
-		/* Who called it stands below it. */
-		if (graph === this.callers?.callers)
-			stack.reverse();
-		const name = tree.name(rect.node);
-		this.card.hide();
-		this.later(({ frame_menu_open, text_copy }) => frame_menu_open(
-			{ name, stack, is_function: tree.kind(rect.node) !== 0 },
-			graph === this.graph && !this.changes ? this.view : null, {
-				zoom: () => graph.zoom_to(rect.node),
-				callers: () => this.callers_open(name),
-				find: () => this.panel.find(name),
-				copy: (text, what) => text_copy(text).then((copied) =>
-					announce(copied ? `${what} is copied` : "The browser did not let it be copied")),
-			}, point));
 	}
 
 	graph_message() {

@@ -3,14 +3,12 @@
 
 export { FileFeed } from "file_feed";
 export { import_file } from "import_file";
-export { Callers } from "model/callers";
 export { Changes } from "model/changes";
 export { Shape } from "model/shape";
 export { Unusual } from "model/unusual";
 export { PageTools } from "page_tools";
-export { CallersPanel } from "views/callers_panel";
+export { callers_panel_make } from "views/callers_panel";
 export { ChangesPanel } from "views/changes_panel";
-export { text_copy } from "views/clipboard";
 export { export_menu_open } from "views/exporting";
 export { FunctionTable, table_rows } from "views/function_table";
 export { keys_sheet_open } from "views/keys_sheet";

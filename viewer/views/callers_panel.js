@@ -4,13 +4,16 @@
  * At the side the functions with most time; a click on a frame goes on from there.
  */
 
-import { element } from "views/elements";
+import { Callers } from "model/callers";
+import { Shape } from "model/shape";
+import { by_id, element } from "views/elements";
 import { FlameGraph } from "views/flame_graph";
 import { flame_input_listen } from "views/flame_input";
 import { count_text, share_text } from "views/format";
+import { table_rows } from "views/function_table";
 import { name_escape, name_shorten } from "views/names";
 
-/** @typedef {import("model/call_tree").CallTree} CallTree */
+/** @typedef {import("app").Page} Page */
 /** @typedef {import("model/function_counts").Row} Row */
 /** @typedef {import("views/flame_graph").FlameEvents} FlameEvents */
 
@@ -81,14 +84,44 @@ export class CallersPanel {
 			: names.length ? "" : pattern ? "No function matches the search." : "Nothing ran in this stretch.";
 	}
 
-	/** @param {CallTree} callers @param {CallTree} callees */
-	trees_show(callers, callees) {
-		this.callers.tree_show(callers);
+	/** The function that the page says, in the stretch that it shows. @param {Page} page */
+	show(page) {
+		const { source, callers_names, callers_at } = page;
+		const range = page.graph_range();
+		const tree = source.tree(range);
+		const all = tree.total[0];
+		const rows = table_rows(source, range, "function");
+		const name = callers_names[callers_at] ??
+			rows.reduce((most, row) => (row.self > most.self ? row : most), { name: "", self: 0 }).name;
+		this.rows_show(rows, { name, samples: all, pattern: page.panel.pattern });
+		const callees = source.shaped(Shape, tree, { by: "function", recursion: false, steps: [{ kind: "only", name }] });
+		this.callers.tree_show(source.callers(Callers, tree, name));
 		this.callees.tree_show(callees);
+		const self = rows.reduce((sum, row) => sum + (row.name === name ? row.self : 0), 0);
+		page.panel.trail_replace(name ? [element("b", "", name_shorten(name)), element("span", "", callees.total[0]
+			? `${share_text(callees.total[0], all)} in it and all that it called, ${share_text(self, all)} in itself`
+			: "did not run in this stretch")] : [element("b", "", "Nothing ran in this stretch.")],
+		{ back: callers_at > 0, forward: callers_at < callers_names.length - 1 });
+		page.frame_ask();
 	}
 
 	resize() {
 		for (const graph of this.graphs)
 			graph.resize();
 	}
+}
+
+/** @param {Page} page */
+export function callers_panel_make(page) {
+	const panel = new CallersPanel(by_id("callers", HTMLElement), by_id("graph-words", HTMLElement), {
+		choose: (name) => page.callers_open(name),
+		events: (graph) => ({ ...page.graph_events(graph), chosen: (rect) => page.callers_follow(graph(), rect) }) });
+	page.callers = panel;
+	page.color();
+	for (const graph of panel.graphs) {
+		graph.changed = () => page.frame_ask();
+		new ResizeObserver(() => graph.resize()).observe(graph.scroller);
+	}
+	panel.resize();
+	return panel;
 }

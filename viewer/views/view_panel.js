@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The panel behind "View": how the flame graph is drawn. And the menu of a frame. */
 
-import { element } from "views/elements";
+import { text_copy } from "views/clipboard";
+import { announce, element } from "views/elements";
 import { menu_open } from "views/menu";
 import { name_escape, name_shorten } from "views/names";
 
+/** @typedef {import("views/flame_graph").FlameGraph} FlameGraph */
+/** @typedef {import("views/flame_layout").FlameRect} FlameRect */
 /** @typedef {import("views/graph_view").GraphView} GraphView */
 /** @typedef {import("views/graph_view").ViewOptions} ViewOptions */
 
@@ -36,26 +39,35 @@ export function view_panel_fill(panel, view) {
 }
 
 /**
- * @typedef {object} FrameActions
- * @property {() => void} zoom
- * @property {() => void} callers
- * @property {() => void} find
- * @property {(text: string, what: string) => void} copy
- */
-
-/**
  * What can be done with a frame.
- * @param {{ name: string, stack: string[], is_function: boolean }} frame stack: from itself to the root
- * @param {GraphView | null} view null: the graph is not one that can be changed
- * @param {FrameActions} actions
+ * @param {import("app").Page} page
+ * @param {FlameGraph} graph
+ * @param {FlameRect} rect
  * @param {{ x: number, y: number }} point
  */
-export function frame_menu_open({ name, stack, is_function }, view, actions, point) {
-	const is_plain = view?.options.by === "function";
+export function frame_menu_open(page, graph, { node }, point) {
+	const { tree } = graph;
+	if (!tree)
+		return;
+	/** @type {string[]} */
+	const stack = [];
+	for (let at = node; at >= 0; at = tree.parent[at])
+		if (at || tree.kind(at))
+			stack.push(tree.name(at));
+	/* Who called it stands below it. */
+	if (graph === page.callers?.callers)
+		stack.reverse();
+	const name = tree.name(node), is_function = tree.kind(node) !== 0;
+	const view = graph === page.graph && !page.changes ? page.view : null;
+	const by_function = page.view.options.by === "function" || !view;
+	const copy = (/** @type {string} */ text, /** @type {string} */ what) => text_copy(text).then((copied) =>
+		announce(copied ? `${what} is copied` : "The browser did not let it be copied"));
+	page.card.hide();
 	menu_open(name_shorten(name), [
-		{ label: "Zoom into it", key: "Enter", act: actions.zoom },
-		...is_function && (is_plain || !view) ? [{ label: "Who called it, and what it called", key: "C", act: actions.callers },
-			{ label: "Find it in graph and map", act: actions.find }] : [],
+		...graph === page.graph ? [{ label: "Zoom into it", key: "Enter", act: () => graph.zoom_to(node) }] : [],
+		...is_function && by_function ? [
+			{ label: "Who called it, and what it called", key: "C", act: () => page.callers_open(name) },
+			{ label: "Find it in graph and map", act: () => page.panel.find(name) }] : [],
 		...is_function && view ? [null,
 			{ label: "Show only it and what it called", act: () => view.step_add("only", name) },
 			{ label: "Leave out the samples that are in it", act: () => view.step_add("hide", name) },
@@ -64,7 +76,7 @@ export function frame_menu_open({ name, stack, is_function }, view, actions, poi
 			{ label: view.options.recursion ? "Draw recursion in full" : "Draw recursion once",
 				act: () => view.set({ recursion: !view.options.recursion }) }] : [],
 		null,
-		{ label: "Copy name", act: () => actions.copy(name_escape(name), "The name") },
-		{ label: "Copy stack", act: () => actions.copy(stack.map(name_escape).join("\n"), "The stack") },
+		{ label: "Copy name", act: () => copy(name_escape(name), "The name") },
+		{ label: "Copy stack", act: () => copy(stack.map(name_escape).join("\n"), "The stack") },
 	], point);
 }
