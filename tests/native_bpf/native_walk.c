@@ -4,7 +4,6 @@
  * the dynamic linker on. At each its registers and the bytes of its stack are recorded, walked by the
  * tables of the files that it maps, and compared with the truth: the calls and returns that were seen so far.
  */
-#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/ptrace.h>
@@ -15,8 +14,6 @@
 
 #include "base/cleanup.h"
 #include "check.h"
-#include "elf/elf_unwind.h"
-#include "elf/unwind_table.h"
 #include "sample_abi.h"
 
 enum {
@@ -28,7 +25,6 @@ enum {
 	POPPED_SIZE =
 		512, /* below the stack pointer, where rules still point at the end of functions */
 	FRAMES_MAX = 127,
-	FILES_MAX = 32,
 	CALL_SIZE_MAX = 15, /* bytes of an instruction */
 	DIFFERENCES_TOLD = 5,
 };
@@ -54,11 +50,7 @@ static bool unwind_read(struct unwind_memory *memory, __u64 address, __u64 *ret_
 
 #ifdef __x86_64__
 
-struct mapped_file {
-	uint64_t start, end, offset;
-	struct bytes_writer bytes;
-	struct unwind_table_view view;
-};
+#include "mapped_tables.h"
 
 struct run {
 	pid_t pid;
@@ -66,54 +58,10 @@ struct run {
 	struct unwind_memory memory;
 	uint64_t calls[FRAMES_MAX]; /* the truth: return addresses, the innermost last */
 	uint32_t call_count;
-	uint64_t walked[FRAMES_MAX];
-	uint32_t walked_count;
-	struct mapped_file files[FILES_MAX];
-	size_t file_count;
+	struct mapped_walk walked;
+	struct mapped_tables tables;
 	uint32_t compared, equal, unsupported, told;
 };
-
-/* --- files ----------------------------------------------------------------------------------- */
-
-static void add_file(struct run *run, uint64_t start, uint64_t end, uint64_t offset,
-		     const char *path)
-{
-	struct mapped_file *file = &run->files[run->file_count];
-	CLEANUP(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 || run->file_count == FILES_MAX)
-		return;
-	*file = (struct mapped_file){ .start = start, .end = end, .offset = offset };
-	file->bytes = bytes_writer_with_max(64 << 20);
-	if (unwind_table_job(fd, -1, bytes_reader_of(NULL, 0), &file->bytes) == 0 &&
-	    unwind_table_view_open(file->bytes.bytes, file->bytes.size, &file->view) == 0)
-		run->file_count++;
-	else
-		bytes_writer_free(&file->bytes);
-}
-
-static const struct mapped_file *file_at(const struct run *run, uint64_t address)
-{
-	for (size_t i = 0; i < run->file_count; i++)
-		if (address >= run->files[i].start && address < run->files[i].end)
-			return &run->files[i];
-	return NULL;
-}
-
-static void add_files(struct run *run)
-{
-	char name[32], line[512], permissions[5], path[256];
-	CLEANUP(file_close) FILE *maps = NULL;
-	unsigned long start, end, offset;
-
-	snprintf(name, sizeof(name), "/proc/%d/maps", run->pid);
-	maps = fopen(name, "re");
-	while (maps && fgets(line, sizeof(line), maps))
-		if (sscanf(line, "%lx-%lx %4s %lx %*s %*s %255s", &start, &end, permissions,
-			   &offset, path) == 5 &&
-		    permissions[2] == 'x' && path[0] == '/' && !file_at(run, start))
-			add_file(run, start, end, offset, path);
-}
 
 /* --- the run --------------------------------------------------------------------------------- */
 
@@ -187,53 +135,26 @@ static void record_stack(struct run *run)
 
 /* --- the walk -------------------------------------------------------------------------------- */
 
-static struct unwind_row find_row(struct run *run, uint64_t pc)
-{
-	const struct unwind_row nothing = { .kinds = UNWIND_CFA_INVALID };
-	const struct mapped_file *file = file_at(run, pc);
-	const struct unwind_row *row;
-	uint64_t offset;
-
-	if (!file) {
-		add_files(run);
-		file = file_at(run, pc);
-	}
-	if (!file)
-		return nothing;
-	offset = pc - file->start + file->offset;
-	row = unwind_table_find(&file->view, offset);
-	return row ? unwind_row_for(*row, pc, (uint32_t)(offset & 0xffff) - row->pc_low) : nothing;
-}
-
-/*
- * What unwind_frame() of bpf/unwind.bpf.h does, without the steps by frame pointers: but their end
- * is the dynamic linker's first function, which has no description.
- */
+/* By tables; but the end is the dynamic linker's first function, which has no description. */
 static enum stack_status walk(struct run *run)
 {
 	struct unwind_registers registers = { .pc = run->registers.rip,
 					      .sp = run->registers.rsp,
 					      .fp = run->registers.rbp };
-	enum stack_status status = STACK_NONE;
 
-	for (run->walked_count = 0; run->walked_count < FRAMES_MAX && status == STACK_NONE;) {
-		struct unwind_row row = find_row(run, unwind_lookup_pc(&registers));
-
-		run->walked[run->walked_count++] = registers.pc;
-		status = unwind_step(row, &registers, &run->memory);
-	}
-	if (status == STACK_NO_ROW &&
+	mapped_tables_walk(&run->tables, &registers, &run->memory, &run->walked);
+	if (run->walked.status == STACK_NO_ROW &&
 	    unwind_guess(&registers, &run->memory) == STACK_FRAME_POINTERS)
-		status = STACK_COMPLETE;
-	return status;
+		return STACK_COMPLETE;
+	return run->walked.status;
 }
 
 static bool is_the_truth(const struct run *run)
 {
-	if (run->walked_count != run->call_count + 1)
+	if (run->walked.count != run->call_count + 1)
 		return false;
 	for (uint32_t i = 0; i < run->call_count; i++)
-		if (run->walked[1 + i] != run->calls[run->call_count - 1 - i])
+		if (run->walked.frames[1 + i] != run->calls[run->call_count - 1 - i])
 			return false;
 	return true;
 }
@@ -250,10 +171,11 @@ static void compare(struct run *run)
 	} else if (status == STACK_COMPLETE && is_the_truth(run)) {
 		run->equal++;
 	} else if (run->told++ < DIFFERENCES_TOLD) {
-		const struct mapped_file *file = file_at(run, run->registers.rip);
+		const struct mapped_file *file =
+			mapped_tables_file(&run->tables, run->registers.rip);
 
 		printf("# status %d, %u frames of %u at %#llx of the file mapped at %#llx\n",
-		       status, run->walked_count, run->call_count + 1,
+		       status, run->walked.count, run->call_count + 1,
 		       (unsigned long long)(file ? run->registers.rip - file->start + file->offset
 						 : run->registers.rip),
 		       (unsigned long long)(file ? file->start : 0));
@@ -265,19 +187,19 @@ static void each_instruction_of_a_program_is_walked_to_the_first_frame(void)
 	static struct run run;
 
 	CHECK_OR_RETURN(start_run(&run));
+	run.tables.pid = run.pid;
 	for (uint32_t i = 0; i < STEPS_MAX && step_run(&run); i++)
 		if (i < STEPS_ALL || i % STEPS_BETWEEN == 0)
 			compare(&run);
 	kill(run.pid, SIGKILL);
 	waitpid(run.pid, NULL, 0);
 	printf("# %u compared, %u equal, %u by rules that no row can hold, %zu files\n",
-	       run.compared, run.equal, run.unsupported, run.file_count);
+	       run.compared, run.equal, run.unsupported, run.tables.count);
 	CHECK(run.compared > STEPS_ALL);
-	CHECK(run.file_count >= 2);
+	CHECK(run.tables.count >= 2);
 	CHECK_EQ(run.equal + run.unsupported, run.compared);
 	CHECK(run.unsupported * 20 < run.compared);
-	for (size_t i = 0; i < run.file_count; i++)
-		bytes_writer_free(&run.files[i].bytes);
+	mapped_tables_free(&run.tables);
 }
 
 #else

@@ -4,7 +4,6 @@
  * program's stack, from a signal's registers, by the tables of the files that it maps.
  */
 #include <alloca.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -13,16 +12,12 @@
 
 #include "base/cleanup.h"
 #include "check.h"
-#include "elf/elf_unwind.h"
-#include "elf/unwind_table.h"
 #include "sample_abi.h"
 
 enum {
 	MADE_BASE = 0x10000,
 	MADE_WORDS = 64,
 	DEPTH = 90,
-	WALK_FRAMES_MAX = 127,
-	FILES_MAX = 64,
 };
 
 static uint64_t made_stack[MADE_WORDS]; /* at MADE_BASE for the step */
@@ -256,67 +251,13 @@ static void a_guess_is_guarded(void)
 
 #ifdef __x86_64__
 
-struct mapped_file {
-	uint64_t start, end, offset;
-	struct bytes_writer bytes;
-	struct unwind_table_view view;
-};
+#include "mapped_tables.h"
 
-static struct mapped_file files[FILES_MAX];
-static size_t file_count;
+static struct mapped_tables tables;
+static struct mapped_walk walked;
 static uint64_t expected[DEPTH + 1]; /* return addresses, the innermost last */
 static size_t expected_count;
-static uint64_t walked[WALK_FRAMES_MAX];
-static size_t walked_count;
-static enum stack_status walk_status;
 
-static void add_file(uint64_t start, uint64_t end, uint64_t offset, const char *path)
-{
-	struct mapped_file *file = &files[file_count];
-	CLEANUP(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 || file_count == FILES_MAX)
-		return;
-	*file = (struct mapped_file){ .start = start, .end = end, .offset = offset };
-	file->bytes = bytes_writer_with_max(64 << 20);
-	if (unwind_table_job(fd, -1, bytes_reader_of(NULL, 0), &file->bytes) == 0 &&
-	    unwind_table_view_open(file->bytes.bytes, file->bytes.size, &file->view) == 0)
-		file_count++;
-	else
-		bytes_writer_free(&file->bytes);
-}
-
-static void add_files(void)
-{
-	CLEANUP(file_close) FILE *maps = fopen("/proc/self/maps", "re");
-	char line[512], permissions[5], path[256];
-	unsigned long start, end, offset;
-
-	while (maps && fgets(line, sizeof(line), maps))
-		if (sscanf(line, "%lx-%lx %4s %lx %*s %*s %255s", &start, &end, permissions,
-			   &offset, path) == 5 &&
-		    permissions[2] == 'x' && path[0] == '/')
-			add_file(start, end, offset, path);
-}
-
-static struct unwind_row find_row(uint64_t pc, uint32_t *ret_distance)
-{
-	for (size_t i = 0; i < file_count; i++) {
-		uint64_t offset = pc - files[i].start + files[i].offset;
-		const struct unwind_row *row;
-
-		if (pc < files[i].start || pc >= files[i].end)
-			continue;
-		row = unwind_table_find(&files[i].view, offset);
-		if (row) {
-			*ret_distance = (uint32_t)(offset & 0xffff) - row->pc_low;
-			return *row;
-		}
-	}
-	return (struct unwind_row){ .kinds = UNWIND_CFA_INVALID };
-}
-
-/* What unwind_frame() of bpf/unwind.bpf.h does, without the guesses. */
 static void walk(const ucontext_t *context)
 {
 	struct unwind_memory own = { .is_own = true };
@@ -326,15 +267,7 @@ static void walk(const ucontext_t *context)
 		.fp = (uint64_t)context->uc_mcontext.gregs[REG_RBP],
 	};
 
-	walk_status = STACK_NONE;
-	for (walked_count = 0; walked_count < WALK_FRAMES_MAX && walk_status == STACK_NONE;) {
-		uint32_t distance = 0;
-		uint64_t pc = unwind_lookup_pc(&registers);
-		struct unwind_row row = find_row(pc, &distance);
-
-		walked[walked_count++] = registers.pc;
-		walk_status = unwind_step(unwind_row_for(row, pc, distance), &registers, &own);
-	}
+	mapped_tables_walk(&tables, &registers, &own, &walked);
 }
 
 static void on_trap(int signal, siginfo_t *information, void *context)
@@ -361,19 +294,19 @@ static void own_stack_is_walked_to_the_first_frame(void)
 	struct sigaction action = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO };
 	struct sigaction before;
 
-	expected_count = file_count = 0;
-	add_files();
-	CHECK_OR_RETURN(file_count > 0);
+	expected_count = 0;
+	tables = (struct mapped_tables){ .pid = getpid() };
+	mapped_tables_read(&tables);
+	CHECK_OR_RETURN(tables.count > 0);
 	CHECK_OR_RETURN(sigaction(SIGTRAP, &action, &before) == 0);
 	descend(DEPTH);
 	sigaction(SIGTRAP, &before, NULL);
 
-	CHECK_EQ(walk_status, STACK_COMPLETE);
-	CHECK_OR_RETURN(walked_count > DEPTH);
+	CHECK_EQ(walked.status, STACK_COMPLETE);
+	CHECK_OR_RETURN(walked.count > DEPTH);
 	for (size_t i = 0; i < DEPTH; i++)
-		CHECK_EQ(walked[1 + i], expected[DEPTH - 1 - i]);
-	for (size_t i = 0; i < file_count; i++)
-		bytes_writer_free(&files[i].bytes);
+		CHECK_EQ(walked.frames[1 + i], expected[DEPTH - 1 - i]);
+	mapped_tables_free(&tables);
 }
 
 #else
