@@ -9,8 +9,8 @@ import { by_id, element } from "views/elements";
 const columns = 24, rows = 16, cell_px = 4;
 
 /**
- * A picture of CPUs busy, 0 to 1, by column and row from the bottom; "gap" is no heat.
- * @typedef {(x: number, y: number, noise: number) => number | "gap"} Picture
+ * A picture of CPUs busy, 0 to 1, by column and row from the bottom; "gap" is no heat, "alone" one thread's.
+ * @typedef {(x: number, y: number, noise: number) => number | "gap" | "alone"} Picture
  */
 
 /** @type {{ title: string, text: string, picture: Picture }[]} */
@@ -21,8 +21,8 @@ const patterns = [
 		picture: (x, y, noise) => (y === 10 || y === 9 ? 0.55 + noise * 0.2 : noise * 0.3) },
 	{ title: "Diagonal", text: "A timer a little off one second: it rises when its period is longer.",
 		picture: (x, y, noise) => ((x - y + 48) % 18 < 2 ? 0.6 + noise * 0.2 : noise * 0.3) },
-	{ title: "One level", text: "Even colour, the same for seconds: a fixed number of threads keeps running.",
-		picture: (x, y, noise) => (x > 7 && x < 16 ? 0.5 : noise * 0.3) },
+	{ title: "One colour, blue", text: "One thread only: the others wait for it, or have nothing to do.",
+		picture: (x, y, noise) => (x > 7 && x < 16 ? "alone" : noise * 0.3) },
 	{ title: "Hatching", text: "No data: samples were lost, or nothing was sampling. Not the same as idle.",
 		picture: (x, y, noise) => (x > 9 && x < 14 ? "gap" : noise * 0.3) },
 ];
@@ -80,7 +80,7 @@ function picture_draw(picture, theme, title) {
 	const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
 	const image = context.createImageData(canvas.width, canvas.height);
 	const pixels = new Uint32Array(image.data.buffer);
-	const { color } = heat_tables_make(theme);
+	const { color, single } = heat_tables_make(theme);
 	const [ground, line] = theme === "dark" ? [0xff241e1b, 0xff867972] : [0xfff3f0ee, 0xff91847d];
 	const noise = noise_make(7);
 	for (let x = 0; x < columns; x++) {
@@ -92,7 +92,7 @@ function picture_draw(picture, theme, title) {
 					const py = (rows - 1 - y) * cell_px + dy;
 					const hatched = (px + py) % 5 ? ground : line;
 					pixels[py * canvas.width + px] = typeof value === "number"
-						? color[Math.round(value * 255)] : hatched;
+						? color[Math.round(value * 255)] : value === "alone" ? single[255] : hatched;
 				}
 			}
 		}
