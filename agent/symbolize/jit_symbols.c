@@ -603,7 +603,7 @@ bool jit_symbols_describe(struct jit_symbols *symbols, const struct process *pro
 
 /*
  * Whether all that the process had written when it ran there is known. Until then a name that is
- * found may be that of an older function at this address.
+ * found may be that of an older function at this address. Who told no time wants the newest.
  */
 static bool is_decided(const struct row *row, uint64_t time_ns)
 {
@@ -612,7 +612,7 @@ static bool is_decided(const struct row *row, uint64_t time_ns)
 	for (int i = 0; i < SOURCE_COUNT; i++)
 		if (row->sources[i].has_more || row->sources[i].reading)
 			return false;
-	return time_ns <= row->checked_ns;
+	return time_ns == UINT64_MAX || time_ns <= row->checked_ns;
 }
 
 /* Whether the process may have named it already, and only not written it yet. */
