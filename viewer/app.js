@@ -876,7 +876,7 @@ export class Page {
 
 	resize() {
 		this.tools?.resize();
-		const rows = document.querySelectorAll(".status, .filters, .lanes, .how, .found, .selection, .tabs, .crumbs");
+		const rows = document.querySelectorAll(".status, .filters, .lanes, .overview, .how, .found, .selection, .tabs, .crumbs");
 		let other = marks_height + axis_height + graph_height_min + rows.length;
 		for (const row of rows)
 			other += /** @type {HTMLElement} */ (row).offsetHeight;
@@ -928,7 +928,7 @@ export class Page {
 			l: () => this.follow(true),
 			L: () => this.follow(true),
 			"/": () => this.panel.search.focus(),
-			f: () => this.tools?.filters.open(),
+			...this.tools?.keys(),
 			"?": () => this.help_open(),
 			0: () => this.graph.zoom_to(0),
 			Backspace: () => this.go(-1),

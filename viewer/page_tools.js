@@ -7,6 +7,7 @@
 import { SampleFilter } from "model/filter";
 import { filter_choices } from "model/filter_choices";
 import { Lanes, single_cells } from "model/lanes";
+import { Overview } from "model/overview";
 import { single_color } from "views/colors";
 import { announce, by_id } from "views/elements";
 import { FilterRow } from "views/filter_row";
@@ -14,6 +15,8 @@ import { view_settings } from "views/graph_view";
 import { HeatScale } from "views/heat_scale";
 import { LanesView, lanes_gutter } from "views/lanes_view";
 import { gutter_width, second_us } from "views/map_geometry";
+import { MapMore } from "views/map_more";
+import { OverviewStrip } from "views/overview_strip";
 import { link_read, link_write, zoom_find, zoom_mark } from "views/page_link";
 import { theme_shown } from "views/theme";
 import { token_take } from "views/token_form";
@@ -26,6 +29,8 @@ import { ViewMenu, settings_allowed } from "views/view_menu";
 const link_wait_ms = 300;
 /** How long a button says what it did. */
 const said_ms = 1500;
+/** How many of the hottest seconds J leads to, one after another. */
+const hottest_max = 20;
 /** Where the scale may end when it goes to the busiest cell, times a power of ten. */
 const scale_ends = [1, 1.5, 2, 3, 4, 5, 6, 8, 10];
 
@@ -40,8 +45,13 @@ export class PageTools {
 		});
 		this.lanes = new Lanes(page.source.profile);
 		this.lanes_view = new LanesView(this.lanes_source(), (kind, value) => this.filters.add({ kind, value, not: false }));
+		this.overview = new Overview(page.source.profile);
+		this.strip = new OverviewStrip(this.overview_source(), (first) => page.scroll(first));
+		/** The place in the order of the hottest seconds, or of the most unusual moments, that J led to. */
+		this.jumps = { hot: -1, unusual: -1 };
 		this.scale = new HeatScale();
 		this.view = new ViewMenu((name) => this.setting_changed(name));
+		this.more = new MapMore(page, this.view);
 		this.colors_update();
 		/** What a link asks for, until there is data to show it. @type {PageState | null} */
 		this.linked = null;
@@ -61,7 +71,9 @@ export class PageTools {
 		const filter = terms.length ? new SampleFilter(page.source.profile, terms) : null;
 		page.source.filter_set(filter);
 		this.lanes.filter_set(filter);
+		this.overview.filter_set(filter);
 		this.lanes_view.version++;
+		this.jumps = { hot: -1, unusual: -1 };
 		page.card.hide();
 		page.graph_update();
 	}
@@ -70,6 +82,8 @@ export class PageTools {
 	source_taken() {
 		this.lanes.close();
 		this.lanes = new Lanes(this.page.source.profile);
+		this.overview.close();
+		this.overview = new Overview(this.page.source.profile);
 		this.colors_update();
 		if (this.filters.terms.length)
 			this.filter(this.filters.terms);
@@ -80,13 +94,62 @@ export class PageTools {
 		this.scale_update();
 		if (this.view.get("lanes") !== "off")
 			this.lanes_view.lanes_find();
+		const was_hidden = this.strip.section.hidden;
+		this.strip.show(this.page.map.geometry);
+		if (was_hidden !== this.strip.section.hidden)
+			this.page.resize();
 	}
 
 	/** After the map was painted. */
 	frame() {
 		const { map } = this.page;
-		if (map.tokens && this.lanes_view.frame(map.geometry, map.tokens, single_color(theme_shown())))
+		if (!map.tokens)
+			return;
+		const more = this.lanes_view.frame(map.geometry, map.tokens, single_color(theme_shown()));
+		if (this.strip.frame(map.geometry, map.tokens) || more)
 			this.page.frame_ask();
+	}
+
+	/** What keys do, beyond the page's own. @returns {Record<string, () => void>} */
+	keys() {
+		const { map } = this.page;
+		return {
+			"+": () => this.view.width_step(map.geometry.column, 1),
+			"-": () => this.view.width_step(map.geometry.column, -1),
+			"[": () => this.view.step("rows", -1),
+			"]": () => this.view.step("rows", 1),
+			j: () => this.jump_hot(),
+			J: () => this.jump_unusual(),
+			m: () => this.more.magnify(true),
+			f: () => this.filters.open(),
+		};
+	}
+
+	/** Selects the hottest second, the next time the one after it. */
+	jump_hot() {
+		const { page } = this;
+		const { first, end } = this.overview_source().span();
+		const base = page.source.base_second ?? 0;
+		/* Of the last one more may come. */
+		const seconds = this.overview.hottest(base + first, base + end - 1, hottest_max);
+		this.jumps.hot = (this.jumps.hot + 1) % Math.max(1, seconds.length);
+		const second = seconds[this.jumps.hot];
+		if (second !== undefined)
+			page.select_shown({ start_us: Math.max((second - base) * second_us, page.source.oldest_us()),
+				end_us: Math.min((second - base + 1) * second_us, page.source.now_us()) });
+	}
+
+	/** The same for moments unlike the minute before, the most CPU time more or less first. */
+	jump_unusual() {
+		const { page } = this;
+		const size = (/** @type {import("views/found_row").Moment} */ { busy, usual, start_us, end_us }) =>
+			Math.abs(busy - usual) * (end_us - start_us);
+		const moments = page.source.moments().sort((a, b) => size(b) - size(a));
+		this.jumps.unusual = (this.jumps.unusual + 1) % Math.max(1, moments.length);
+		if (moments.length)
+			page.moment_open(moments[this.jumps.unusual]);
+		else
+			announce("Nothing unusual was found");
 	}
 
 	/** Before the page's rows are measured. */
@@ -131,6 +194,18 @@ export class PageTools {
 			wall_us: (second) => page.source.to_wall_us(second * second_us),
 			cpu_count: () => page.source.facts().cpu_count,
 			selection: () => page.selection,
+		};
+	}
+
+	/** @returns {import("views/overview_strip").OverviewSource} */
+	overview_source() {
+		const { page } = this;
+		const base = () => page.source.base_second ?? 0;
+		return {
+			busy: (second) => this.overview.seconds.get(base() + second) ?? -1,
+			is_counted: (second) => this.overview.seconds.seconds.has(base() + second),
+			span: () => ({ first: Math.floor(page.source.oldest_us() / second_us), end: page.map.newest_end() }),
+			wall_us: (second) => page.source.to_wall_us(second * second_us),
 		};
 	}
 

@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { dragTimes, graphShare, lightness, mapPixels, openBrowser, openPage, painted } from './page.mjs';
+import { dragTimes, graphShare, lightness, mapPixels, mapPoint, openBrowser, openPage, painted } from './page.mjs';
 
 const feedPath = fileURLToPath(new URL('../viewer/synthetic_feed.mjs', import.meta.url));
 let feed, address, browser, page;
@@ -91,9 +91,16 @@ test('terms add up, turn round and tell when nothing passes', async () => {
 test('a link opens the same picture and never holds the token', async () => {
 	await choose('process ingest');
 	await page.selectOption('#rows', '25');
-	const newest = await look(() => window.flickerscope.map.newest_end());
+	/* Not while the backup runs alone. */
+	const from = await look(() => {
+		const { map, source } = window.flickerscope;
+		let second = map.newest_end() - 20;
+		const inMinutes = () => Math.round(source.to_wall_us(second * 1e6) / 1e6) % 120;
+		while (inMinutes() > 45 && inMinutes() < 75) second--;
+		return second;
+	});
 	await page.click('#follow');
-	await dragTimes(page, (newest - 20) * 1e6 + 200_000, (newest - 9) * 1e6 + 700_000);
+	await dragTimes(page, from * 1e6 + 200_000, (from + 11) * 1e6 + 700_000);
 	await page.fill('#search', 'push$');
 	await painted(page);
 	await look(() => {
@@ -201,5 +208,59 @@ test('one thread alone is blue until the colours are of CPUs busy only; scale, s
 	await look(() => history.replaceState(null, '', location.pathname));
 	await look(() => window.flickerscope.tools.link_open());
 	assert.equal(await look(() => window.flickerscope.map.geometry.columns), columns);
+	assert.deepEqual(page.problems, []);
+});
+
+test('the wheel and keys change rows and width, clicks and keys move the ends, J goes to the hottest, the strip to any second', async () => {
+	const geometry = () => look(() => ({ ...window.flickerscope.map.geometry }));
+	const { columns, column, first } = await geometry();
+	await look(() => document.activeElement.blur());
+	await page.keyboard.press('+');
+	await page.keyboard.press('+');
+	await page.keyboard.press(']');
+	assert.equal(await page.inputValue('#rows'), '100');
+	assert.ok((await geometry()).column > column && (await geometry()).columns < columns);
+	await page.waitForSelector('#overview:not([hidden])');
+	const newest = await look(() => window.flickerscope.map.newest_end());
+	const at = await mapPoint(page, (newest - 10) * 1e6 + 305_000);
+	await page.mouse.move(at.x, at.y);
+	await page.keyboard.down('Alt');
+	await page.mouse.wheel(0, 60);
+	await page.keyboard.up('Alt');
+	assert.equal(await page.inputValue('#rows'), '50');
+	await page.keyboard.down('m');
+	assert.ok(await page.isVisible('.glass'));
+	await page.keyboard.up('m');
+	assert.ok(await page.isHidden('.glass'));
+	await page.click('#follow');
+	await page.mouse.click(at.x, at.y);
+	const clicked = await selection();
+	assert.equal(clicked.end_us - clicked.start_us, 20_000);
+	const to = await mapPoint(page, (Math.floor(clicked.start_us / 1e6) + 4) * 1e6 + 505_000);
+	await page.keyboard.down('Shift');
+	await page.mouse.click(to.x, to.y);
+	await page.keyboard.up('Shift');
+	const ended = await selection();
+	assert.equal(ended.start_us, clicked.start_us);
+	assert.equal(ended.end_us, (Math.floor(clicked.start_us / 1e6) + 4) * 1e6 + 520_000);
+	await page.focus('#map-focus');
+	await page.keyboard.press('Control+ArrowUp');
+	await page.keyboard.press('Control+Shift+ArrowDown');
+	assert.deepEqual(await selection(), { start_us: ended.start_us - 1000, end_us: ended.end_us + 1000 });
+	await page.keyboard.press('j');
+	const hottest = await selection();
+	const busiest = await look(() => {
+		const { tools } = window.flickerscope;
+		const { first, end } = tools.overview_source().span();
+		return Math.max(...Array.from({ length: end - 1 - first }, (_, i) => tools.overview_source().busy(first + i)));
+	});
+	const busy = await look(() => window.flickerscope.source.summary(window.flickerscope.selection).cpus_busy);
+	assert.ok(Math.abs(busy - busiest) < 0.05 && hottest.end_us - hottest.start_us <= 1e6, `${busy} ${busiest}`);
+	await page.locator('#overview canvas').click({ position: { x: (await geometry()).left + 4, y: 20 } });
+	assert.equal((await geometry()).first, await look(() => window.flickerscope.tools.overview_source().span().first));
+	assert.match(await page.getAttribute('#overview canvas', 'aria-valuetext') ?? '', /^from \d\d:/);
+	await page.keyboard.press('Escape');
+	await page.keyboard.press('l');
+	assert.ok((await geometry()).first > first - 400);
 	assert.deepEqual(page.problems, []);
 });

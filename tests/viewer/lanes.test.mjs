@@ -9,6 +9,7 @@ const wire = await import("wire");
 const { Profile } = await import("model/profile");
 const { Heat } = await import("model/heat");
 const { SampleFilter } = await import("model/filter");
+const { Overview } = await import("model/overview");
 const { Lanes, single_cells } = await import("model/lanes");
 
 const start_us = 1_000_000_000_000_000, first = start_us / 1e6;
@@ -133,4 +134,18 @@ test("numbers of threads stay when the dictionary is made anew, and what comes i
 	const after = [...lanes.seconds.get(first).threads.keys()];
 	assert.deepEqual(after.slice(0, 2), before);
 	assert.equal(after.length, 3);
+});
+
+test("the overview has the CPUs busy of each second, and of them the hottest first", () => {
+	const random = random_make(4), loads = [0.2, 0.9, 0.5, 0, 0.9, 0.7];
+	const samples = loads.flatMap((load, second) => ticks_make({ from_us: start_us + second * 1e6, to_us: start_us + (second + 1) * 1e6,
+		period_us: 10_000 }).filter((_, i) => i < load * 100).map((time_us) => ({ time_us, process: random() < 0.5 ? "a" : "b" })));
+	const profile = profile_of(samples, { cpu_count: 2, frequency_mhz: 100_000, end_us: start_us + 6e6 });
+	const overview = new Overview(profile);
+	loads.forEach((load, second) => assert.ok(Math.abs(overview.seconds.get(first + second) - load) < 1e-9, `${second}`));
+	assert.equal(overview.seconds.get(first + 6), -1);
+	assert.deepEqual(overview.hottest(first, first + 6, 3).map((second) => second - first), [1, 4, 5]);
+	overview.filter_set(new SampleFilter(profile, [{ kind: "process", value: "a", not: false }]));
+	const of_a = samples.filter(({ time_us, process }) => process === "a" && time_us < start_us + 1e6).length;
+	assert.ok(Math.abs(overview.seconds.get(first) - of_a / 100) < 1e-9);
 });

@@ -21,7 +21,7 @@ const settings = {
 	rows: { label: "Rows", meaning: "Rows of the map: milliseconds in each", first: "50",
 		options: row_counts.map((rows) => [String(rows), `${1000 / rows} ms`]) },
 	lanes: { label: "Lanes", meaning: "Lanes under the map: how busy each one was", first: "off",
-		options: [["off", "off"], ["threads", "busiest threads"], ["cpus", "CPUs"], ["both", "threads and CPUs"]] },
+		options: [["off", "off"], ["threads", "threads"], ["cpus", "CPUs"], ["both", "both"]] },
 	column: { label: "A second is", meaning: "Width of a second on the map", first: "auto",
 		options: [["auto", "as wide as fits the window"], ...widths.map((width) =>
 			/** @type {[string, string]} */ ([String(width), `${width} px wide`]))] },
