@@ -32,7 +32,7 @@ import { save, stamp_text } from "views/saving";
 import { SelectionBar } from "views/selection_bar";
 import { StatusBar, rate_text } from "views/status_bar";
 import { theme_check, theme_shown, theme_toggle, theme_watch } from "views/theme";
-import { token_take } from "views/token_form";
+import { token_take } from "views/token";
 
 /** @typedef {import("model/changes").Changes} Changes */
 /** @typedef {import("views/found_row").Moment} Moment */

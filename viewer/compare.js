@@ -6,7 +6,7 @@
 
 import { element } from "views/elements";
 import { theme_watch } from "views/theme";
-import { token_take } from "views/token_form";
+import { token_take } from "views/token";
 
 const token = token_take();
 const ids = new URLSearchParams(location.search).getAll("profile").slice(0, 2);

@@ -6,13 +6,13 @@
  */
 
 import { LiveFeed, file_header_read, magic_is_right } from "feed";
-import { later_fetch } from "later_fetch";
+import { later_fetch, later_use } from "later_fetch";
 import { Profile } from "model/profile";
 import { ProfileSource } from "profile_source";
 import { RemoteFile, TransferError, download_window } from "transfer";
 import { clock_text } from "views/format";
 import { name_escape } from "views/names";
-import { TokenForm, token_forget } from "views/token_form";
+import { token_forget } from "views/token";
 import * as wire from "wire";
 import { WireError } from "wire_bytes";
 
@@ -41,7 +41,8 @@ export class Connection {
 	 */
 	constructor(events) {
 		this.events = events;
-		this.form = new TokenForm((token) => this.open(token));
+		/** Once it was needed. @type {import("views/token_form").TokenForm | null} */
+		this.form = null;
 		/** @type {LiveFeed | null} */
 		this.feed = null;
 		/** @type {import("file_feed").FileFeed | null} */
@@ -69,7 +70,7 @@ export class Connection {
 		}
 		this.token = token;
 		this.token_asked = false;
-		this.form.hide();
+		this.form?.hide();
 		if (profile_id !== null) {
 			this.open_remote(profile_id, token);
 			return;
@@ -188,7 +189,7 @@ export class Connection {
 		this.feed?.stop();
 		this.feed = null;
 		this.token_asked = false;
-		this.form.hide();
+		this.form?.hide();
 		this.source_show(new ProfileSource(profile, () => false));
 		const { complete, damaged } = await feed.read();
 		if (this.file_feed !== feed)
@@ -227,7 +228,10 @@ export class Connection {
 	/** @param {"missing" | "refused"} why */
 	token_ask(why) {
 		this.token_asked = true;
-		this.form.show(why);
+		later_use(({ TokenForm }) => {
+			if (this.token_asked)
+				(this.form ??= new TokenForm((token) => this.open(token))).show(why);
+		}, (problem) => this.say(problem));
 		this.events.state();
 	}
 

@@ -13,5 +13,6 @@ export { export_menu_open } from "views/exporting";
 export { FunctionTable, table_rows } from "views/function_table";
 export { keys_sheet_open } from "views/keys_sheet";
 export { ModuleColors } from "views/module_colors";
+export { TokenForm } from "views/token_form";
 export { stacks_sheet_open } from "views/stacks_sheet";
 export { frame_menu_open, view_panel_fill } from "views/view_panel";

@@ -7,7 +7,8 @@ import { clock_text, count_text, span_text } from "views/format";
 import { name_escape } from "views/names";
 import { size_text } from "views/saving";
 import { theme_toggle, theme_watch } from "views/theme";
-import { TokenForm, token_forget, token_take } from "views/token_form";
+import { token_forget, token_take } from "views/token";
+import { TokenForm } from "views/token_form";
 
 /** @typedef {import("transfer").ListedProfile} ListedProfile */
 

@@ -19,7 +19,7 @@ import { MapMore } from "views/map_more";
 import { OverviewStrip } from "views/overview_strip";
 import { link_read, link_write, zoom_find, zoom_mark } from "views/page_link";
 import { theme_shown } from "views/theme";
-import { token_take } from "views/token_form";
+import { token_take } from "views/token";
 import { ViewMenu, settings_allowed } from "views/view_menu";
 
 /** @typedef {import("app").Page} Page */

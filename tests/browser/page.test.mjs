@@ -284,6 +284,7 @@ test("without a token the page asks for it in words", async () => {
 	const context = await browser.newContext();
 	const other = await context.newPage();
 	await other.goto(new URL("/", address).href);
+	await other.waitForSelector("#token h2");
 	assert.match(await other.textContent("#token"), /needs the token/);
 	await other.fill("#token input", "short");
 	await other.click("#token button");
