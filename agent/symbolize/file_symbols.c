@@ -418,9 +418,11 @@ static void on_better_table(int outcome, struct worker_result result, void *cont
 	const struct executable *executable = executable_of(row);
 	bool is_current = row->better_search == row->debug_search && row->debug_search &&
 			  executable && row->state == ROW_READY;
+	/* One program, known by its build id, may have several files. */
 	bool is_same = file_reading_is_same(&row->better) &&
-		       file_version_equal(&row->better.version, &row->version) &&
-		       file_reading_is_same(&row->better_debug);
+		       file_reading_is_same(&row->better_debug) &&
+		       ((executable && executable->identity.build_id_size) ||
+			file_version_equal(&row->better.version, &row->version));
 	struct symbol_bytes table;
 
 	row->better_search = 0;

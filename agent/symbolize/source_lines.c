@@ -484,17 +484,23 @@ static int take_wanted(struct file *file)
 	return 0;
 }
 
-/* What is known of the files as they were before is void. */
+/*
+ * What is known of the files as they were before is void, unless a build id says that it is the
+ * same program: then it may have several files, of which any is read.
+ */
 static int begin_reading(struct file *file, int file_fd, int debug_fd)
 {
+	const struct executable *executable = executable_of(file->owner, file->slot);
+	bool has_build_id = executable && executable->identity.build_id_size;
 	int r = file_reading_begin(file_fd, &file->reading);
 
 	if (r == 0)
 		r = file_reading_begin(debug_fd, &file->debug_reading);
 	if (r < 0)
 		return r;
-	if (!file_version_equal(&file->version, &file->reading.version) ||
-	    !file_version_equal(&file->debug_version, &file->debug_reading.version))
+	if (!has_build_id &&
+	    (!file_version_equal(&file->version, &file->reading.version) ||
+	     !file_version_equal(&file->debug_version, &file->debug_reading.version)))
 		drop_tables(file);
 	file->version = file->reading.version;
 	file->debug_version = file->debug_reading.version;
