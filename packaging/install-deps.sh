@@ -23,6 +23,7 @@ test_packages=(
 	linux-perf                       # the peer that the benches measure beside
 	llvm                             # its addr2line, the judge of lines
 	strace                           # what reaches the disk, and when
+	xz-utils                         # packs .gnu_debugdata
 	jq binutils g++ clang-format cppcheck fonts-liberation
 	qemu-system-x86 cpio             # other kernels, in a virtual machine
 )

@@ -397,23 +397,24 @@ static bool is_changed(const struct source *source, const struct stat *status)
 	       status->st_mtim.tv_nsec != source->modified.tv_nsec;
 }
 
-/* Asks the worker to read on, when there is something. */
-static void read_on(struct source *source)
+/* Asks the worker to read on. Returns whether all that was written is on its way. */
+static bool read_on(struct source *source)
 {
 	struct jit_symbols *symbols = source->row->owner;
 	struct stat status;
 
-	if (source->fd < 0 || source->is_over || source->reading ||
-	    fstat(source->fd, &status) < 0 || !is_changed(source, &status))
-		return;
+	if (source->fd < 0 || source->is_over || fstat(source->fd, &status) < 0 ||
+	    !is_changed(source, &status))
+		return true;
 	if (worker_submit(symbols->worker, type_of(source)->job, source->fd, &source->position,
 			  sizeof(source->position), on_loads, source) != 0)
-		return;
+		return false;
 	source->size = status.st_size;
 	source->modified = status.st_mtim;
 	source->has_more = false;
 	source->reading = true;
 	symbols->counters.reads++;
+	return true;
 }
 
 /* Whether the file has to be looked for: there is none, or another one may have its name. */
@@ -430,16 +431,17 @@ static bool should_open(const struct source *source, const struct process *proce
 
 static void check(struct row *row, const struct process *process)
 {
-	row->checked_ns = row->owner->now_ns;
+	bool all_comes = true;
+
 	for (int i = 0; i < SOURCE_COUNT; i++) {
 		struct source *source = &row->sources[i];
 
-		if (source->reading)
-			continue;
 		if (process && should_open(source, process))
 			open_file(source, process);
-		read_on(source);
+		all_comes &= read_on(source);
 	}
+	if (all_comes)
+		row->checked_ns = row->owner->now_ns;
 	if (process)
 		row->generation = process->generation;
 }

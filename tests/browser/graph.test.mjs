@@ -151,15 +151,15 @@ test("frames are by name while live and by weight when paused", async () => {
 			.map(({ node }) => [graph.tree.name(node), graph.tree.total[node]]);
 	});
 	const frozen = await order();
-	assert.deepEqual(frozen, frozen.toSorted(([, a], [, b]) => b - a));
+	assert.deepEqual(frozen, [...frozen].sort(([, a], [, b]) => b - a));
 	await page.keyboard.press("l");
 	await painted();
 	const live = (await order()).map(([name]) => name);
-	assert.deepEqual(live, live.toSorted());
+	assert.deepEqual(live, [...live].sort());
 	await page.keyboard.press(" ");
 	await painted();
 	const again = await order();
-	assert.deepEqual(again, again.toSorted(([, a], [, b]) => b - a));
+	assert.deepEqual(again, [...again].sort(([, a], [, b]) => b - a));
 });
 
 test("callers and callees add up, and one goes on from frame to frame, by keyboard alone", async () => {

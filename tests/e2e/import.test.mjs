@@ -3,7 +3,7 @@
 import './../viewer/bare_names.mjs';
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, openAsBlob, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -120,7 +120,7 @@ async function profileOf(path) {
 	const { code, stderr } = run(['convert', path, '-o', capture, '--force']);
 	assert.equal(code, 0, stderr);
 	const profile = new Profile();
-	await new FileFeed({ file: await openAsBlob(capture), sink: profile }).read();
+	await new FileFeed({ file: new Blob([readFileSync(capture)]), sink: profile }).read();
 	return profile;
 }
 

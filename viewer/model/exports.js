@@ -158,7 +158,7 @@ export function pprof_write(tree, { period_ns, start_us, span_us }) {
 	for (const { path, samples } of stacks(tree)) {
 		const { process, calls } = process_split(tree, path);
 		const sample = new Message();
-		for (const node of calls.toReversed())
+		for (const node of [...calls].reverse())
 			sample.number(1, location_of(node));
 		sample.number(2, samples);
 		if (period_ns)
