@@ -4,35 +4,28 @@
  * everything is reached by keyboard, and nothing is said more than once a second.
  */
 
-import { launch_options } from "./browser.mjs";
-import { chromium } from "playwright-core";
+import { loaded, openBrowser, startFeed } from "./page.mjs";
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
 
-const feed_path = fileURLToPath(new URL("../viewer/synthetic_feed.mjs", import.meta.url));
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-let feed, browser, page, address;
+let feed, browser, page;
 
 before(async () => {
-	feed = spawn(process.execPath, [feed_path, "0", "230"], { stdio: ["ignore", "pipe", "inherit"] });
-	address = String((await once(feed.stdout, "data"))[0]).trim();
-	browser = await chromium.launch(launch_options);
+	feed = await startFeed();
+	browser = await openBrowser();
 	page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
-	await page.goto(address);
-	await page.waitForFunction(() => window.flickerscope?.source.now_us() > 0 &&
-		!window.flickerscope.source.profile.loading);
+	await page.goto(feed.address);
+	await loaded(page);
 	await page.keyboard.press(" ");
 });
 
 after(async () => {
 	await browser?.close();
-	feed?.kill();
+	feed?.stop();
 });
 
 /** What axe finds in a part of the page, in both themes: in the second one only what colours can be. */
@@ -107,7 +100,7 @@ for (const [name, [there, back, part]] of Object.entries(states)) {
 
 test("axe-core finds nothing: the question for the token", async () => {
 	const other = await browser.newPage();
-	await other.goto(new URL("/", address).href);
+	await other.goto(new URL("/", feed.address).href);
 	await other.waitForSelector("#token:not([hidden])");
 	assert.deepEqual(await findings(other), []);
 	await other.close();

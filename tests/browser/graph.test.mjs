@@ -1,38 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What can be done with the flame graph, on the synthetic feed: all of it by keyboard as well. */
 
-import { launch_options } from "./browser.mjs";
 import { foldedCounts } from "../e2e/profiles.mjs";
-import { chromium } from "playwright-core";
+import { loaded, openBrowser, startFeed } from "./page.mjs";
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { after, before, beforeEach, test } from "node:test";
-import { fileURLToPath } from "node:url";
 
-const feed_path = fileURLToPath(new URL("../viewer/synthetic_feed.mjs", import.meta.url));
 let feed, browser, page;
 const problems = [];
 
 before(async () => {
-	feed = spawn(process.execPath, [feed_path, "0", "230"], { stdio: ["ignore", "pipe", "inherit"] });
-	const address = String((await once(feed.stdout, "data"))[0]).trim();
-	browser = await chromium.launch(launch_options);
+	feed = await startFeed();
+	browser = await openBrowser();
 	const context = await browser.newContext({ viewport: { width: 1440, height: 900 },
 		permissions: ["clipboard-read", "clipboard-write"] });
 	page = await context.newPage();
 	page.on("console", (message) => problems.push(message.text()));
 	page.on("pageerror", (error) => problems.push(error.stack));
-	await page.goto(address);
-	await page.waitForFunction(() => window.flickerscope?.source.now_us() > 0 &&
-		!window.flickerscope.source.profile.loading);
+	await page.goto(feed.address);
+	await loaded(page);
 	/* Nothing moves from here on. */
 	await page.keyboard.press(" ");
 });
 
 after(async () => {
 	await browser?.close();
-	feed?.kill();
+	feed?.stop();
 });
 
 beforeEach(async () => {

@@ -1,10 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The real page of a real agent in a browser, with the hands and eyes that tests need. */
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { launch_options } from './browser.mjs';
 
+const feedPath = fileURLToPath(new URL('../viewer/synthetic_feed.mjs', import.meta.url));
+
 export const openBrowser = () => chromium.launch(launch_options);
+
+/** An invented host that has so many seconds behind it already. */
+export async function startFeed(seconds = 230) {
+	const feed = spawn(process.execPath, [feedPath, '0', String(seconds)], { stdio: ['ignore', 'pipe', 'inherit'] });
+	return { address: String((await once(feed.stdout, 'data'))[0]).trim(), stop: () => feed.kill() };
+}
+
+/** All that was there when the page opened has been read. */
+export const loaded = (page) => page.waitForFunction(() => window.flickerscope?.source.now_us() > 0 &&
+	!window.flickerscope.source.profile.loading);
 
 /** What browsers say by themselves when an agent is not there: nothing that the page does wrong. */
 const disconnected = /WebSocket connection to .* failed|net::ERR_CONNECTION_(REFUSED|RESET)/;

@@ -1,30 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The page's own behaviour in a real browser, on the synthetic feed: the same work in every second. */
 
-import { launch_options } from "./browser.mjs";
-import { chromium } from "playwright-core";
+import { loaded, openBrowser, startFeed } from "./page.mjs";
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { after, before, beforeEach, test } from "node:test";
-import { fileURLToPath } from "node:url";
 
-const feed_path = fileURLToPath(new URL("../viewer/synthetic_feed.mjs", import.meta.url));
-
-let feed, address, browser, page;
+let feed, browser, page;
 /** What the console said and who else was asked. */
 let problems;
 
 before(async () => {
-	feed = spawn(process.execPath, [feed_path, "0", "230"], { stdio: ["ignore", "pipe", "inherit"] });
-	address = String((await once(feed.stdout, "data"))[0]).trim();
-	browser = await chromium.launch(launch_options);
-	page = await page_open(address);
+	feed = await startFeed();
+	browser = await openBrowser();
+	page = await page_open(feed.address);
 });
 
 after(async () => {
 	await browser?.close();
-	feed?.kill();
+	feed?.stop();
 });
 
 beforeEach(async () => {
@@ -41,12 +34,11 @@ async function page_open(url) {
 	opened.on("console", (message) => problems?.push(message.text()));
 	opened.on("pageerror", (error) => problems?.push(error.stack));
 	opened.on("request", (request) => {
-		if (new URL(request.url()).host !== new URL(address).host)
+		if (new URL(request.url()).host !== new URL(feed.address).host)
 			problems?.push(`asked ${request.url()}`);
 	});
 	await opened.goto(url);
-	await opened.waitForFunction(() => window.flickerscope?.source.now_us() > 0 &&
-		!window.flickerscope.source.profile.loading);
+	await loaded(opened);
 	await opened.waitForFunction(() => /CPUs/.test(document.querySelector("#status").textContent));
 	return opened;
 }
@@ -91,7 +83,7 @@ async function frame_point(name) {
 
 test("the token leaves the address bar, and the map is live", async () => {
 	problems = [];
-	const other = await page_open(address);
+	const other = await page_open(feed.address);
 	assert.equal(new URL(other.url()).hash, "");
 	assert.match(await other.textContent("#state"), /^Live/);
 	assert.match(await other.textContent("#status"), /99 Hz on 8 CPUs/);
@@ -283,13 +275,13 @@ test("a file that is no capture, and that nobody here can read, changes nothing 
 test("without a token the page asks for it in words", async () => {
 	const context = await browser.newContext();
 	const other = await context.newPage();
-	await other.goto(new URL("/", address).href);
+	await other.goto(new URL("/", feed.address).href);
 	await other.waitForSelector("#token h2");
 	assert.match(await other.textContent("#token"), /needs the token/);
 	await other.fill("#token input", "short");
 	await other.click("#token button");
 	assert.match(await other.textContent("#token .problem"), /no token/);
-	await other.fill("#token input", address);
+	await other.fill("#token input", feed.address);
 	await other.click("#token button");
 	await other.waitForFunction(() => window.flickerscope.source.now_us() > 0);
 	await context.close();

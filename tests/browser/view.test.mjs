@@ -1,31 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is shown of the data and how, in a real browser on the synthetic feed: filters, links, lanes, scales. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { dragTimes, graphShare, lightness, mapPixels, mapPoint, openBrowser, openPage, painted } from './page.mjs';
+import { dragTimes, graphShare, lightness, loaded, mapPixels, mapPoint, openBrowser, openPage, painted, startFeed } from './page.mjs';
 
-const feedPath = fileURLToPath(new URL('../viewer/synthetic_feed.mjs', import.meta.url));
-let feed, address, browser, page;
+let feed, browser, page;
 
 before(async () => {
-	feed = spawn(process.execPath, [feedPath, '0', '200'], { stdio: ['ignore', 'pipe', 'inherit'] });
-	address = String((await once(feed.stdout, 'data'))[0]).trim();
+	feed = await startFeed(200);
 	browser = await openBrowser();
 	page = await open('');
 });
 
 after(async () => {
 	await browser?.close();
-	feed?.kill();
+	feed?.stop();
 });
 
 /** The page with what a link asks for. */
 async function open(link) {
-	const opened = await openPage(browser, { url: address + (link && `&${link}`) });
-	await opened.waitForFunction(() => !window.flickerscope.source.profile.loading);
+	const opened = await openPage(browser, { url: feed.address + (link && `&${link}`) });
+	await loaded(opened);
 	await opened.waitForFunction(() => window.flickerscope.tools);
 	return opened;
 }
