@@ -7,7 +7,7 @@ import { dragTimes, graphShare, lightness, loaded, mapPixels, mapPoint, openBrow
 let feed, browser, page;
 
 before(async () => {
-	feed = await startFeed(200);
+	feed = await startFeed();
 	browser = await openBrowser();
 	page = await open('');
 });
