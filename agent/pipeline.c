@@ -10,6 +10,7 @@
 #include <sys/utsname.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/hash_index.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -29,9 +30,6 @@
 #include "symbolize/debuginfod.h"
 #include "symbolize/symbolizer.h"
 #include "worker/worker.h"
-
-#define NS_PER_SECOND UINT64_C(1000000000)
-#define NS_PER_MS UINT64_C(1000000)
 
 struct pipeline {
 	struct loop *loop; /* borrowed */
@@ -96,14 +94,6 @@ _Static_assert((int)SAMPLE_BUSY_PARTLY == (int)WIRE_BUSY_PARTLY &&
 		       (int)SAMPLE_BUSY_THROUGHOUT == (int)WIRE_BUSY_THROUGHOUT,
 	       "passed on as they are");
 
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
-}
-
 /*
  * Both clocks at one moment, to a millisecond: on a crowded machine much may come in between. Returns
  * false when they could not be read so; then they are written nevertheless.
@@ -111,9 +101,9 @@ static uint64_t clock_ns(clockid_t clock)
 static bool read_clocks(uint64_t *ret_mono_ns, uint64_t *ret_wall_ns)
 {
 	for (int i = 0; i < PIPELINE_CLOCK_TRIES; i++) {
-		*ret_mono_ns = clock_ns(CLOCK_MONOTONIC);
-		*ret_wall_ns = clock_ns(CLOCK_REALTIME);
-		if (clock_ns(CLOCK_MONOTONIC) - *ret_mono_ns < NS_PER_MS)
+		*ret_mono_ns = monotonic_ns();
+		*ret_wall_ns = clock_now_ns(CLOCK_REALTIME);
+		if (monotonic_ns() - *ret_mono_ns < NS_PER_MS)
 			return true;
 	}
 	return false;
@@ -518,7 +508,7 @@ static void on_drain_timer(void *context)
 	uint64_t now_ns, due_ns;
 
 	drain(pipeline);
-	now_ns = clock_ns(CLOCK_MONOTONIC);
+	now_ns = monotonic_ns();
 	process_table_expire(pipeline->processes, now_ns);
 	unwinder_tick(pipeline->unwinder, now_ns);
 	symbolizer_tick(pipeline->symbolizer, now_ns);
@@ -825,7 +815,7 @@ static int start(struct pipeline *pipeline)
 			   pipeline, &pipeline->drain_timer);
 	if (r < 0)
 		return r;
-	return loop_add_timer(pipeline->loop, NS_PER_SECOND, on_second, pipeline,
+	return loop_add_timer(pipeline->loop, NS_PER_S, on_second, pipeline,
 			      &pipeline->second_timer);
 }
 
@@ -916,17 +906,17 @@ void pipeline_flush(struct pipeline *pipeline)
 {
 	drain(pipeline);
 	add_late_names(pipeline);
-	write_chunks(pipeline, clock_ns(CLOCK_MONOTONIC));
+	write_chunks(pipeline, monotonic_ns());
 }
 
 /* A file is for later: names that are on their way go into it, if they come soon. */
 static void await_names(struct pipeline *pipeline)
 {
-	uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + PIPELINE_NAMES_WAIT_MS * NS_PER_MS;
+	uint64_t end_ns = monotonic_ns() + PIPELINE_NAMES_WAIT_MS * NS_PER_MS;
 
 	symbolizer_hurry(pipeline->symbolizer);
 	for (;;) {
-		uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+		uint64_t now_ns = monotonic_ns();
 
 		symbolizer_tick(pipeline->symbolizer, now_ns);
 		add_late_names(pipeline);

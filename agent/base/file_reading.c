@@ -12,6 +12,8 @@ int file_version_read(int fd, struct file_version *ret_version)
 	if (fstat(fd, &status) < 0)
 		return -errno;
 	*ret_version = (struct file_version){
+		.device = status.st_dev,
+		.inode = status.st_ino,
 		.size = (uint64_t)status.st_size,
 		.modified_s = (uint64_t)status.st_mtim.tv_sec,
 		.modified_ns = (uint64_t)status.st_mtim.tv_nsec,
@@ -23,7 +25,8 @@ int file_version_read(int fd, struct file_version *ret_version)
 
 bool file_version_equal(const struct file_version *version, const struct file_version *other)
 {
-	return version->size == other->size && version->modified_s == other->modified_s &&
+	return version->device == other->device && version->inode == other->inode &&
+	       version->size == other->size && version->modified_s == other->modified_s &&
 	       version->modified_ns == other->modified_ns &&
 	       version->changed_s == other->changed_s && version->changed_ns == other->changed_ns;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whether a file stayed the same while somebody read it, by what the kernel says of it: its size and
+ * Whether a file stayed the same while somebody read it, by what the kernel says of it: which it is, its size and
  * when its contents and its inode were changed last. The owner can set the second to anything, but not
  * the third, which also follows a new link or another mode: then a file seems changed that is not.
  */
@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 
 struct file_version {
+	uint64_t device, inode;
 	uint64_t size;
 	uint64_t modified_s, modified_ns;
 	uint64_t changed_s, changed_ns;

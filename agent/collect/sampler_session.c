@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "collect/cpu_list.h"
 #include "collect/pid_filter.h"
@@ -22,7 +23,6 @@
 #include "privileged/unwind_maps.h"
 
 enum {
-	NS_PER_S = 1000000000,
 	SAMPLER_STAGGER_MAX_NS = 250000000, /* start-up waits no longer, however slow the rate */
 	SAMPLER_SPIN_NS = 100000,	    /* a sleep wakes about this late */
 	SAMPLE_SIZE_EXPECTED = 400,	    /* bytes of a record, about */
@@ -55,14 +55,6 @@ struct sampler_session {
 	uint32_t frequency_hz;
 	struct sample_drain drain;
 };
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
 
 static uint64_t power_of_two_at_least(uint64_t size)
 {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file_reading.h"
 #include "base/log.h"
 #include "collect/unwind_upload.h"
@@ -15,8 +16,6 @@
 #include "process/mapping_table.h"
 #include "symbolize/debug_files.h"
 #include "worker/worker.h"
-
-#define NS_PER_MS UINT64_C(1000000)
 
 enum row_state {
 	ROW_NEW,      /* no table yet */

@@ -5,11 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "collect/range_pool.h"
 #include "elf/unwind_table.h"
 #include "privileged/unwind_maps.h"
-
-#define NS_PER_MS UINT64_C(1000000)
 
 enum {
 	SLAB_CHUNKS = UNWIND_SLAB_ROWS / UNWIND_UPLOAD_CHUNK_ROWS,

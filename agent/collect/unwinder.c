@@ -5,11 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "privileged/unwind_maps.h"
 #include "process/mapping_table.h"
 #include "process/process_table.h"
-
-#define NS_PER_MS UINT64_C(1000000)
 
 enum {
 	EXPIRE_SLOTS_LEAST = 64, /* looked at in one tick, and ... */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/clock.h"
 #include "base/loop.h"
 #include "base/output_file.h"
 #include "commands/commands.h"
@@ -24,8 +25,6 @@
 #include "serve/control_message.h"
 #include "serve/dump.h"
 #include "stream/capture_reader.h"
-
-#define NS_PER_SECOND UINT64_C(1000000000)
 
 enum { PORTS_LISTED_MAX = 16 };
 
@@ -176,7 +175,7 @@ static int ask(struct asking *asking, const struct options *options)
 	if (r == 0)
 		r = loop_add_fd(asking->loop, asking->socket, EPOLLIN, on_reply, asking, NULL);
 	if (r == 0)
-		r = loop_add_timer(asking->loop, NS_PER_SECOND, on_second, asking, NULL);
+		r = loop_add_timer(asking->loop, NS_PER_S, on_second, asking, NULL);
 	if (r < 0)
 		return log_errno(r, "ask the agent");
 	r = loop_run(asking->loop);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "commands/progress.h"
+#include "base/clock.h"
 
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -10,19 +10,11 @@ enum {
 	INTERVAL_MS = 250,
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 struct progress progress_begin(const char *what)
 {
 	return (struct progress){
 		.what = what,
-		.begin_ms = now_ms(),
+		.begin_ms = monotonic_ms(),
 		.is_terminal = isatty(STDERR_FILENO),
 	};
 }
@@ -33,7 +25,7 @@ void progress_update(struct progress *progress, uint64_t done, uint64_t all)
 
 	if (!progress->is_terminal)
 		return;
-	ms = now_ms();
+	ms = monotonic_ms();
 	if (ms - progress->begin_ms < QUIET_MS || ms - progress->shown_ms < INTERVAL_MS)
 		return;
 	progress->shown_ms = ms;

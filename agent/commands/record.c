@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/clock.h"
 #include "base/loop.h"
 #include "commands/child.h"
 #include "commands/commands.h"
@@ -14,8 +15,6 @@
 #include "commands/sampling.h"
 #include "pipeline.h"
 #include "stream/capture_writer.h"
-
-#define NS_PER_SECOND UINT64_C(1000000000)
 
 enum {
 	TITLE_SIZE_MAX = 256,
@@ -76,7 +75,7 @@ static void on_end(void *context)
 /* Runs until the command, the time or a signal ends it. Returns the signal, 0 or -errno. */
 static int run(struct recording *recording, uint64_t duration_ms)
 {
-	int r = loop_add_timer(recording->loop, NS_PER_SECOND, on_second, recording, NULL);
+	int r = loop_add_timer(recording->loop, NS_PER_S, on_second, recording, NULL);
 
 	if (r >= 0 && duration_ms)
 		r = loop_add_timer(recording->loop, duration_ms * 1000000, on_end, recording->loop,

@@ -4,11 +4,13 @@
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
 #include "base/cleanup.h"
+#include "base/file_reading.h"
 #include "base/hash_index.h"
 #include "elf/demangle.h"
 #include "elf/executable_file.h"
@@ -561,11 +563,30 @@ static int answer(const struct executable_file *file, Dwarf *dwarf, struct bytes
 	return source_table_builder_finish(&job.builder, &build_id, ret_table);
 }
 
-static int read_elf(const struct executable_file *file, Elf *elf, struct bytes_reader argument,
-		    struct bytes_writer *ret_table)
+/* --- the files ------------------------------------------------------------------------------- */
+
+/* A file with its debug information, ready to be asked. */
+struct opened {
+	struct file_reading reading;	   /* of the file ... */
+	struct file_reading debug_reading; /* ... and of its debug file */
+	struct executable_file *file;
+	Elf *elf;
+	Dwarf *dwarf;
+};
+
+static void cleanup_opened_free(struct opened *opened)
+{
+	dwarf_end(opened->dwarf);
+	elf_end(opened->elf);
+	executable_file_free(opened->file);
+	file_reading_end(&opened->reading);
+	file_reading_end(&opened->debug_reading);
+}
+
+static int read_dwarf(struct opened *opened, struct bytes_reader argument,
+		      struct bytes_writer *ret_table)
 {
 	struct rlimit before, none;
-	Dwarf *dwarf;
 	int r;
 
 	/* What the file names as its other parts is not opened: this is about one file. */
@@ -574,41 +595,86 @@ static int read_elf(const struct executable_file *file, Elf *elf, struct bytes_r
 	none = (struct rlimit){ 0, before.rlim_max };
 	if (setrlimit(RLIMIT_NOFILE, &none) < 0)
 		return -errno;
-	dwarf = dwarf_begin_elf(elf, DWARF_C_READ, NULL);
-	r = dwarf ? answer(file, dwarf, argument, ret_table) : INLINE_FRAMES_NONE;
-	dwarf_end(dwarf);
+	if (!opened->dwarf)
+		opened->dwarf = dwarf_begin_elf(opened->elf, DWARF_C_READ, NULL);
+	r = opened->dwarf ? answer(opened->file, opened->dwarf, argument, ret_table)
+			  : INLINE_FRAMES_NONE;
 	setrlimit(RLIMIT_NOFILE, &before);
 	return r;
+}
+
+/* The one that stays open between jobs. */
+static struct opened kept = { .reading = { .fd = -1 }, .debug_reading = { .fd = -1 } };
+
+void inline_frames_forget(void)
+{
+	cleanup_opened_free(&kept);
+	kept = (struct opened){ .reading = file_reading_none(),
+				.debug_reading = file_reading_none() };
+}
+
+static int keep_open(int file_fd, int debug_fd)
+{
+	int r = file_reading_begin(file_fd, &kept.reading);
+
+	if (r == 0)
+		r = file_reading_begin(debug_fd, &kept.debug_reading);
+	if (r == 0)
+		r = executable_file_open(kept.reading.fd, &kept.file);
+	if (r)
+		return r;
+	elf_version(EV_CURRENT);
+	kept.elf = elf_begin(debug_fd >= 0 ? kept.debug_reading.fd : kept.reading.fd,
+			     ELF_C_READ_MMAP, NULL);
+	return kept.elf ? 0 : INLINE_FRAMES_NONE;
+}
+
+/* Whether @fd is the file that is being read, as it was then; -1: whether none is. */
+static bool is_kept(const struct file_reading *reading, int fd)
+{
+	struct file_version version;
+
+	if (fd < 0 || reading->fd < 0)
+		return fd < 0 && reading->fd < 0;
+	return file_version_read(fd, &version) == 0 &&
+	       file_version_equal(&version, &reading->version);
+}
+
+static bool is_too_large(void)
+{
+	const struct mallinfo2 memory = mallinfo2();
+
+	return memory.uordblks + memory.hblkhd > INLINE_FRAMES_KEPT_BYTES_MAX;
 }
 
 int inline_frames_job(int file_fd, int debug_fd, struct bytes_reader argument,
 		      struct bytes_writer *ret_result)
 {
-	CLEANUP(executable_file_free) struct executable_file *file = NULL;
-	Elf *elf;
-	int r = executable_file_open(file_fd, &file);
+	int r = 0;
 
-	if (r)
-		return r;
-	elf_version(EV_CURRENT);
-	elf = elf_begin(debug_fd >= 0 ? debug_fd : file_fd, ELF_C_READ_MMAP, NULL);
-	r = elf ? read_elf(file, elf, argument, ret_result) : INLINE_FRAMES_NONE;
-	elf_end(elf);
+	if (!kept.elf || !is_kept(&kept.reading, file_fd) ||
+	    !is_kept(&kept.debug_reading, debug_fd)) {
+		inline_frames_forget();
+		r = keep_open(file_fd, debug_fd);
+	}
+	if (r == 0)
+		r = read_dwarf(&kept, argument, ret_result);
+	if (r || is_too_large())
+		inline_frames_forget();
 	return r;
 }
 
 int inline_frames_table(const void *bytes, size_t size, struct bytes_reader argument,
 			struct bytes_writer *ret_table)
 {
-	CLEANUP(executable_file_free) struct executable_file *file = NULL;
-	Elf *elf;
-	int r = executable_file_open_bytes(bytes, size, &file);
+	CLEANUP(opened_free)
+	struct opened opened = { .reading = file_reading_none(),
+				 .debug_reading = file_reading_none() };
+	int r = executable_file_open_bytes(bytes, size, &opened.file);
 
 	if (r)
 		return r;
 	elf_version(EV_CURRENT);
-	elf = elf_memory((char *)(uintptr_t)bytes, size);
-	r = elf ? read_elf(file, elf, argument, ret_table) : INLINE_FRAMES_NONE;
-	elf_end(elf);
-	return r;
+	opened.elf = elf_memory((char *)(uintptr_t)bytes, size);
+	return opened.elf ? read_dwarf(&opened, argument, ret_table) : INLINE_FRAMES_NONE;
 }

@@ -15,13 +15,13 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "privileged/mount_info.h"
 
 enum {
 	FUSE_MAGIC = 0x65735546, /* statfs(2) */
 	PROC_PATH_SIZE_MAX = 256,
 	MAPPED_NAME_SIZE = 64,
-	NS_PER_SECOND = 1000000000,
 };
 
 struct process_files {
@@ -258,7 +258,7 @@ int process_files_time_changed(int process_fd, uint64_t start, uint64_t end, uin
 	mapped_name(start, end, name);
 	if (statx(process_fd, name, AT_STATX_DONT_SYNC, STATX_MTIME, &status) < 0)
 		return -errno;
-	*ret_ns = (uint64_t)status.stx_mtime.tv_sec * NS_PER_SECOND + status.stx_mtime.tv_nsec;
+	*ret_ns = (uint64_t)status.stx_mtime.tv_sec * NS_PER_S + status.stx_mtime.tv_nsec;
 	return 0;
 }
 

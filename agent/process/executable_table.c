@@ -7,10 +7,9 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "base/clock.h"
 #include "base/hash_index.h"
 #include "privileged/process_files.h"
-
-enum { NS_PER_MS = 1000000, NS_PER_S = 1000000000 };
 
 struct executable_table {
 	struct process_files *files;

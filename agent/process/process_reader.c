@@ -3,14 +3,12 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "privileged/process_files.h"
 #include "process/executable_table.h"
 #include "process/proc_maps.h"
 #include "process/proc_status.h"
-
-enum { NS_PER_S = 1000000000 };
 
 /* One read in progress. */
 struct reading {
@@ -20,14 +18,6 @@ struct reading {
 	int process_fd;
 	char main_path[PROCESS_USER_PATH_SIZE_MAX]; /* "" when there is none */
 };
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
 
 void process_snapshot_release(struct process_snapshot *snapshot)
 {

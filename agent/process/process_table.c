@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/hash_index.h"
 #include "base/log.h"
 #include "privileged/process_files.h"
@@ -12,8 +12,6 @@
 #include "process/process_reader.h"
 
 enum {
-	NS_PER_MS = 1000000,
-	NS_PER_S = 1000000000,
 	CGROUP_TEXT_SIZE_MAX = 64 << 10,
 	STATUS_TEXT_SIZE_MAX = 256 << 10, /* it lists the CPUs that are allowed */
 	EXPIRE_SLOTS_LEAST = 64,	  /* looked at in one call, and ... */
@@ -38,14 +36,6 @@ struct process_table {
 	uint64_t lost_ns; /* when events were lost last */
 	struct process_table_counters counters;
 };
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
 
 /* --- the table of processes, in the order of use --------------------------------------------- */
 

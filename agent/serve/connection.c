@@ -10,8 +10,8 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "serve/body.h"
 #include "serve/download.h"
@@ -56,14 +56,6 @@ enum {
 	GATHERED_MAX = 1 << 20, /* bytes in one turn of the loop */
 	OPEN_LATER = 1,		/* the answer is made in another process */
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 void connection_table_init(struct connection_table *table)
 {
@@ -154,7 +146,7 @@ int connection_add(struct connection_table *table, struct lws *wsi)
 		return -ENOMEM;
 	connection->table = table;
 	connection->wsi = wsi;
-	connection->deadline_ms = now_ms() + table->guest_time_ms;
+	connection->deadline_ms = monotonic_ms() + table->guest_time_ms;
 	TAILQ_INSERT_TAIL(&table->guests, connection, link);
 	table->guest_count++;
 	lws_set_opaque_user_data(wsi, connection);
@@ -169,7 +161,7 @@ static bool is_importing(const struct connection *connection)
 
 bool connection_table_expire(struct connection_table *table)
 {
-	const uint64_t now = now_ms();
+	const uint64_t now = monotonic_ms();
 	struct connection *connection, *next;
 	bool running = false;
 
@@ -298,8 +290,9 @@ static struct answer decide(struct connection *connection, struct access_text up
 
 static void give_time(struct connection *connection)
 {
-	connection->deadline_ms = now_ms() + (connection->reads ? SERVER_READER_TIME_MAX_MS
-								: connection->table->guest_time_ms);
+	connection->deadline_ms =
+		monotonic_ms() +
+		(connection->reads ? SERVER_READER_TIME_MAX_MS : connection->table->guest_time_ms);
 }
 
 static void become_reader(struct connection *connection)
@@ -752,7 +745,7 @@ static int on_opened(struct connection *connection)
 	TAILQ_INSERT_TAIL(&table->clients, connection, link);
 	table->client_count++;
 	table->counters.clients_total++;
-	connection->deadline_ms = now_ms() + table->resume_time_ms;
+	connection->deadline_ms = monotonic_ms() + table->resume_time_ms;
 	lws_callback_on_writable(connection->wsi);
 	return 0;
 }

@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/escape.h"
 #include "base/log.h"
 #include "convert/input.h"
@@ -345,20 +346,12 @@ static int scan(struct profile_store *store, struct bytes_writer *ret_entries, b
 	return ret_entries->failed ? -ENOMEM : 0;
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return us_of(&now) / 1000;
-}
-
 static int list_folder(struct profile_store *store, struct bytes_writer *json)
 {
 	CLEANUP(bytes_writer_free)
 	struct bytes_writer entries =
 		bytes_writer_with_max(PROFILE_STORE_SCANNED_MAX * sizeof(struct entry));
-	const uint64_t until_ms = now_ms() + PROFILE_STORE_OUTLINE_TIME_MAX_MS;
+	const uint64_t until_ms = monotonic_ms() + PROFILE_STORE_OUTLINE_TIME_MAX_MS;
 	bool cut = false;
 	size_t count;
 	int r = scan(store, &entries, &cut);
@@ -381,8 +374,9 @@ static int list_folder(struct profile_store *store, struct bytes_writer *json)
 		if (i)
 			json_print(json, ",\n");
 		json_profile(json, entry,
-			     now_ms() < until_ms ? open_beneath(dirfd(store->folder), entry->name)
-						 : -1);
+			     monotonic_ms() < until_ms
+				     ? open_beneath(dirfd(store->folder), entry->name)
+				     : -1);
 	}
 	json_print(json, "]}\n");
 	return json->failed ? -ENOMEM : 0;

@@ -12,11 +12,10 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "symbolize/debuginfod_fetch.h"
 #include "worker/worker.h"
-
-#define NS_PER_S UINT64_C(1000000000)
 
 enum { FILE_NAME_SIZE_MAX = BUILD_ID_TEXT_SIZE + 32 };
 

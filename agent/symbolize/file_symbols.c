@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file_reading.h"
 #include "base/hash_index.h"
 #include "base/log.h"
@@ -16,9 +17,6 @@
 #include "symbolize/provisional_names.h"
 #include "symbolize/symbol_bytes.h"
 #include "symbolize/symbol_jobs.h"
-
-#define NS_PER_MS UINT64_C(1000000)
-#define NS_PER_S UINT64_C(1000000000)
 
 enum row_state {
 	ROW_NEW,      /* no table yet: asked for when it is sampled */

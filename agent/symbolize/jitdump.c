@@ -2,15 +2,13 @@
 #include "symbolize/jitdump.h"
 
 #include <errno.h>
-#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "elf/symbol_table.h"
 #include "symbolize/jit_input.h"
 #include "symbolize/jit_loads.h"
 #include "symbolize/jit_name.h"
-
-#define NS_PER_S UINT64_C(1000000000)
 
 enum {
 	MAGIC = 0x4a695444, /* "JiTD" */
@@ -164,7 +162,6 @@ int jitdump_job(int input_fd, struct bytes_reader argument, struct bytes_writer 
 	CLEANUP(jit_loads_writer_free) struct jit_loads_writer loads = jit_loads_writer_new();
 	CLEANUP(jit_input_free) struct jit_input input = { 0 };
 	struct jitdump_part part = { .size_max = JIT_INPUT_PART_SIZE_MAX };
-	struct timespec now;
 	uint32_t flags = 0;
 	int r = jit_input_read(input_fd, argument, JITDUMP_SIZE_MAX, &input);
 
@@ -172,8 +169,7 @@ int jitdump_job(int input_fd, struct bytes_reader argument, struct bytes_writer 
 		return r;
 	if (input.file_size > JITDUMP_SIZE_MAX)
 		return -EFBIG;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	part.now_ns = (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+	part.now_ns = monotonic_ns();
 	part.file_left = input.file_size - input.position.offset;
 	part.is_start = input.position.offset == 0;
 	part.no_times = input.position.flags & JIT_POSITION_NO_TIMES;

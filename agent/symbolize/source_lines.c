@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file_reading.h"
 #include "base/log.h"
 #include "elf/debug_reference.h"
@@ -16,8 +17,6 @@
 #include "symbolize/debug_files.h"
 #include "symbolize/provisional_names.h"
 #include "worker/worker.h"
-
-#define NS_PER_MS UINT64_C(1000000)
 
 enum file_state {
 	FILE_OPEN,	/* can be asked */
@@ -64,6 +63,7 @@ struct file {
 	uint32_t asked_count;
 	uint64_t submitted_ns;
 	uint64_t spent_ns; /* of the worker's time, so far */
+	uint64_t pause_ns; /* after the last time */
 	uint64_t next_ns;  /* not asked again before */
 	uint64_t last_used;
 	uint64_t start, end; /* where the process below maps it */
@@ -90,6 +90,8 @@ struct source_lines {
 	uint64_t use_count;
 	uint64_t generation;
 	uint64_t now_ns;
+	int64_t credit_ns; /* of the worker's time; below 0: more was taken than had been saved */
+	uint64_t worker_end_ns; /* when it ended its last job */
 	struct source_lines_counters counters;
 };
 
@@ -104,6 +106,7 @@ int source_lines_new(const struct source_lines_options *options, struct source_l
 	lines->executables = options->executables;
 	lines->debug_files = options->debug_files;
 	lines->bytes_max = options->bytes_max;
+	lines->credit_ns = SOURCE_LINES_CREDIT_MS * NS_PER_MS;
 	*ret_lines = lines;
 	return 0;
 }
@@ -383,10 +386,21 @@ static void want(struct file *file, uint64_t address)
 		file->owner->counters.forgotten++;
 }
 
+/* What was left over comes next after a pause as short as at first. */
+static void set_pause(struct file *file, bool is_left_over)
+{
+	const uint64_t least_ns = SOURCE_LINES_PAUSE_LEAST_MS * NS_PER_MS;
+	const uint64_t most_ns = SOURCE_LINES_PAUSE_MOST_MS * NS_PER_MS;
+
+	file->pause_ns = is_left_over ? least_ns : 2 * file->pause_ns;
+	if (file->pause_ns > most_ns)
+		file->pause_ns = most_ns;
+}
+
 /* Those that the job did not come to are asked for again, if it came to any; else there is nothing. */
 static int settle_asked(struct file *file, size_t known_before_count)
 {
-	bool has_come_on = file->known_count > known_before_count;
+	bool has_come_on = file->known_count > known_before_count, is_left_over = false;
 	CLEANUP(memory_free)
 	struct known *nothing = calloc(file->asked_count + 1, sizeof(*nothing));
 	size_t count = 0;
@@ -398,6 +412,7 @@ static int settle_asked(struct file *file, size_t known_before_count)
 
 		if (find_known(file, address))
 			continue;
+		is_left_over |= has_come_on;
 		if (has_come_on)
 			want(file, address);
 		else
@@ -405,6 +420,7 @@ static int settle_asked(struct file *file, size_t known_before_count)
 							   .end = address + 1,
 							   .table = NO_TABLE };
 	}
+	set_pause(file, is_left_over);
 	return merge_known(file, nothing, count);
 }
 
@@ -426,13 +442,25 @@ static bool ask_again(struct file *file)
 	return ++file->changes < SOURCE_LINES_CHANGES_MAX;
 }
 
+/* What the worker took for a job that ends now: it does one after the other. */
+static uint64_t take_time(struct source_lines *lines, uint64_t submitted_ns)
+{
+	uint64_t now_ns = monotonic_ns();
+	uint64_t took_ns = now_ns - (submitted_ns > lines->worker_end_ns ? submitted_ns
+									 : lines->worker_end_ns);
+
+	lines->worker_end_ns = now_ns;
+	lines->credit_ns -= (int64_t)took_ns;
+	return took_ns;
+}
+
 static void on_table(int outcome, struct worker_result result, void *context)
 {
 	struct file *file = context;
 	struct source_lines *lines = file->owner;
 	const struct executable *executable =
 		file->building_id == file->executable_id ? executable_of(lines, file->slot) : NULL;
-	uint64_t took_ns = lines->now_ns - file->submitted_ns;
+	uint64_t took_ns = take_time(lines, file->submitted_ns);
 	bool is_same = file_reading_is_same(&file->reading) &&
 		       file_reading_is_same(&file->debug_reading);
 
@@ -445,8 +473,6 @@ static void on_table(int outcome, struct worker_result result, void *context)
 	}
 	file->state = FILE_OPEN;
 	file->spent_ns += took_ns;
-	file->next_ns = lines->now_ns + SOURCE_LINES_PAUSE_LEAST_MS * NS_PER_MS +
-			SOURCE_LINES_PAUSE_SHARE * took_ns;
 	if (is_same && outcome == 0)
 		outcome = take_answer(file, executable, result);
 	else
@@ -459,6 +485,7 @@ static void on_table(int outcome, struct worker_result result, void *context)
 		   (outcome != WORKER_CRASHED || ++file->crashes == SOURCE_LINES_CRASHES_MAX)) {
 		fail(file, executable, outcome);
 	}
+	file->next_ns = monotonic_ns() + file->pause_ns;
 	free(TAKE(file->asked));
 	file->asked_count = 0;
 }
@@ -531,7 +558,10 @@ static void submit(struct file *file, int file_fd, int debug_fd)
 	}
 	file->state = FILE_BUILDING;
 	file->building_id = file->executable_id;
-	file->submitted_ns = lines->now_ns;
+	file->submitted_ns = monotonic_ns();
+	/* Who was silent for long does something new, of which more will come soon. */
+	if (file->submitted_ns > file->next_ns + file->pause_ns)
+		file->pause_ns = SOURCE_LINES_PAUSE_LEAST_MS * NS_PER_MS / 2;
 	lines->building_count++;
 }
 
@@ -627,17 +657,29 @@ static void close_debug_files(struct source_lines *lines)
 		struct file *file = lines->files[i];
 
 		if (file && file->debug_fd >= 0 && file->state == FILE_OPEN &&
-		    lines->now_ns - file->submitted_ns >= SOURCE_LINES_FD_KEPT_MS * NS_PER_MS)
+		    lines->now_ns >= file->submitted_ns + SOURCE_LINES_FD_KEPT_MS * NS_PER_MS)
 			forget_debug_file(file);
 	}
 }
 
+static void earn_credit(struct source_lines *lines, uint64_t now_ns)
+{
+	const int64_t most_ns = SOURCE_LINES_CREDIT_MS * NS_PER_MS;
+
+	if (lines->now_ns)
+		lines->credit_ns += (int64_t)((now_ns - lines->now_ns) / SOURCE_LINES_SHARE);
+	if (lines->credit_ns > most_ns)
+		lines->credit_ns = most_ns;
+	lines->now_ns = now_ns;
+}
+
 void source_lines_tick(struct source_lines *lines, uint64_t now_ns)
 {
-	lines->now_ns = now_ns;
+	earn_credit(lines, now_ns);
 	close_debug_files(lines);
 	/* Few at a time: who comes later may have had less. */
-	while (lines->is_wanted && lines->building_count < SOURCE_LINES_BUILDING_MAX) {
+	while (lines->is_wanted && lines->building_count < SOURCE_LINES_BUILDING_MAX &&
+	       lines->credit_ns > 0) {
 		struct file *file;
 
 		lines->is_wanted = false;

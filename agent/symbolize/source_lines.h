@@ -4,8 +4,8 @@
  *
  * An address that is asked for the first time has none; it waits with others of its file, and the
  * worker answers for the whole unit that each is in. The next time the answer is there. A file is
- * read again only after a pause that grows with the time that reading took, so that even a file
- * of gigabytes takes a small share of one CPU until its hot parts are known.
+ * read again only after a pause, twice as long each time that nothing was left over: code that runs all
+ * the time is known soon, and what comes later is rare. All files together take a small share of one CPU.
  *
  * Bounded by bytes: the tables of the file used longest ago make room; a file that needs more than
  * all of it gets no more. Files that cannot be read go without. Owned by the loop thread.
@@ -30,7 +30,10 @@ enum source_lines_limits {
 	SOURCE_LINES_TABLES_MAX = 4096,	  /* of one file: each is a mapping of the agent's memory */
 	SOURCE_LINES_KNOWN_MAX = 1 << 20, /* ranges of one file */
 	SOURCE_LINES_PAUSE_LEAST_MS = 100,
-	SOURCE_LINES_PAUSE_SHARE = 10, /* the pause is so many times what reading took */
+	SOURCE_LINES_PAUSE_MOST_MS = 5000, /* less than the worker keeps the file open */
+	SOURCE_LINES_SHARE = 20, /* reading takes 1/20 of one CPU in the long run, and ... */
+	SOURCE_LINES_CREDIT_MS =
+		1000, /* ... so much beyond it, saved while there was nothing to read */
 	SOURCE_LINES_EVICTED_PAUSE_MS = 10000,
 	SOURCE_LINES_CHANGES_MAX = 10,	 /* jobs during which the file may change */
 	SOURCE_LINES_CRASHES_MAX = 2,	 /* tries that may end with the worker's death */

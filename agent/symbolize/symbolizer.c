@@ -78,6 +78,7 @@ const struct worker_job_type *symbolizer_debug_job_types(size_t *ret_count)
 		.name = "debug information",
 		.time_limit_ms = INLINE_FRAMES_TIME_LIMIT_MS,
 		.run_pair = inline_frames_job,
+		.forget = inline_frames_forget,
 	};
 
 	*ret_count = 1;

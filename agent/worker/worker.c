@@ -15,13 +15,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "worker/worker_child.h"
 #include "worker/worker_message.h"
 #include "worker/worker_reply.h"
 
-enum { NS_PER_MS = 1000000, NS_PER_SECOND = 1000000000, SOON_NS = 1 };
+enum { SOON_NS = 1 };
 
 struct job {
 	uint32_t type;
@@ -463,11 +464,7 @@ static uint64_t size_of(int fd)
 
 static uint64_t due_ns(int first_fd, int second_fd)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec +
-	       (size_of(first_fd) + size_of(second_fd)) * WORKER_DUE_NS_PER_BYTE;
+	return monotonic_ns() + (size_of(first_fd) + size_of(second_fd)) * WORKER_DUE_NS_PER_BYTE;
 }
 
 static int duplicate(int fd, int *ret_fd)

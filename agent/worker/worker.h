@@ -40,6 +40,7 @@ enum worker_limits {
 	WORKER_MEMORY_SIZE_MAX = 1 << 30,     /* address space of the child */
 	WORKER_STACK_SIZE_MAX = 64 << 20,     /* ... of these; the demangler recurses deeply */
 	WORKER_DESCRIPTORS_MAX = 16,	      /* of the child */
+	WORKER_IDLE_MS = 10000,		      /* without a job the child forgets what it keeps */
 	WORKER_DUE_NS_PER_BYTE = 10,	      /* of the files: ten times what most jobs take */
 	WORKER_RESTART_DELAY_LEAST_MS = 50,   /* after a failure; doubles with each ... */
 	WORKER_RESTART_DELAY_MOST_MS = 10000, /* ... up to this; halves with each success */
@@ -69,8 +70,9 @@ struct worker_job_type {
 	/* Instead, for what is made of two files, as of a program and its debug file. */
 	int (*run_pair)(int first_fd, int second_fd, struct bytes_reader argument,
 			struct bytes_writer *ret_result);
-	bool is_urgent;		/* goes before all that are not and wait */
-	bool has_threads;	/* a child that knows such a job may start threads, and ... */
+	void (*forget)(void); /* gives back what it kept for its next run; NULL: it keeps nothing */
+	bool is_urgent;	      /* goes before all that are not and wait */
+	bool has_threads;     /* a child that knows such a job may start threads, and ... */
 	uint64_t file_size_max; /* ... write so many bytes to a file it is given; 0: as a result */
 };
 

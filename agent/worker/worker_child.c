@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <malloc.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -181,6 +182,19 @@ static int serve_job(int socket, const struct worker_job_type *types, size_t typ
 	return send_reply(socket, reply, &result);
 }
 
+/* When no job has come for a while, what was kept for the next one is given back. */
+static void forget_when_idle(int socket, const struct worker_job_type *types, size_t type_count)
+{
+	struct pollfd next = { .fd = socket, .events = POLLIN };
+
+	if (poll(&next, 1, WORKER_IDLE_MS) != 0)
+		return;
+	for (size_t i = 0; i < type_count; i++)
+		if (types[i].forget)
+			types[i].forget();
+	malloc_trim(0);
+}
+
 noreturn void worker_child_run(int socket, pid_t forker_pid, const struct worker_job_type *types,
 			       size_t type_count)
 {
@@ -195,7 +209,9 @@ noreturn void worker_child_run(int socket, pid_t forker_pid, const struct worker
 	if (worker_process_die_with(forker_pid) < 0)
 		_exit(1);
 	mallopt(M_MMAP_THRESHOLD, LARGE_ALLOCATION_SIZE);
-	while (serve_job(socket, types, type_count, message) >= 0)
+	while (serve_job(socket, types, type_count, message) >= 0) {
 		malloc_trim(0);
+		forget_when_idle(socket, types, type_count);
+	}
 	_exit(0);
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -395,31 +396,43 @@ static void start_bad(struct bad *bad)
 	put_code(bad, UNIT, 0, TEXT_SIZE);
 }
 
-/* Asks about one offset in the text. Returns the number of frames, below 0 when it was refused. */
-static int ask_bad(struct bad *bad, uint32_t distance, struct source_frame *frames,
-		   struct bytes_writer *table)
+/* Puts the file together. Returns where the text begins in it. */
+static uint64_t finish_bad(struct bad *bad)
 {
 	uint32_t length = (uint32_t)bad->info.size - 4;
-	const struct source_table_range *range;
-	struct source_table_view view;
-	uint64_t address;
-	int r;
 
 	memcpy(bad->info.bytes, &length, sizeof(length));
 	elf_maker_add(&bad->maker, ".debug_abbrev", SHT_PROGBITS, abbreviations,
 		      sizeof(abbreviations));
 	elf_maker_add(&bad->maker, ".debug_info", SHT_PROGBITS, bad->info.bytes, bad->info.size);
 	elf_maker_finish(&bad->maker);
-	address = bad->maker.sections[1].sh_offset + distance;
-	*table = bytes_writer_with_max(TABLE_SIZE_MAX);
-	r = inline_frames_table(bad->maker.bytes, bad->maker.size,
-				bytes_reader_of(&address, sizeof(address)), table);
-	if (r)
-		return -1;
+	return bad->maker.sections[1].sh_offset;
+}
+
+/* The frames of an address; below 0 when the table is bad or does not know it. */
+static int frames_in(const struct bytes_writer *table, uint64_t address,
+		     struct source_frame *frames)
+{
+	const struct source_table_range *range;
+	struct source_table_view view;
+
 	if (source_table_view_open(table->bytes, table->size, &view) < 0)
 		return -2;
 	range = find_range(&view, address);
 	return range ? (int)source_table_frames(&view, range, address, frames) : -3;
+}
+
+/* Asks about one offset in the text. Returns the number of frames, below 0 when it was refused. */
+static int ask_bad(struct bad *bad, uint32_t distance, struct source_frame *frames,
+		   struct bytes_writer *table)
+{
+	uint64_t address = finish_bad(bad) + distance;
+
+	*table = bytes_writer_with_max(TABLE_SIZE_MAX);
+	return inline_frames_table(bad->maker.bytes, bad->maker.size,
+				   bytes_reader_of(&address, sizeof(address)), table)
+		       ? -1
+		       : frames_in(table, address, frames);
 }
 
 static void check_bad(struct bad *bad, uint32_t distance, int frames_wanted)
@@ -430,25 +443,80 @@ static void check_bad(struct bad *bad, uint32_t distance, int frames_wanted)
 	CHECK_EQ(ask_bad(bad, distance, frames, &table), frames_wanted);
 }
 
+/* A function that has another one inlined in it. */
+static void put_inner(struct bad *bad, const char *name)
+{
+	uint32_t origin = next_place(bad);
+
+	bytes_write_u8(&bad->info, NAMED);
+	bytes_write(&bad->info, name, strlen(name) + 1);
+	bytes_write_u32(&bad->info, origin + 1); /* leads nowhere, and the name is here */
+	put_code(bad, FUNCTION, 0x100, 0x100);
+	put_inlined(bad, origin, 0x140, 0x20);
+	bytes_write(&bad->info, "\0\0\0", 3);
+}
+
 static void a_made_file_is_read(void)
 {
 	CLEANUP(bad_free) struct bad bad;
 	CLEANUP(bytes_writer_free) struct bytes_writer table = { 0 };
 	struct source_frame frames[SOURCE_FRAMES_MAX];
-	uint32_t origin;
 
 	start_bad(&bad);
-	origin = next_place(&bad);
-	bytes_write_u8(&bad.info, NAMED);
-	bytes_write(&bad.info, "inner", 6);
-	bytes_write_u32(&bad.info, origin + 1); /* leads nowhere, and the name is here */
-	put_code(&bad, FUNCTION, 0x100, 0x100);
-	put_inlined(&bad, origin, 0x140, 0x20);
-	bytes_write(&bad.info, "\0\0\0", 3);
+	put_inner(&bad, "inner");
 	CHECK_EQ(ask_bad(&bad, 0x150, frames, &table), 2);
 	CHECK_EQ(frames[0].name_size, 5);
 	CHECK(memcmp(frames[0].name, "inner", 5) == 0);
 	CHECK(!frames[1].name);
+}
+
+/* Writes a file in which @name is inlined. Returns the offset of an address of it. */
+static uint64_t write_inner(int fd, const char *name)
+{
+	CLEANUP(bad_free) struct bad bad;
+	uint64_t text;
+
+	start_bad(&bad);
+	put_inner(&bad, name);
+	text = finish_bad(&bad);
+	CHECK_EQ(pwrite(fd, bad.maker.bytes, bad.maker.size, 0), (ssize_t)bad.maker.size);
+	return text + 0x150;
+}
+
+static void check_inner(int fd, int debug_fd, uint64_t address, const char *name)
+{
+	CLEANUP(bytes_writer_free)
+	struct bytes_writer table = bytes_writer_with_max(TABLE_SIZE_MAX);
+	struct source_frame frames[SOURCE_FRAMES_MAX];
+
+	CHECK_EQ(
+		inline_frames_job(fd, debug_fd, bytes_reader_of(&address, sizeof(address)), &table),
+		0);
+	CHECK_EQ(frames_in(&table, address, frames), 2);
+	CHECK_EQ(frames[0].name_size, strlen(name));
+	CHECK(memcmp(frames[0].name, name, strlen(name)) == 0);
+}
+
+/* What stays open between jobs answers for its own file, as that is now. */
+static void each_job_is_answered_from_its_own_file(void)
+{
+	enum { CLOCK_TICK_MOST_US = 10000 }; /* within one a change cannot be seen */
+	CLEANUP(fd_close) int first = memfd_create("first", MFD_CLOEXEC);
+	CLEANUP(fd_close) int second = memfd_create("second", MFD_CLOEXEC);
+	uint64_t address = write_inner(first, "inner");
+
+	CHECK_EQ(write_inner(second, "other"), address);
+	check_inner(first, -1, address, "inner");
+	check_inner(first, -1, address, "inner");
+	check_inner(second, -1, address, "other");
+	check_inner(first, second, address, "other");
+	check_inner(first, -1, address, "inner");
+	usleep(2 * CLOCK_TICK_MOST_US);
+	write_inner(first, "third");
+	check_inner(first, -1, address, "third");
+	inline_frames_forget();
+	check_inner(first, -1, address, "third");
+	inline_frames_forget();
 }
 
 static void an_origin_that_is_itself_has_no_name(void)
@@ -616,8 +684,8 @@ static void a_file_without_debug_information_says_so(void)
 TESTS(TEST(c_by_gcc_agrees_with_addr2line), TEST(c_by_clang_agrees_with_addr2line),
       TEST(cpp_by_gcc_agrees_with_addr2line), TEST(cpp_by_clang_agrees_with_addr2line),
       TEST(rust_agrees_with_addr2line), TEST(a_made_file_is_read),
-      TEST(an_origin_that_is_itself_has_no_name), TEST(origins_in_a_circle_end),
-      TEST(a_sibling_that_leads_back_ends_the_walk),
+      TEST(each_job_is_answered_from_its_own_file), TEST(an_origin_that_is_itself_has_no_name),
+      TEST(origins_in_a_circle_end), TEST(a_sibling_that_leads_back_ends_the_walk),
       TEST(siblings_that_leap_out_of_their_parents_end),
       TEST(blocks_nested_beyond_the_limit_are_left_out),
       TEST(functions_inlined_beyond_the_limit_count_as_those_around_them),
