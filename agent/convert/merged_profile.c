@@ -289,17 +289,34 @@ static int add_calls(struct merged_profile *profile)
 	return 0;
 }
 
-/* Nothing is looked up by its content any more; that is a third of the memory. */
-static void drop_indices(struct merged_profile *profile)
+/* Everything has come: half of the memory and more was for what may come. */
+static void seal(struct merged_profile *profile)
 {
+	size_t size = profile->sample_count * sizeof(*profile->samples);
+	struct merged_sample *samples = size ? realloc(profile->samples, size) : NULL;
+
+	row_table_seal(&profile->modules);
+	row_table_seal(&profile->functions);
+	row_table_seal(&profile->frames);
+	row_table_seal(&profile->stacks);
+	row_table_seal(&profile->threads);
+	if (!samples)
+		return;
+	profile->samples = samples;
+	profile->sample_capacity = profile->sample_count;
+}
+
+/* After seal(), so that there is room: calls are nearly as many as stacks. */
+static int add_labels_and_calls(struct merged_profile *profile)
+{
+	int r = add_labels(profile);
+
+	if (!r)
+		r = add_calls(profile);
 	hash_index_free(&profile->strings.index);
-	hash_index_free(&profile->modules.index);
-	hash_index_free(&profile->functions.index);
-	hash_index_free(&profile->frames.index);
-	hash_index_free(&profile->stacks.index);
-	hash_index_free(&profile->threads.index);
-	hash_index_free(&profile->labels.index);
-	hash_index_free(&profile->calls.index);
+	row_table_seal(&profile->labels);
+	row_table_seal(&profile->calls);
+	return r;
 }
 
 int merged_profile_load(struct capture_reader *reader, const struct merged_profile_options *options,
@@ -315,10 +332,10 @@ int merged_profile_load(struct capture_reader *reader, const struct merged_profi
 		profile->instance_id = capture_reader_header(reader)->instance_id;
 	if (!r)
 		r = visit_segments(reader, options, profile, merger);
+	segment_merger_free(TAKE(merger));
+	seal(profile);
 	if (!r)
-		r = add_labels(profile);
-	if (!r)
-		r = add_calls(profile);
+		r = add_labels_and_calls(profile);
 	if (r == -E2BIG)
 		log_error("%s: it has more samples, names or stacks than are taken at once; take "
 			  "a part of it with --from and --to",
@@ -328,7 +345,6 @@ int merged_profile_load(struct capture_reader *reader, const struct merged_profi
 	if (r < 0)
 		return r;
 	find_span(profile);
-	drop_indices(profile);
 	*ret_profile = TAKE(profile);
 	return 0;
 }

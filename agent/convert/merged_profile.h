@@ -10,8 +10,9 @@
  * A stack's first node is its process: stacks of two processes are two, as in the page. Calls are
  * stacks as they are shown: frames of one name, module and kind are one call, whatever their lines.
  *
- * Memory is bounded by the limits below, at 24 bytes a sample and about 100 a distinct stack. Owned
- * by one thread; nothing changes once it is loaded but the order of the samples.
+ * Memory is bounded by the limits below, at 24 bytes a sample and as many a distinct stack, three
+ * times that while loading. Owned by one thread; nothing changes once it is loaded but the order of
+ * the samples.
  */
 #ifndef FLICKERSCOPE_MERGED_PROFILE_H
 #define FLICKERSCOPE_MERGED_PROFILE_H

@@ -84,6 +84,19 @@ int row_table_add(struct row_table *table, const void *row, uint32_t *ret_id)
 	return 0;
 }
 
+void row_table_seal(struct row_table *table)
+{
+	size_t size = (size_t)table->row_count * table->row_size;
+	uint8_t *rows = size ? realloc(table->rows, size) : NULL;
+
+	hash_index_free(&table->index);
+	/* Where less memory is refused the rows stay where they are. */
+	if (!rows)
+		return;
+	table->rows = rows;
+	table->capacity = table->row_count;
+}
+
 size_t row_table_memory(const struct row_table *table)
 {
 	return (size_t)table->capacity * table->row_size +
