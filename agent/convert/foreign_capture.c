@@ -10,21 +10,15 @@
 #include "base/hash_index.h"
 #include "convert/foreign_profile.h"
 #include "convert/foreign_timing.h"
-#include "profile/chunk.h"
+#include "convert/segment_writer.h"
 #include "profile/profile.h"
 #include "sample_abi.h"
-#include "stream/capture_file.h"
 #include "stream/record_encoder.h"
 
 enum {
 	US_PER_S = 1000000,
 	EVENTS_TEXT_MAX = 4096,
-};
-
-/* The id that a row of the foreign profile has in the open segment. */
-struct segment_id {
-	uint32_t id;
-	uint32_t segment; /* that it is valid in */
+	TEXTS = 3, /* strings of one row */
 };
 
 struct making {
@@ -32,28 +26,17 @@ struct making {
 	struct foreign_timing timing;
 	struct segment_start start;
 	char events[EVENTS_TEXT_MAX];
-	struct capture_file *file;
-	int error;
-	struct profile *profile;
-	struct record_encoder *encoder;
-	struct segment_id *frames; /* by id - 1 */
-	struct segment_id *stacks;
-	struct segment_id *threads;
-	uint32_t segment;  /* number of the open one, or of the last */
-	uint64_t flush_us; /* the second that is being written ends here; 0: no segment is open */
+	char texts[TEXTS][WIRE_STRING_SIZE_MAX + 1]; /* of one row, side by side */
+	struct segment_writer *writer;
+	uint64_t end_us; /* of the second of the last sample; 0: no segment is open yet */
 	uint64_t idle_count;
 	size_t loss; /* the next one to be written */
 };
 
 static void making_close(struct making *making)
 {
-	record_encoder_free(making->encoder);
-	profile_free(making->profile);
-	capture_file_free(making->file);
+	segment_writer_free(making->writer);
 	foreign_timing_close(&making->timing);
-	free(making->frames);
-	free(making->stacks);
-	free(making->threads);
 }
 
 static inline void cleanup_making_close(struct making *making)
@@ -61,26 +44,18 @@ static inline void cleanup_making_close(struct making *making)
 	making_close(making);
 }
 
-static void write_chunk(struct chunk *chunk, void *context)
+/* --- rows of the foreign profile ---------------------------------------------------------------- */
+
+/* The string with @id in the place with @number: a zero inside becomes a space. */
+static const char *text_of(struct making *making, unsigned int number, uint32_t id)
 {
-	struct making *making = context;
-
-	if (!making->error)
-		making->error = capture_file_add(making->file, chunk);
-}
-
-/* --- rows of the foreign profile, in the open segment ------------------------------------------ */
-
-/* The string with @id, zero-terminated: a zero inside becomes a space. */
-static const char *text_of(const struct foreign_profile *foreign, uint32_t id,
-			   char buffer[WIRE_STRING_SIZE_MAX + 1])
-{
+	char *buffer = making->texts[number];
 	const char *bytes;
 	size_t size;
 
 	if (!id)
 		return NULL;
-	bytes = string_table_string(&foreign->strings, id, &size);
+	bytes = string_table_string(&making->foreign->strings, id, &size);
 	memcpy(buffer, bytes, size);
 	for (char *zero = memchr(buffer, '\0', size); zero;
 	     zero = memchr(zero, '\0', size - (size_t)(zero - buffer)))
@@ -89,170 +64,81 @@ static const char *text_of(const struct foreign_profile *foreign, uint32_t id,
 	return buffer;
 }
 
-static int add_frame(struct making *making, uint32_t frame, uint32_t *ret_id)
+static uint32_t stack_of(void *context, uint32_t id, uint32_t *ret_frame)
+{
+	const struct making *making = context;
+	const struct foreign_stack_row *row = row_table_row(&making->foreign->stacks, id);
+
+	*ret_frame = row->frame;
+	return row->parent;
+}
+
+static void frame_of(void *context, uint32_t id, struct profile_frame_row *row)
 {
 	static const char none[] = "";
-	const struct foreign_frame_row *row = row_table_row(&making->foreign->frames, frame);
-	struct segment_id *known = &making->frames[frame - 1];
-	char name[WIRE_STRING_SIZE_MAX + 1], module[WIRE_STRING_SIZE_MAX + 1];
-	char file[WIRE_STRING_SIZE_MAX + 1];
-	struct profile_frame_row frame_row = {
-		.kind = row->kinds & 0xff,
-		.module_kind = row->kinds >> 8,
-		.line = row->line,
-	};
+	struct making *making = context;
+	const struct foreign_frame_row *frame = row_table_row(&making->foreign->frames, id);
 	const char *key_name;
-	int r;
 
-	if (known->segment == making->segment) {
-		*ret_id = known->id;
-		return 0;
-	}
-	frame_row.name = text_of(making->foreign, row->name, name);
-	frame_row.module_name = text_of(making->foreign, row->module, module);
-	frame_row.file = text_of(making->foreign, row->file, file);
-	if (frame_row.module_name)
-		frame_row.module_key =
-			stable_key(frame_row.module_name, strlen(frame_row.module_name), 0);
-	key_name = frame_row.name ? frame_row.name : none;
-	frame_row.function_key = stable_key(key_name, strlen(key_name), frame_row.module_key);
-	r = profile_frame(making->profile, &frame_row, &known->id);
-	if (r)
-		return r;
-	known->segment = making->segment;
-	*ret_id = known->id;
-	return 0;
+	row->kind = frame->kinds & 0xff;
+	row->module_kind = frame->kinds >> 8;
+	row->line = frame->line;
+	row->name = text_of(making, 0, frame->name);
+	row->module_name = text_of(making, 1, frame->module);
+	row->file = text_of(making, 2, frame->file);
+	if (row->module_name)
+		row->module_key = stable_key(row->module_name, strlen(row->module_name), 0);
+	key_name = row->name ? row->name : none;
+	row->function_key = stable_key(key_name, strlen(key_name), row->module_key);
 }
 
-static int add_stack(struct making *making, uint32_t stack, uint32_t *ret_id)
+static void thread_of(void *context, uint32_t id, struct profile_thread_row *row)
 {
-	uint32_t path[WIRE_STACK_DEPTH_MAX], count = 0, parent = 0, frame;
-	int r = 0;
+	struct making *making = context;
+	const struct foreign_thread_row *thread = row_table_row(&making->foreign->threads, id);
 
-	/* Up to the longest beginning that the segment has, then down again. */
-	while (stack && making->stacks[stack - 1].segment != making->segment) {
-		const struct foreign_stack_row *row =
-			row_table_row(&making->foreign->stacks, stack);
-
-		path[count++] = stack;
-		stack = row->parent;
-	}
-	if (stack)
-		parent = making->stacks[stack - 1].id;
-	while (count && !r) {
-		const struct foreign_stack_row *row =
-			row_table_row(&making->foreign->stacks, path[--count]);
-
-		r = add_frame(making, row->frame, &frame);
-		if (!r)
-			r = profile_stack(making->profile, parent, frame, &parent);
-		if (!r)
-			making->stacks[path[count] - 1] =
-				(struct segment_id){ .id = parent, .segment = making->segment };
-	}
-	if (!r)
-		*ret_id = parent;
-	return r;
-}
-
-static int add_thread(struct making *making, uint32_t thread, uint32_t *ret_id)
-{
-	const struct foreign_thread_row *row = row_table_row(&making->foreign->threads, thread);
-	struct segment_id *known = &making->threads[thread - 1];
-	char comm[WIRE_STRING_SIZE_MAX + 1];
-	struct profile_thread_row thread_row = { .tid = row->tid, .pid = row->pid };
-	int r;
-
-	if (known->segment == making->segment) {
-		*ret_id = known->id;
-		return 0;
-	}
+	row->tid = thread->tid;
+	row->pid = thread->pid;
 	/* Nobody says which process a thread is of by name; its own name is what people know. */
-	thread_row.comm = thread_row.process_name = text_of(making->foreign, row->comm, comm);
-	r = profile_thread(making->profile, &thread_row, &known->id);
-	if (r)
-		return r;
-	known->segment = making->segment;
-	*ret_id = known->id;
-	return 0;
+	row->comm = row->process_name = text_of(making, 0, thread->comm);
 }
 
-/* --- segments ---------------------------------------------------------------------------------- */
-
-static int open_segment(struct making *making, uint64_t time_us)
+static uint64_t second_of(uint64_t time_us)
 {
-	uint64_t second_us = time_us / US_PER_S * US_PER_S;
-
-	making->start.start_us = second_us;
-	making->start.start_mono_ns = second_us * 1000;
-	making->segment++;
-	making->flush_us = second_us + US_PER_S;
-	return record_encoder_open(making->encoder, &making->start);
+	return time_us / US_PER_S * US_PER_S;
 }
 
-static int close_segment(struct making *making)
+/* The picture begins and ends with a whole second. */
+static int reach(struct making *making, uint64_t time_us)
 {
-	int r = record_encoder_close(making->encoder, making->flush_us * 1000);
+	bool is_open = making->end_us != 0;
 
-	making->flush_us = 0;
-	return r < 0 ? r : making->error;
+	if (time_us >= making->end_us)
+		making->end_us = second_of(time_us) + US_PER_S;
+	if (is_open)
+		return 0;
+	making->start.start_us = second_of(time_us);
+	making->start.start_mono_ns = making->start.start_us * 1000;
+	return segment_writer_open(making->writer, &making->start);
 }
 
-/* Ends what is before the second of @time_us: each second is a chunk at least. */
-static int advance(struct making *making, uint64_t time_us)
-{
-	int r = 0;
-
-	if (making->flush_us && time_us >= making->flush_us) {
-		/* The span of the segment with the sample that is to come decides. */
-		if (record_encoder_should_close(making->encoder, time_us * 1000))
-			r = close_segment(making);
-		else
-			r = record_encoder_flush(making->encoder, making->flush_us * 1000);
-		if (!r && making->flush_us)
-			making->flush_us = time_us / US_PER_S * US_PER_S + US_PER_S;
-	} else if (making->flush_us && profile_should_flush(making->profile)) {
-		r = record_encoder_flush(making->encoder, time_us * 1000);
-		if (!r && record_encoder_should_close(making->encoder, time_us * 1000))
-			r = close_segment(making);
-	}
-	if (r < 0 || making->error)
-		return r < 0 ? r : making->error;
-	return making->flush_us ? 0 : open_segment(making, time_us);
-}
-
-static int try_sample(struct making *making, const struct foreign_sample *sample, uint64_t time_us)
-{
-	struct profile_sample row = {
-		.time_ns = time_us * 1000,
-		.cpu = sample->cpu,
-		.user_status = STACK_NONE,
-		.kernel_status = STACK_NONE,
-		.busy = SAMPLE_BUSY_UNKNOWN,
-	};
-	int r = sample->thread ? add_thread(making, sample->thread, &row.thread_id) : 0;
-
-	if (!r)
-		r = add_stack(making, sample->stack, &row.stack_id);
-	return r ? r : profile_sample(making->profile, &row);
-}
+/* --- samples ------------------------------------------------------------------------------------ */
 
 static int write_sample(struct making *making, const struct foreign_sample *sample,
 			uint64_t time_us)
 {
-	int r = advance(making, time_us);
+	const struct profile_sample row = {
+		.cpu = sample->cpu,
+		.thread_id = sample->thread,
+		.stack_id = sample->stack,
+		.user_status = STACK_NONE,
+		.kernel_status = STACK_NONE,
+		.busy = SAMPLE_BUSY_UNKNOWN,
+	};
 
-	if (!r)
-		r = try_sample(making, sample, time_us);
-	if (r != PROFILE_FULL)
-		return r;
-	r = close_segment(making);
-	if (!r)
-		r = open_segment(making, time_us);
-	if (!r)
-		r = try_sample(making, sample, time_us);
-	/* One sample always fits into an empty segment. */
-	return r > 0 ? -EOVERFLOW : r;
+	int r = reach(making, time_us);
+
+	return r ? r : segment_writer_sample(making->writer, (int64_t)time_us, &row);
 }
 
 /* Between the microsecond before it was noticed and that: how long it took nobody says. */
@@ -267,8 +153,9 @@ static void write_losses(struct making *making, uint64_t until_us)
 
 		if (time_us > until_us)
 			break;
-		record_encoder_add_gap_us(making->encoder, time_us ? time_us - 1 : 0, time_us,
-					  WIRE_GAP_RING_FULL, loss->count);
+		record_encoder_add_gap_us(segment_writer_encoder(making->writer),
+					  time_us ? time_us - 1 : 0, time_us, WIRE_GAP_RING_FULL,
+					  loss->count);
 	}
 }
 
@@ -314,16 +201,19 @@ static int write_samples(struct making *making, uint32_t event)
 static int write_end(struct making *making, uint64_t sample_count)
 {
 	uint64_t counters[WIRE_COUNTER_COUNT] = { 0 };
-	int r = making->flush_us ? 0 : open_segment(making, making->timing.end_us);
+	int64_t end_us;
+	int r = making->end_us ? 0 : reach(making, making->timing.end_us);
 
-	if (r < 0)
+	if (r)
 		return r;
+	end_us = (int64_t)making->end_us;
 	write_losses(making, UINT64_MAX);
 	counters[WIRE_COUNTER_SAMPLES] = sample_count;
 	counters[WIRE_COUNTER_IDLE] = making->idle_count;
-	record_encoder_add_counters(making->encoder, making->flush_us * 1000, counters);
-	r = close_segment(making);
-	return r ? r : capture_file_end(making->file);
+	record_encoder_add_counters(segment_writer_encoder(making->writer),
+				    segment_writer_mono_ns(making->writer, end_us), counters);
+	r = segment_writer_close(making->writer, end_us);
+	return r ? r : segment_writer_end(making->writer);
 }
 
 /* --- the whole ---------------------------------------------------------------------------------- */
@@ -431,24 +321,18 @@ static uint64_t instance_of(const struct foreign_profile *profile, uint32_t even
 
 static int making_open(struct making *making, uint32_t event, int fd)
 {
-	struct foreign_profile *foreign = making->foreign;
-	struct record_encoder_options options = {
-		.instance_id = instance_of(foreign, event),
-		.sink = write_chunk,
+	const struct foreign_profile *foreign = making->foreign;
+	const struct segment_source source = {
+		.frame_count = foreign->frames.row_count,
+		.stack_count = foreign->stacks.row_count,
+		.thread_count = foreign->threads.row_count,
+		.stack = stack_of,
+		.frame = frame_of,
+		.thread = thread_of,
 		.context = making,
 	};
-	int r;
 
-	making->frames = calloc(foreign->frames.row_count + 1, sizeof(*making->frames));
-	making->stacks = calloc(foreign->stacks.row_count + 1, sizeof(*making->stacks));
-	making->threads = calloc(foreign->threads.row_count + 1, sizeof(*making->threads));
-	if (!making->frames || !making->stacks || !making->threads)
-		return -ENOMEM;
-	r = capture_file_new(fd, options.instance_id, &making->file);
-	if (!r)
-		r = profile_new(&making->profile);
-	options.profile = making->profile;
-	return r ? r : record_encoder_new(&options, &making->encoder);
+	return segment_writer_new(&source, instance_of(foreign, event), fd, &making->writer);
 }
 
 int foreign_capture_write(struct foreign_profile *profile, const char *event, int fd)
