@@ -17,6 +17,7 @@
 #include "base/escape.h"
 #include "convert/merged_profile.h"
 #include "convert/output.h"
+#include "profile/timeline.h"
 
 enum {
 	MESSAGE_SIZE_MAX = 1073741824,
@@ -285,21 +286,34 @@ static void put_function(struct encoding *encoding, uint32_t id)
 	put_message(&encoding->message, PROFILE_FUNCTION, &encoding->part);
 }
 
-static void put_mapping(struct encoding *encoding, uint32_t id)
+/* @name: index of a string. */
+static void put_mapping(struct encoding *encoding, uint32_t id, uint64_t name)
 {
-	const uint32_t *module = row_table_row(&encoding->mappings, id);
-
 	put_number(&encoding->part, MAPPING_ID, id);
-	put_number(&encoding->part, MAPPING_FILENAME, string_index(*module));
+	put_number(&encoding->part, MAPPING_FILENAME, name);
 	put_number(&encoding->part, MAPPING_HAS_FUNCTIONS, 1);
 	put_message(&encoding->message, PROFILE_MAPPING, &encoding->part);
 }
 
-/* Strings are UTF-8 (proto3), and end on terminals: what is neither is written as \xNN. */
-static void put_string(struct encoding *encoding, uint32_t id)
+/*
+ * The first mapping is what readers call the profile, and nothing has to be in it: it is the profile's
+ * own name, because of the modules of a whole host none is the one.
+ */
+static void put_mappings(struct encoding *encoding)
 {
-	size_t size;
-	const char *text = merged_string(encoding->profile, id, &size);
+	uint32_t count = encoding->mappings.row_count;
+
+	put_mapping(encoding, count + 1, string_index(encoding->profile->strings.string_count + 1));
+	for (uint32_t id = 1; id <= count; id++) {
+		const uint32_t *module = row_table_row(&encoding->mappings, id);
+
+		put_mapping(encoding, id, string_index(*module));
+	}
+}
+
+/* Strings are UTF-8 (proto3), and end on terminals: what is neither is written as \xNN. */
+static void put_string(struct encoding *encoding, const char *text, size_t size)
+{
 	char *escaped = bytes_writer_extend(&encoding->part, 4 * size);
 
 	if (escaped)
@@ -308,10 +322,26 @@ static void put_string(struct encoding *encoding, uint32_t id)
 	bytes_writer_clear(&encoding->part);
 }
 
-static void put_all(struct encoding *encoding)
+/* Words, the profile's strings, and its name: as string_index() counts. */
+static void put_strings(struct encoding *encoding, const char *title)
 {
 	const struct merged_profile *profile = encoding->profile;
-	uint64_t wall_us = (uint64_t)profile->from_us - profile->zero_shift_s * UINT64_C(1000000);
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		put_bytes(&encoding->message, PROFILE_STRING_TABLE, words[i], strlen(words[i]));
+	for (uint32_t id = 1; id <= profile->strings.string_count; id++) {
+		size_t size;
+		const char *text = merged_string(profile, id, &size);
+
+		put_string(encoding, text, size);
+	}
+	put_string(encoding, title, strlen(title));
+}
+
+static void put_all(struct encoding *encoding, const char *title)
+{
+	const struct merged_profile *profile = encoding->profile;
+	int64_t wall_us = profile->from_us - profile->zero_shift_s * INT64_C(1000000);
 
 	put_value_type(encoding, PROFILE_SAMPLE_TYPE, WORD_SAMPLES, WORD_COUNT);
 	if (encoding->period_ns)
@@ -323,14 +353,10 @@ static void put_all(struct encoding *encoding)
 		put_location(encoding, id);
 	for (uint32_t id = 1; id <= encoding->functions.row_count; id++)
 		put_function(encoding, id);
-	for (uint32_t id = 1; id <= encoding->mappings.row_count; id++)
-		put_mapping(encoding, id);
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		put_bytes(&encoding->message, PROFILE_STRING_TABLE, words[i], strlen(words[i]));
-	for (uint32_t id = 1; id <= profile->strings.string_count; id++)
-		put_string(encoding, id);
-	if (profile->from_us > 0)
-		put_number(&encoding->message, PROFILE_TIME_NANOS, wall_us * 1000);
+	put_mappings(encoding);
+	put_strings(encoding, title);
+	if (timeline_is_dated(wall_us))
+		put_number(&encoding->message, PROFILE_TIME_NANOS, (uint64_t)wall_us * 1000);
 	put_number(&encoding->message, PROFILE_DURATION_NANOS,
 		   (uint64_t)(profile->to_us - profile->from_us) * 1000);
 	if (!encoding->period_ns)
@@ -381,7 +407,7 @@ int export_pprof(struct merged_profile *profile, const char *title, struct outpu
 	};
 	int r;
 
-	put_all(&encoding);
+	put_all(&encoding, title);
 	r = encoding.error;
 	if (!r && encoding.message.failed)
 		r = -E2BIG;

@@ -12,6 +12,7 @@
 #include "convert/merged_profile.h"
 #include "convert/output.h"
 #include "convert/report.h"
+#include "profile/timeline.h"
 
 enum {
 	US_PER_S = 1000000,
@@ -132,6 +133,7 @@ static void print_head(const struct report *report, const struct report_view *vi
 		       struct output *output)
 {
 	const struct merged_profile *profile = report->tree->profile;
+	int64_t wall_us = profile->from_us - (int64_t)profile->zero_shift_s * US_PER_S;
 	char text[COUNT_TEXT_SIZE], number[64];
 	char *title = malloc(4 * strlen(view->title) + 1);
 
@@ -146,8 +148,10 @@ static void print_head(const struct report *report, const struct report_view *vi
 		 report->sample_count == 1 ? "" : "s",
 		 (double)(profile->to_us - profile->from_us) / US_PER_S);
 	output_text(output, number);
-	print_moment(output, profile->from_us - (int64_t)profile->zero_shift_s * US_PER_S);
-	snprintf(number, sizeof(number), " (T = %.6f) on",
+	if (timeline_is_dated(wall_us))
+		print_moment(output, wall_us);
+	snprintf(number, sizeof(number),
+		 timeline_is_dated(wall_us) ? " (T = %.6f) on" : "T = %.6f on",
 		 (double)(profile->from_us - profile->zero_us) / US_PER_S);
 	output_text(output, number);
 	if (profile->lost_count) {

@@ -21,6 +21,17 @@ struct timeline {
 	uint32_t wall_shift_s; /* wall clock = timeline - this */
 };
 
+/*
+ * Whether a wall clock time is one: files without a date begin near 1970, at zero or at the time since
+ * their host was started, and nobody sampled before this.
+ */
+#define TIMELINE_DATED_FROM_US INT64_C(946684800000000) /* 2000-01-01 */
+
+static inline bool timeline_is_dated(int64_t wall_us)
+{
+	return wall_us >= TIMELINE_DATED_FROM_US;
+}
+
 struct timeline timeline_start(uint64_t mono_ns, uint64_t wall_ns);
 
 static inline uint64_t timeline_us(const struct timeline *timeline, uint64_t mono_ns)

@@ -8,6 +8,7 @@
 
 #include "base/count_text.h"
 #include "base/escape.h"
+#include "profile/timeline.h"
 
 enum {
 	US_PER_S = 1000000,
@@ -90,6 +91,10 @@ static void print_start(FILE *file, const struct capture_summary *summary)
 	char date[64], zone[16];
 
 	print_label(file, "started");
+	if (!timeline_is_dated((int64_t)wall_us)) {
+		fprintf(file, "at %.6f s of a clock without a date\n", (double)wall_us / US_PER_S);
+		return;
+	}
 	if (!localtime_r(&seconds, &local) ||
 	    !strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &local) ||
 	    !strftime(zone, sizeof(zone), "%z", &local)) {

@@ -70,7 +70,7 @@ test('perf script text keeps the time, the CPU and the thread of each sample, an
 });
 
 test('pprof has counts and CPU time, threads as labels, modules, files and lines', () => {
-	const { samples, types, period: read, time_ns, duration_ns } = pprofRead(convert(small, 'pprof'));
+	const { samples, types, period: read, time_ns, duration_ns, name } = pprofRead(convert(small, 'pprof'));
 	assert.deepEqual(types, ['samples count', 'cpu nanoseconds']);
 	assert.equal(read, period);
 	assert.equal(time_ns, 1700000000249997000n);
@@ -79,6 +79,8 @@ test('pprof has counts and CPU time, threads as labels, modules, files and lines
 	const worker = samples.find(({ labels }) => labels.thread === 'worker');
 	assert.deepEqual(worker.labels, { process: 'program', pid: 100, thread: 'worker', tid: 101 });
 	const inlined = samples.flatMap(({ frames }) => frames).find(({ name }) => name.startsWith('compare'));
+	/* What readers call the profile is its name and no module. */
+	assert.equal(name, 'small.capture');
 	assert.deepEqual(inlined, { name: 'compare<größe>("a\\b")', file: 'compare.h', line: 7, module: '/usr/lib/libc.so.6' });
 });
 

@@ -77,7 +77,7 @@ export function pprofRead(bytes) {
 		}))).reverse(),
 	}));
 	const types = profile.sampleType.map(({ type, unit }) => `${text(type)} ${text(unit)}`);
-	return { samples, types, period: Number(profile.period), time_ns: BigInt(profile.timeNanos), duration_ns: Number(profile.durationNanos) };
+	return { samples, types, name: text(profile.mapping[0]?.filename ?? 0), period: Number(profile.period), time_ns: BigInt(profile.timeNanos), duration_ns: Number(profile.durationNanos) };
 }
 
 export function pprofCounts(bytes) {
