@@ -5,7 +5,9 @@
  * takes longer. Beside it what is simpler: the function that gained most self time, and the walk
  * down from the first function along whoever gained most.
  *
- *	node tests/bench/culprits.mjs [PROGRAMS [SECONDS]]
+ *	node tests/bench/culprits.mjs [PROGRAMS [SECONDS [MS]]]
+ *
+ * MS: how long a request stays in one function, on average; 0: no longer than to the next sample
  */
 import { normal } from '../viewer/synthetic_host.mjs';
 import { SegmentMaker, random_make } from '../viewer/records.mjs';
@@ -14,7 +16,7 @@ const { Profile } = await import('model/profile');
 const { Changes } = await import('model/changes');
 
 const programs = Number(process.argv[2] ?? 200);
-const STRETCH_S = Number(process.argv[3] ?? 10), CHANGED_S = 60, SECONDS = CHANGED_S + STRETCH_S;
+const STRETCH_S = Number(process.argv[3] ?? 10), STAY_S = Number(process.argv[4] ?? 0) / 1000, CHANGED_S = 60, SECONDS = CHANGED_S + STRETCH_S;
 const CPUS = 4, RATE_HZ = 99, REQUEST_S = 0.03, LOAD = 0.4;
 const HANDLERS = 6, DEPTH_MAX = 9, CALLEES_MAX = 4, SHARED = 0.15;
 const start_us = 1_700_000_000_000_000;
@@ -70,17 +72,23 @@ function change_make(stacks, random) {
 		for (const name of stack.slice(2))
 			shares.set(name, (shares.get(name) ?? 0) + weight / total);
 	const candidates = [...shares].filter(([, share]) => share > 0.02 && share < 0.3);
-	const [name, share] = candidates[Math.floor(random() * candidates.length)];
+	const [name] = candidates[Math.floor(random() * candidates.length)];
 	const times = 2 + 6 * random();
 	/* Its own code, or all that it calls as well. */
 	const in_itself = random() < 0.5;
 	const changed = stacks.map(({ stack, weight }) => ({ stack,
 		weight: !in_itself && stack.includes(name) ? weight * times : weight }));
+	/* Each way to it gets its part of what is more. */
+	const ways = new Map();
+	for (const { stack, weight } of stacks) {
+		const at = stack.indexOf(name);
+		const way = stack.slice(0, at + 1).join(' ');
+		if (at >= 0)
+			ways.set(way, (ways.get(way) ?? 0) + weight);
+	}
 	if (in_itself)
-		for (const stack of new Set(stacks.filter(({ stack }) => stack.includes(name))
-			.map(({ stack }) => stack.slice(0, stack.indexOf(name) + 1).join(' '))))
-			changed.push({ stack: stack.split(' '), weight: share * total * (times - 1) / stacks.filter((other) =>
-				other.stack.includes(name)).length });
+		for (const [way, weight] of ways)
+			changed.push({ stack: way.split(' '), weight: weight * (times - 1) });
 	return { name, changed };
 }
 
@@ -102,8 +110,14 @@ function profile_make(seed, is_changed) {
 			const longer = usual[handler].sum ? sum / usual[handler].sum : 1;
 			const end_s = Math.min(SECONDS, at_s + Math.exp(normal(random) - 0.5) * REQUEST_S * longer);
 			for (; tick < at_s; tick += 1 / RATE_HZ);
-			for (; tick < end_s; tick += 1 / RATE_HZ)
-				samples.push({ time_us: start_us + Math.round(tick * 1e6), cpu, process: 'server', stack: sum ? choose(random) : ['main'] });
+			let stack = null, stays_s = 0;
+			for (; tick < end_s; tick += 1 / RATE_HZ) {
+				if (!stack || tick >= stays_s) {
+					stack = sum ? choose(random) : ['main'];
+					stays_s = tick - Math.log(1 - random()) * STAY_S;
+				}
+				samples.push({ time_us: start_us + Math.round(tick * 1e6), cpu, process: 'server', stack });
+			}
 			at_s = end_s;
 		}
 	}

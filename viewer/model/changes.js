@@ -3,8 +3,8 @@
  * What changed: a stretch of time against others, both per second of wall-clock time.
  *
  * Samples within a burst belong together, so that counts vary more than by chance alone: the unit is a
- * block of time as long as the stretch. How much counts vary from block to block is learned from the
- * baseline, for each function; a test that took samples for the unit would claim certainty far too often.
+ * burst. How large bursts are is learned from the baseline, cut into blocks, for each function; a test that
+ * took samples for the unit would claim certainty far too often.
  */
 
 import { CallTree, call_tree_build } from "model/call_tree";
@@ -16,16 +16,21 @@ import { array_sum, t_chance } from "model/statistics";
 
 const second_us = 1e6;
 /** The fewest blocks that the baseline is cut into, however long the stretch is. */
-const blocks_least = 6;
+const blocks_least = 60;
 /** Fewer samples than this in the baseline say nothing. */
 export const baseline_samples_least = 30;
 /** After allowing for the number of functions compared. */
 const certain_below = 1e-4, likely_below = 1e-2;
-/** Functions that are named, the share of its caller's change that makes a callee the one to name, and the share of all
- * change below which no more is said. */
-const named_max = 3, callee_share = 0.8, rest_least = 0.1;
-/** How much a function's own variation counts against that of all: as if the latter came from so many blocks. */
-const pooled_blocks = 10;
+/** Functions that are named, and the share of all change below which no more is said. */
+const named_max = 3, rest_least = 0.1;
+/** Named is what changed by so much of the largest change at least; its callee, when that carries so much of it. */
+const carrier_least = 0.5, callee_share = 0.9;
+/** What is usual of bursts counts against a function's own as if it came from so many blocks. */
+const usual_blocks = 10;
+/** A function with so many samples in a block tells of its own bursts half of what it could. */
+const samples_telling = 2;
+/** What functions with fewer samples than this vary says nothing of what is usual. */
+const usual_samples_least = 10;
 /** Sampling at a fixed rate varies less than by chance; but not by nothing. */
 const dispersion_least = 0.25;
 
@@ -45,20 +50,21 @@ const dispersion_least = 0.25;
  */
 
 /**
- * Pieces of the baseline as long as the stretch, or shorter so that there are several.
+ * Pieces of the baseline as long as the stretch, or equal parts of that so that there are many.
  * @param {Range[]} ranges
  * @param {number} length_us
  */
 function blocks_of(ranges, length_us) {
 	const whole_us = ranges.reduce((sum, { from_us, to_us }) => sum + to_us - from_us, 0);
-	const block_us = Math.min(length_us, whole_us / blocks_least);
+	const joined = Math.max(1, Math.ceil(length_us * blocks_least / whole_us));
+	const block_us = length_us / joined;
 	const blocks = [];
 	for (const { from_us, to_us } of ranges) {
 		const count = Math.max(1, Math.floor((to_us - from_us) / block_us + 1e-9));
 		for (let at = 0; at < count; at++)
 			blocks.push({ from_us: from_us + at * block_us, to_us: from_us + (at + 1) * block_us });
 	}
-	return { blocks, block_us };
+	return { blocks, joined };
 }
 
 /** @typedef {{ self: Uint32Array, total: Uint32Array }} Side samples by node */
@@ -147,51 +153,116 @@ export class ChangeTree extends CallTree {
 }
 
 /**
- * Which functions changed by more than chance.
+ * Mean and variance from block to block, by function.
+ * @param {Map<number, number>[]} blocks samples by function
+ * @returns {Map<number, { mean: number, variance: number }>}
  */
+function moments_of(blocks) {
+	/** @type {Map<number, { sum: number, squares: number }>} */
+	const sums = new Map();
+	for (const block of blocks)
+		for (const [id, count] of block) {
+			const known = sums.get(id) ?? { sum: 0, squares: 0 };
+			known.sum += count;
+			known.squares += count * count;
+			sums.set(id, known);
+		}
+	const { length } = blocks;
+	return new Map(Array.from(sums, ([id, { sum, squares }]) => [id, { mean: sum / length,
+		variance: length > 1 ? Math.max(0, squares - sum * sum / length) / (length - 1) : 0 }]));
+}
+
+/** @param {Map<number, number>[]} blocks @returns {Map<number, number>} all of them as one */
+function blocks_join(blocks) {
+	const joined = new Map();
+	for (const block of blocks)
+		for (const [id, count] of block)
+			joined.set(id, (joined.get(id) ?? 0) + count);
+	return joined;
+}
+
+/** Which functions changed by more than chance. */
 class Judge {
 	/**
 	 * @param {Map<number, number>[]} blocks samples by function of each block of the baseline
-	 * @param {number} block_s
+	 * @param {number} joined so many blocks are as long as the stretch
 	 * @param {number} now_s
 	 * @param {number} before_s
 	 * @param {number} compared functions
 	 */
-	constructor(blocks, block_s, now_s, before_s, compared) {
-		this.blocks = blocks;
-		this.block_s = block_s;
-		this.now_s = now_s;
-		this.before_s = before_s;
+	constructor(blocks, joined, now_s, before_s, compared) {
+		/** The part of all time that is the stretch's. */
+		this.part = now_s / (now_s + before_s);
 		this.compared = Math.max(1, compared);
-		/** @type {Map<number, { sum: number, squares: number }>} */
-		this.sums = new Map();
-		for (const block of blocks)
-			for (const [id, count] of block) {
-				const sums = this.sums.get(id) ?? { sum: 0, squares: 0 };
-				sums.sum += count;
-				sums.squares += count * count;
-				this.sums.set(id, sums);
-			}
-		let variance = 0, mean = 0;
-		for (const { sum, squares } of this.sums.values()) {
-			variance += this.variance(sum, squares);
-			mean += sum / blocks.length;
+		this.block_count = blocks.length;
+		this.moments = moments_of(blocks);
+		this.usual = this.usual_fit();
+		this.persistence = this.persistence_of(blocks, joined);
+	}
+
+	/**
+	 * How many times chance functions vary: what a call lasts, for each of them, and more for those that are a large
+	 * part of each request. A straight line through what each varies.
+	 */
+	usual_fit() {
+		const known = [...this.moments.values()].filter(({ mean }) => mean * this.block_count >= usual_samples_least);
+		const count = known.length || 1;
+		const middle = known.reduce((sum, { mean }) => sum + mean, 0) / count;
+		const height = known.reduce((sum, { mean, variance }) => sum + variance / mean, 0) / count;
+		let along = 0, across = 0;
+		for (const { mean, variance } of known) {
+			across += (mean - middle) ** 2;
+			along += (mean - middle) * (variance / mean - height);
 		}
-		this.pooled = mean > 0 ? Math.max(1, variance / mean) : 1;
+		const slope = across > 0 ? Math.max(0, along / across) : 0;
+		return { slope, base: Math.max(1, height - slope * middle) };
 	}
 
-	/** @param {number} sum @param {number} squares */
-	variance(sum, squares) {
-		const count = this.blocks.length;
-		return count > 1 ? Math.max(0, squares - sum * sum / count) / (count - 1) : 0;
+	/**
+	 * How many times more counts vary over the length of the stretch than they do over that of a block: 1, but where busy
+	 * times last longer than a block.
+	 * @param {Map<number, number>[]} blocks
+	 * @param {number} joined
+	 */
+	persistence_of(blocks, joined) {
+		const whole = [];
+		for (let at = 0; at + joined <= blocks.length; at += joined)
+			whole.push(blocks_join(blocks.slice(at, at + joined)));
+		let long = 0, short = 0;
+		for (const [id, { variance }] of moments_of(whole)) {
+			long += variance;
+			short += joined * (this.moments.get(id)?.variance ?? 0);
+		}
+		return short > 0 ? Math.max(1, long / short) : 1;
 	}
 
-	/** How much more a function's samples vary than they would by chance. @param {number} id */
-	dispersion(id) {
-		const { sum, squares } = this.sums.get(id) ?? { sum: 0, squares: 0 };
-		const count = this.blocks.length;
-		const own = sum ? this.variance(sum, squares) / (sum / count) : this.pooled;
-		return Math.max(dispersion_least, (own * count + this.pooled * pooled_blocks) / (count + pooled_blocks));
+	/**
+	 * How many samples count as one, and what that is worth, in degrees of freedom.
+	 * @param {number} id
+	 */
+	burst(id) {
+		const { mean, variance } = this.moments.get(id) ?? { mean: 0, variance: 0 };
+		const weight = (this.block_count - 1) * mean / (mean + samples_telling);
+		const usual = this.usual.base + this.usual.slope * mean;
+		const samples = ((mean && variance / mean) * weight + usual * usual_blocks) / (weight + usual_blocks);
+		return { samples: this.persistence * Math.max(dispersion_least, samples), freedom: weight + usual_blocks };
+	}
+
+	/**
+	 * How far from the same rate on both sides, in standard deviations: the root of the deviance of the bursts.
+	 * @param {number} id
+	 * @param {number} now samples
+	 * @param {number} before samples
+	 */
+	score(id, now, before) {
+		const { samples, freedom } = this.burst(id);
+		const all = (now + before) / samples, expected = this.part * all;
+		const apart = now / samples - expected;
+		/* Half a burst on either side is no change. */
+		const seen = expected + Math.sign(apart) * Math.max(0, Math.abs(apart) - 0.5);
+		const term = (/** @type {number} */ bursts, /** @type {number} */ usual) =>
+			(bursts > 0 ? bursts * Math.log(bursts / usual) : 0);
+		return { freedom, deviations: Math.sqrt(2 * Math.max(0, term(seen, expected) + term(all - seen, all - expected))) };
 	}
 
 	/**
@@ -201,11 +272,8 @@ class Judge {
 	 * @returns {Certainty}
 	 */
 	certainty(id, now, before) {
-		const expected = before / this.before_s * this.now_s;
-		const variance = this.dispersion(id) * (expected + 1) * (1 + this.now_s / this.before_s);
-		/* Half a sample on either side is no change. */
-		const beyond = Math.max(0, Math.abs(now - expected) - 0.5);
-		const chance = t_chance(beyond / Math.sqrt(variance), this.blocks.length - 1 + pooled_blocks) * this.compared;
+		const { deviations, freedom } = this.score(id, now, before);
+		const chance = t_chance(deviations, freedom) * this.compared;
 		return chance < certain_below ? "certain" : chance < likely_below ? "likely" : "chance";
 	}
 }
@@ -218,7 +286,7 @@ export class Changes {
 	 * @param {import("model/filter").SampleFilter | null} [filter]
 	 */
 	constructor(profile, range, baseline, filter = null) {
-		const { blocks, block_us } = blocks_of(baseline, range.to_us - range.from_us);
+		const { blocks, joined } = blocks_of(baseline, range.to_us - range.from_us);
 		const now_s = (range.to_us - range.from_us) / second_us;
 		const before_s = baseline.reduce((sum, { from_us, to_us }) => sum + to_us - from_us, 0) / second_us;
 		const tree_of = (/** @type {Range[]} */ ranges) => call_tree_build(profile, ranges, filter);
@@ -231,7 +299,7 @@ export class Changes {
 		this.before_totals = counts.totals(before);
 		const compared = new Set([...this.now_totals.keys(), ...this.before_totals.keys()]).size;
 		this.judge = new Judge(blocks.map((block) => counts.totals(tree_of([block]))),
-			block_us / second_us, now_s, before_s, compared);
+			joined, now_s, before_s, compared);
 		this.tree.judge(this.judge);
 		this.samples_before = before.total[0];
 		/** Whether enough is known of the time before. */
@@ -282,8 +350,7 @@ export class Changes {
 	}
 
 	/**
-	 * The functions that explain most of what changed: each the one whose stacks carry most of what the
-	 * ones before it leave, followed down to the callee that carries nearly all of that.
+	 * The functions that explain most of what changed, each of what the ones before it leave.
 	 * @returns {(FunctionChange & { share: number })[]} share of all change that it explains
 	 */
 	explain() {
@@ -331,18 +398,23 @@ export class Changes {
 	}
 
 	/**
-	 * The function whose stacks carry most change, or a callee that carries nearly all of that.
+	 * The function to name: of those that carry much of the change the one that changed by most standard deviations. Its
+	 * callers carry as much, but vary more; its callees carry less. Or its callee, when that is nearly all of it.
 	 * @param {{ now: Uint32Array, before: Uint32Array }} left samples by node, in the call itself
 	 * @param {Float64Array} change of these
 	 */
 	carrier(left, change) {
-		const { tree } = this;
+		const { tree, judge } = this;
 		const now = this.by_function(left.now), before = this.by_function(left.before);
-		let id = 0, most = 0;
-		for (const [candidate, value] of this.by_function(change))
-			if (Math.abs(value) > Math.abs(most) && this.judge.certainty(candidate,
-				now.get(candidate) ?? 0, before.get(candidate) ?? 0) !== "chance")
-				[id, most] = [candidate, value];
+		const changed = [...this.by_function(change)].filter(([id]) =>
+			judge.certainty(id, now.get(id) ?? 0, before.get(id) ?? 0) !== "chance");
+		const largest = changed.reduce((most, [, value]) => Math.max(most, Math.abs(value)), 0);
+		let id = 0, most = 0, furthest = 0;
+		for (const [candidate, value] of changed) {
+			const { deviations } = judge.score(candidate, now.get(candidate) ?? 0, before.get(candidate) ?? 0);
+			if (Math.abs(value) >= carrier_least * largest && deviations > furthest)
+				[id, most, furthest] = [candidate, value, deviations];
+		}
 		if (!id)
 			return null;
 		const total = change.slice();
