@@ -3,26 +3,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "base/log.h"
 #include "commands/commands.h"
-
-static const struct command commands[] = {
-	{ "live", "sample this host and serve the page (the default)", command_live },
-	{ "record", "sample into a capture file", command_record },
-	{ "dump", "write what a running agent holds to a capture file", command_dump },
-	{ "view", "serve the page for a capture file", command_view },
-	{ "report", "tell who took the time, as tables", command_report },
-	{ "convert", "write a profile in another format, or a part of it", command_convert },
-	{ "info", "tell what is in a capture file", command_info },
-};
+#include "commands/options.h"
 
 static void print_help(void)
 {
 	printf("flickerscope watches what the CPUs of this host do, live.\n\n"
 	       "Usage: flickerscope [COMMAND] [OPTIONS]\n\nCommands:\n");
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
+	for (size_t i = 0; i < command_count; i++)
+		printf("  %-8s %s\n", commands[i].usage->name, commands[i].summary);
 	printf("\n'flickerscope COMMAND --help' tells more; 'flickerscope --version' the "
 	       "version.\n");
 }
@@ -45,8 +35,8 @@ int main(int argc, char **argv)
 		argv[0] = default_command;
 		return command_live(argc, argv);
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		if (strcmp(name, commands[i].name) == 0)
+	for (size_t i = 0; i < command_count; i++)
+		if (strcmp(name, commands[i].usage->name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
 	log_error("%s: there is no such command; 'flickerscope --help' lists them", name);
 	return EXIT_CODE_USAGE;

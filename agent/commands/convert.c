@@ -12,7 +12,7 @@
 #include "convert/merged_profile.h"
 #include "convert/output.h"
 
-static const struct options_usage usage = {
+const struct options_usage usage_convert = {
 	.name = "convert",
 	.arguments = "FILE",
 	.summary = "Writes a profile in another format, or a part of it.",
@@ -98,7 +98,7 @@ int command_convert(int argc, char **argv)
 {
 	const struct format *format;
 	struct options options;
-	int r = options_parse(&usage, argc, argv, &options);
+	int r = options_parse(&usage_convert, argc, argv, &options);
 
 	if (r)
 		return r == OPTIONS_HELP ? EXIT_CODE_OK : EXIT_CODE_USAGE;

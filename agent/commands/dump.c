@@ -28,7 +28,7 @@
 
 enum { PORTS_LISTED_MAX = 16 };
 
-static const struct options_usage usage = {
+const struct options_usage usage_dump = {
 	.name = "dump",
 	.arguments = "",
 	.summary = "Writes what a running 'flickerscope live' holds to a capture. Needs root.",
@@ -287,7 +287,7 @@ int command_dump(int argc, char **argv)
 {
 	CLEANUP(loop_free) struct loop *loop = NULL;
 	struct options options;
-	int r = options_parse(&usage, argc, argv, &options);
+	int r = options_parse(&usage_dump, argc, argv, &options);
 
 	if (r)
 		return r == OPTIONS_HELP ? EXIT_CODE_OK : EXIT_CODE_USAGE;

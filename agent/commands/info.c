@@ -9,7 +9,7 @@
 #include "stream/capture_reader.h"
 #include "stream/capture_summary.h"
 
-static const struct options_usage usage = {
+const struct options_usage usage_info = {
 	.name = "info",
 	.arguments = "FILE",
 	.summary = "Tells what is in a profile: span, rate, samples, lost, top processes.",
@@ -25,7 +25,7 @@ int command_info(int argc, char **argv)
 	struct input_options input = { 0 };
 	struct options options;
 	const char *path;
-	int r = options_parse(&usage, argc, argv, &options);
+	int r = options_parse(&usage_info, argc, argv, &options);
 
 	if (r)
 		return r == OPTIONS_HELP ? EXIT_CODE_OK : EXIT_CODE_USAGE;

@@ -14,14 +14,14 @@
 #include "serve/importer.h"
 #include "serve/server.h"
 
-static const struct options_usage usage = {
+const struct options_usage usage_live = {
 	.name = "live",
 	.arguments = "",
 	.summary = "Samples this host and serves a page that shows what its CPUs do. Needs root.",
 	.details = "The first line on standard output is the page's address. Ctrl-C ends it.\n"
 		   "'flickerscope dump' writes what it holds to a capture, at any time.",
 	.groups = OPTIONS_SAMPLING | OPTIONS_SERVING | OPTIONS_WINDOW | OPTIONS_OUTPUT |
-		  OPTIONS_DUMPED,
+		  OPTIONS_DUMPED | OPTIONS_CONFIG,
 };
 
 static void flush(void *context)
@@ -88,7 +88,7 @@ int command_live(int argc, char **argv)
 {
 	CLEANUP(loop_free) struct loop *loop = NULL;
 	struct options options;
-	int r = options_parse(&usage, argc, argv, &options);
+	int r = options_parse(&usage_live, argc, argv, &options);
 
 	if (r)
 		return r == OPTIONS_HELP ? EXIT_CODE_OK : EXIT_CODE_USAGE;

@@ -2,10 +2,13 @@
 #include "commands/options.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -30,15 +33,7 @@ enum long_option {
 	OPTION_BY,
 	OPTION_LIMIT,
 	OPTION_EVENT,
-};
-
-/* One row for each option: how getopt knows it, who takes it, and its line of help. */
-struct option_row {
-	const char *long_name;
-	int code; /* also the short name, when below 256 */
-	const char *argument;
-	unsigned int groups; /* 0: every command */
-	const char *help;
+	OPTION_CONFIG,
 };
 
 static const struct option_row rows[] = {
@@ -84,6 +79,9 @@ static const struct option_row rows[] = {
 	  "which one of the events in a foreign file (info tells them)" },
 	{ "limit", OPTION_LIMIT, "N", OPTIONS_REPORT,
 	  "at most so many rows (40; of JSON all); 0: all" },
+	{ "config", OPTION_CONFIG, "FILE", OPTIONS_CONFIG,
+	  "take options from this file, as flickerscope.conf(5) tells; what follows goes before "
+	  "it" },
 	{ "verbose", 'v', NULL, 0, "say more on standard error" },
 	{ "help", 'h', NULL, 0, "print this" },
 };
@@ -93,49 +91,76 @@ static bool taken(const struct option_row *row, const struct options_usage *usag
 	return !row->groups || (row->groups & usage->groups);
 }
 
+const struct option_row *options_row(const struct options_usage *usage, size_t index)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (taken(&rows[i], usage) && !index--)
+			return &rows[i];
+	return NULL;
+}
+
+bool option_is_for_files(const struct option_row *row)
+{
+	return row->code != OPTION_CONFIG && row->code != 'h';
+}
+
+const char *option_choice(const struct option_row *row, size_t index)
+{
+	if (row->code == OPTION_BY)
+		return index < REPORT_BY_COUNT ? report_by_names[index] : NULL;
+	if (row->code == OPTION_TO_FORMAT)
+		return index < format_count ? formats[index].name : NULL;
+	return NULL;
+}
+
+void option_names(const struct option_row *row, char *buffer, size_t size)
+{
+	const char *blank = row->argument ? " " : "",
+		   *argument = row->argument ? row->argument : "";
+
+	if (row->code < 256)
+		snprintf(buffer, size, "-%c, --%s%s%s", row->code, row->long_name, blank, argument);
+	else
+		snprintf(buffer, size, "--%s%s%s", row->long_name, blank, argument);
+}
+
 static void print_help(const struct options_usage *usage)
 {
+	const struct option_row *row;
+
 	printf("Usage: flickerscope %s [OPTIONS]%s%s\n\n%s\n", usage->name,
 	       usage->arguments[0] ? " " : "", usage->arguments, usage->summary);
 	if (usage->details)
 		printf("\n%s\n", usage->details);
 	printf("\nOptions:\n");
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+	for (size_t i = 0; (row = options_row(usage, i)); i++) {
 		char names[64];
 
-		if (!taken(&rows[i], usage))
-			continue;
-		if (rows[i].code < 256)
-			snprintf(names, sizeof(names), "-%c, --%s%s%s", rows[i].code,
-				 rows[i].long_name, rows[i].argument ? " " : "",
-				 rows[i].argument ? rows[i].argument : "");
-		else
-			snprintf(names, sizeof(names), "    --%s%s%s", rows[i].long_name,
-				 rows[i].argument ? " " : "",
-				 rows[i].argument ? rows[i].argument : "");
-		printf("  %-26s %s\n", names, rows[i].help);
+		option_names(row, names, sizeof(names));
+		/* Long names stand below each other. */
+		printf("  %s%-*s %s\n", row->code < 256 ? "" : "    ", row->code < 256 ? 26 : 22,
+		       names, row->help);
 	}
 }
 
-/* Writes "-F" or "--listen" for messages. */
-static const char *option_name(int code, char *buffer, size_t size)
+/* "frequency". */
+static const char *long_name(int code)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (rows[i].code != code)
-			continue;
-		if (code < 256)
-			snprintf(buffer, size, "-%c", code);
-		else
-			snprintf(buffer, size, "--%s", rows[i].long_name);
-	}
-	return buffer;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].code == code)
+			return rows[i].long_name;
+	return "";
 }
 
-static int wrong(int code, const char *value, const char *expected)
+static int wrong(const struct options *options, int code, const char *value, const char *expected)
 {
-	char name[64] = "";
-
-	log_error("%s %s: %s", option_name(code, name, sizeof(name)), value, expected);
+	if (options->config_line)
+		log_error("%s:%u: %s = %s: %s", options->config_path, options->config_line,
+			  long_name(code), value, expected);
+	else if (code < 256)
+		log_error("-%c %s: %s", code, value, expected);
+	else
+		log_error("--%s %s: %s", long_name(code), value, expected);
 	return OPTIONS_WRONG;
 }
 
@@ -259,14 +284,15 @@ static int take_debuginfod(struct options *options, int code, const char *value)
 {
 	if (code == OPTION_DEBUGINFOD_CACHE) {
 		if (!value[0])
-			return wrong(code, "''", "the folder needs a name");
+			return wrong(options, code, "''", "the folder needs a name");
 		options->debuginfod_cache = value;
 		return 0;
 	}
 	if (!is_url(value))
-		return wrong(code, value, "a server is given as in https://debuginfod.debian.net");
+		return wrong(options, code, value,
+			     "a server is given as in https://debuginfod.debian.net");
 	if (options->debuginfod_url_count == OPTIONS_DEBUGINFOD_URLS_MAX)
-		return wrong(code, value, "too many servers: 8 are the most");
+		return wrong(options, code, value, "too many servers: 8 are the most");
 	options->debuginfod_urls[options->debuginfod_url_count++] = value;
 	return 0;
 }
@@ -278,29 +304,32 @@ static int take_sampling(struct options *options, int code, const char *value)
 	switch (code) {
 	case 'F':
 		if (!parse_number(value, 1, SAMPLE_FREQUENCY_MAX_HZ, &number))
-			return wrong(code, value, "the rate is a whole number from 1 to 10000");
+			return wrong(options, code, value,
+				     "the rate is a whole number from 1 to 10000");
 		options->frequency_hz = (uint32_t)number;
 		return 0;
 	case 'p':
 		if (!parse_number(value, 1, 4194304, &number))
-			return wrong(code, value,
+			return wrong(options, code, value,
 				     "a process id is a whole number from 1 to 4194304");
 		if (options->pid_count == OPTIONS_PIDS_MAX)
-			return wrong(code, value, "too many processes: 1024 are the most");
+			return wrong(options, code, value, "too many processes: 1024 are the most");
 		options->pids[options->pid_count++] = (uint32_t)number;
 		return 0;
 	default:
 		if (!parse_cpus(value, options))
-			return wrong(code, value, "CPUs are given as in 0-3,5, each below 1024");
+			return wrong(options, code, value,
+				     "CPUs are given as in 0-3,5, each below 1024");
 		return 0;
 	}
 }
 
-static int take_time(struct time_point *point, int code, const char *value)
+static int take_time(const struct options *options, struct time_point *point, int code,
+		     const char *value)
 {
 	if (time_point_parse(value, point))
 		return wrong(
-			code, value,
+			options, code, value,
 			code == OPTION_TO_FORMAT
 				? "neither a format (flicker, perf-script, folded, pprof, "
 				  "speedscope, d3, html) nor a time, as in 12.5, 12:04:31.250"
@@ -316,15 +345,15 @@ static int take_reading(struct options *options, int code, const char *value)
 
 	switch (code) {
 	case OPTION_FROM:
-		return take_time(&options->range.from, code, value);
+		return take_time(options, &options->range.from, code, value);
 	case OPTION_TO_FORMAT:
 		if (format_by_name(value)) {
 			options->format = format_by_name(value);
 			return 0;
 		}
-		return take_time(&options->range.to, code, value);
+		return take_time(options, &options->range.to, code, value);
 	case OPTION_TO:
-		return take_time(&options->range.to, code, value);
+		return take_time(options, &options->range.to, code, value);
 	case OPTION_BY:
 		for (unsigned int by = 0; by < REPORT_BY_COUNT; by++) {
 			if (strcmp(value, report_by_names[by]) != 0)
@@ -332,10 +361,11 @@ static int take_reading(struct options *options, int code, const char *value)
 			options->report_by = by;
 			return 0;
 		}
-		return wrong(code, value, "it is one of function, module, process, thread");
+		return wrong(options, code, value,
+			     "it is one of function, module, process, thread");
 	default:
 		if (!parse_number(value, 0, UINT32_MAX - 1, &number))
-			return wrong(code, value, "a number of rows, or 0 for all");
+			return wrong(options, code, value, "a number of rows, or 0 for all");
 		options->rows_max = (uint32_t)number;
 		return 0;
 	}
@@ -361,23 +391,23 @@ static int take(struct options *options, int code, const char *value)
 		return 0;
 	case OPTION_HOST:
 		if (options->host_count == OPTIONS_HOSTS_MAX)
-			return wrong(code, value, "too many names: 16 are the most");
+			return wrong(options, code, value, "too many names: 16 are the most");
 		options->hosts[options->host_count++] = value;
 		return 0;
 	case OPTION_WINDOW:
 		if (!parse_duration_ms(value, &number) || number < 1000)
-			return wrong(code, value,
+			return wrong(options, code, value,
 				     "the window is a time from 1s to 7d, as in 90s, 10m, 2h");
 		options->window_s = number / 1000;
 		return 0;
 	case OPTION_MEMORY:
 		if (!parse_size(value, &options->memory_bytes))
-			return wrong(code, value,
+			return wrong(options, code, value,
 				     "memory is a size of at least 32M, as in 256M or 1G");
 		return 0;
 	case 'o':
 		if (!value[0])
-			return wrong(code, "''", "the file needs a name");
+			return wrong(options, code, "''", "the file needs a name");
 		options->output = value;
 		return 0;
 	case OPTION_FORCE:
@@ -385,18 +415,21 @@ static int take(struct options *options, int code, const char *value)
 		return 0;
 	case 'd':
 		if (!parse_duration_ms(value, &options->duration_ms))
-			return wrong(code, value, "a time is a number above 0, as in 30, 1.5s, 2m");
+			return wrong(options, code, value,
+				     "a time is a number above 0, as in 30, 1.5s, 2m");
 		return 0;
 	case OPTION_JSON:
 		options->json = true;
 		return 0;
 	case OPTION_LAST:
 		if (!parse_duration_ms(value, &options->last_ms))
-			return wrong(code, value, "a time is a number above 0, as in 30, 1.5s, 2m");
+			return wrong(options, code, value,
+				     "a time is a number above 0, as in 30, 1.5s, 2m");
 		return 0;
 	case OPTION_PORT:
 		if (!parse_number(value, 1, UINT16_MAX, &number))
-			return wrong(code, value, "a port is a whole number from 1 to 65535");
+			return wrong(options, code, value,
+				     "a port is a whole number from 1 to 65535");
 		options->port = (uint16_t)number;
 		return 0;
 	case OPTION_DUMP_DIR:
@@ -417,6 +450,114 @@ static int take(struct options *options, int code, const char *value)
 		return 0;
 	}
 }
+
+/* --- the file ------------------------------------------------------------------------------------ */
+
+/* Reads the whole file, terminated. What root runs by it is for its owner alone to change. */
+static int read_config(const char *path, char ret_text[OPTIONS_CONFIG_SIZE_MAX])
+{
+	CLEANUP(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	struct stat status;
+	ssize_t size;
+
+	if (fd < 0 || fstat(fd, &status) < 0)
+		return log_errno(-errno, "--config %s", path);
+	if (!S_ISREG(status.st_mode)) {
+		log_error("--config %s: it is no regular file", path);
+		return -EINVAL;
+	}
+	if ((status.st_uid != 0 && status.st_uid != geteuid()) ||
+	    status.st_mode & (S_IWGRP | S_IWOTH)) {
+		log_error("--config %s: others may change it: chown root and chmod go-w first",
+			  path);
+		return -EPERM;
+	}
+	size = read(fd, ret_text, OPTIONS_CONFIG_SIZE_MAX);
+	if (size < 0)
+		return log_errno(-errno, "--config %s", path);
+	if (size == OPTIONS_CONFIG_SIZE_MAX || memchr(ret_text, '\0', (size_t)size)) {
+		log_error("--config %s: it is no text of less than %d KiB", path,
+			  OPTIONS_CONFIG_SIZE_MAX / 1024);
+		return -EINVAL;
+	}
+	ret_text[size] = '\0';
+	return 0;
+}
+
+/* Cuts off the blanks around a text, in place. */
+static char *trimmed(char *text)
+{
+	static const char blanks[] = " \t\r";
+	char *end;
+
+	text += strspn(text, blanks);
+	end = text + strlen(text);
+	while (end > text && strchr(blanks, end[-1]))
+		*--end = '\0';
+	return text;
+}
+
+/* "name = value", or the name alone; the row and the value, or why not. */
+static const char *split_line(const struct options_usage *usage, char *line,
+			      const struct option_row **ret_row, char **ret_value)
+{
+	char *value = strchr(line, '=');
+	const struct option_row *row;
+
+	if (value)
+		*value++ = '\0';
+	line = trimmed(line);
+	for (size_t i = 0; (row = options_row(usage, i)); i++)
+		if (strcmp(row->long_name, line) == 0 && option_is_for_files(row))
+			break;
+	if (!row)
+		return "there is no such option here";
+	if (row->argument && !value)
+		return "a value is missing, as in frequency = 99";
+	if (!row->argument && value)
+		return "it takes no value";
+	*ret_row = row;
+	*ret_value = value ? trimmed(value) : NULL;
+	return NULL;
+}
+
+/* Takes the options of a file; their values stay in @options. */
+static int take_config(const struct options_usage *usage, struct options *options, const char *path)
+{
+	char *next = options->config, *line;
+	int r;
+
+	if (options->config_path) {
+		log_error("--config %s: one file is taken, and that was %s", path,
+			  options->config_path);
+		return OPTIONS_WRONG;
+	}
+	options->config_path = path;
+	if (read_config(path, options->config) < 0)
+		return OPTIONS_WRONG;
+	for (unsigned int number = 1; (line = strsep(&next, "\n")); number++) {
+		const struct option_row *row = NULL;
+		const char *problem;
+		char *value = NULL;
+
+		line = trimmed(line);
+		if (!*line || *line == '#')
+			continue;
+		problem = split_line(usage, line, &row, &value);
+		if (problem) {
+			log_error("%s:%u: %s: %s", path, number, line, problem);
+			return OPTIONS_WRONG;
+		}
+		options->config_line = number;
+		r = take(options, row->code, value);
+		options->config_line = 0;
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/* --- the command line ---------------------------------------------------------------------------- */
 
 /* Fills getopt's tables with the rows that the command takes. */
 static void getopt_tables(const struct options_usage *usage, char *ret_short,
@@ -448,7 +589,9 @@ int options_parse(const struct options_usage *usage, int argc, char **argv,
 {
 	struct option long_options[ARRAY_SIZE(rows) + 1];
 	char short_options[2 * ARRAY_SIZE(rows) + 4];
-	struct options options = {
+	int code, r;
+
+	*ret_options = (struct options){
 		.frequency_hz = 99,
 		.debuginfod_cache = "/var/cache/flickerscope",
 		.listen = "127.0.0.1:7780",
@@ -457,7 +600,6 @@ int options_parse(const struct options_usage *usage, int argc, char **argv,
 		.memory_bytes = 256 << 20,
 		.rows_max = OPTIONS_ROWS_UNSET,
 	};
-	int code, r;
 
 	getopt_tables(usage, short_options, long_options);
 	optind = 0; /* glibc: begin anew, also after an earlier parse */
@@ -473,22 +615,22 @@ int options_parse(const struct options_usage *usage, int argc, char **argv,
 				  usage->name);
 			return OPTIONS_WRONG;
 		}
-		r = take(&options, code, optarg);
+		r = code == OPTION_CONFIG ? take_config(usage, ret_options, optarg)
+					  : take(ret_options, code, optarg);
 		if (r)
 			return r;
 	}
-	options.arguments = argv + optind;
-	options.argument_count = argc - optind;
-	if (options.argument_count > usage->arguments_most) {
+	ret_options->arguments = argv + optind;
+	ret_options->argument_count = argc - optind;
+	if (ret_options->argument_count > usage->arguments_most) {
 		log_error("%s: one argument too many; try 'flickerscope %s --help'",
-			  options.arguments[usage->arguments_most], usage->name);
+			  ret_options->arguments[usage->arguments_most], usage->name);
 		return OPTIONS_WRONG;
 	}
-	if (options.argument_count < usage->arguments_least) {
+	if (ret_options->argument_count < usage->arguments_least) {
 		log_error("%s: %s is missing; try 'flickerscope %s --help'", usage->name,
 			  usage->arguments, usage->name);
 		return OPTIONS_WRONG;
 	}
-	*ret_options = options;
 	return 0;
 }

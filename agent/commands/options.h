@@ -8,6 +8,7 @@
 #define FLICKERSCOPE_OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "convert/report.h"
@@ -23,6 +24,7 @@ enum options_limits {
 	OPTIONS_URL_SIZE_MAX = 1024,
 	OPTIONS_WINDOW_MAX_S = 7 * 24 * 3600,
 	OPTIONS_ROWS_DEFAULT = 40,	 /* of a report for people */
+	OPTIONS_CONFIG_SIZE_MAX = 16384, /* bytes of a file of options */
 	OPTIONS_MEMORY_LEAST = 32 << 20, /* bytes: rings, tables and a few segments */
 };
 
@@ -46,6 +48,7 @@ enum options_group {
 	OPTIONS_RANGE = 256,	/* --from --to */
 	OPTIONS_REPORT = 512,	/* --by --limit */
 	OPTIONS_CONVERT = 1024, /* -o --force --to, which is a format or a time; --from */
+	OPTIONS_CONFIG = 2048,	/* --config */
 	OPTIONS_EVENT = 8192,	/* --event */
 };
 
@@ -78,6 +81,9 @@ struct options {
 	enum report_by report_by;
 	uint32_t rows_max; /* 0: all; OPTIONS_ROWS_UNSET: what fits the kind of output */
 	bool verbose;
+	const char *config_path;	      /* of --config; NULL: none was given */
+	unsigned int config_line;	      /* that is being taken; 0: none */
+	char config[OPTIONS_CONFIG_SIZE_MAX]; /* what it held, cut into values */
 	char **arguments; /* what is left behind the options; borrowed from main's argv */
 	int argument_count;
 };
@@ -94,8 +100,30 @@ struct options_usage {
 	bool runs_command; /* the arguments are one: options end where it begins */
 };
 
+/* One option: how getopt knows it, who takes it, and its line of help. */
+struct option_row {
+	const char *long_name;
+	int code; /* also the short name, when below 256 */
+	const char *argument;
+	unsigned int groups; /* 0: every command */
+	const char *help;
+};
+
+/* The options that a command takes, in the order of --help; NULL behind the last. */
+const struct option_row *options_row(const struct options_usage *usage, size_t index);
+
+/* Whether a file of --config may have it. */
+bool option_is_for_files(const struct option_row *row);
+
+/* The words of which the argument is one; NULL behind the last, and where it is anything. */
+const char *option_choice(const struct option_row *row, size_t index);
+
+/* Writes "-F, --frequency HZ". */
+void option_names(const struct option_row *row, char *buffer, size_t size);
+
 /*
- * Parses argv[1...] (argv[0] is the command's name) into *ret_options.
+ * Parses argv[1...] (argv[0] is the command's name) into *ret_options, which is filled in any case and
+ * must stay where it is: some of its values lie in it.
  *
  * Returns 0, OPTIONS_HELP or OPTIONS_WRONG.
  */

@@ -21,7 +21,7 @@ enum {
 	COMMAND_TIME_MAX_MS = 700, /* for a command to end when we are to */
 };
 
-static const struct options_usage usage = {
+const struct options_usage usage_record = {
 	.name = "record",
 	.arguments = "[-- COMMAND...]",
 	.summary = "Samples this host into a capture file. Needs root.",
@@ -180,7 +180,7 @@ int command_record(int argc, char **argv)
 	CLEANUP(loop_free) struct loop *loop = NULL;
 	CLEANUP(child_free) struct child *child = NULL;
 	struct options options;
-	int r = options_parse(&usage, argc, argv, &options);
+	int r = options_parse(&usage_record, argc, argv, &options);
 
 	if (r)
 		return r == OPTIONS_HELP ? EXIT_CODE_OK : EXIT_CODE_USAGE;

@@ -15,7 +15,7 @@
 
 enum { ROWS_SHOWN = 40 }; /* unless asked otherwise */
 
-static const struct options_usage usage = {
+const struct options_usage usage_report = {
 	.name = "report",
 	.arguments = "FILE",
 	.summary = "Tells who took the time: functions, modules, processes or threads.",
@@ -70,7 +70,7 @@ int command_report(int argc, char **argv)
 {
 	CLEANUP(merged_profile_free) struct merged_profile *profile = NULL;
 	struct options options;
-	int r = options_parse(&usage, argc, argv, &options);
+	int r = options_parse(&usage_report, argc, argv, &options);
 
 	if (r)
 		return r == OPTIONS_HELP ? EXIT_CODE_OK : EXIT_CODE_USAGE;

@@ -16,7 +16,7 @@
 
 enum { FILES_MAX = 64 };
 
-static const struct options_usage usage = {
+const struct options_usage usage_view = {
 	.name = "view",
 	.arguments = "FILE...|DIRECTORY",
 	.summary = "Serves the page for captures, or for files of other profilers. Needs no root.",
@@ -70,7 +70,7 @@ static int serve(const struct options *options)
 int command_view(int argc, char **argv)
 {
 	struct options options;
-	int r = options_parse(&usage, argc, argv, &options);
+	int r = options_parse(&usage_view, argc, argv, &options);
 
 	if (r)
 		return r == OPTIONS_HELP ? EXIT_CODE_OK : EXIT_CODE_USAGE;

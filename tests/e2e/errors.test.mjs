@@ -47,6 +47,8 @@ test('wrong usage is exit 2 and names the option, the value and what is right', 
 	assertOneLine(await run(['nonsense']), 2, /nonsense/, /--help/);
 	assertOneLine(await run(['record']), 2, /-o FILE/);
 	assertOneLine(await run(['info']), 2, /FILE/);
+	assertOneLine(await run(['live', '--config', '/nonsense']), 2, /--config \/nonsense/);
+	assertOneLine(await run(['manual', 'nonsense']), 2, /nonsense/, /page/);
 });
 
 test('help is exit 0 on standard output', async () => {

@@ -2,8 +2,12 @@
 #include "commands/options.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "check.h"
 
 enum { WORDS_MAX = 32 };
@@ -12,7 +16,8 @@ static const struct options_usage live = {
 	.name = "live",
 	.arguments = "",
 	.summary = "test",
-	.groups = OPTIONS_SAMPLING | OPTIONS_SERVING | OPTIONS_WINDOW | OPTIONS_OUTPUT,
+	.groups = OPTIONS_SAMPLING | OPTIONS_SERVING | OPTIONS_WINDOW | OPTIONS_OUTPUT |
+		  OPTIONS_CONFIG,
 };
 
 static const struct options_usage info = {
@@ -152,6 +157,79 @@ static void the_number_of_arguments_is_checked(void)
 	CHECK_EQ(parse(&info, "a", &options), 0);
 }
 
+/* Parses a file of these bytes, with @before and @behind on the command line around it. */
+static int parse_file(const char *text, mode_t mode, const char *before, const char *behind,
+		      struct options *ret_options)
+{
+	static char path[] = "/tmp/options-XXXXXX";
+	char line[128];
+	int fd, r;
+
+	strcpy(path + strlen(path) - 6, "XXXXXX");
+	fd = mkstemp(path);
+	CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	CHECK_EQ(fchmod(fd, mode), 0);
+	close(fd);
+	snprintf(line, sizeof(line), "%s --config %s %s", before, path, behind);
+	r = parse(&live, line, ret_options);
+	unlink(path);
+	return r;
+}
+
+static void options_of_a_file_are_taken(void)
+{
+	static const char text[] =
+		"# of the service\n\n  frequency = 49\t\r\npid=12\npid = 13\nforce\n"
+		"listen =127.0.0.1:1\ntoken-file = /a = b";
+	struct options options;
+
+	CHECK_OR_RETURN(parse_file(text, 0644, "-p 11", "", &options) == 0);
+	CHECK_EQ(options.frequency_hz, 49);
+	CHECK_EQ(options.pid_count, 3);
+	CHECK_EQ(options.pids[2], 13);
+	CHECK(options.force);
+	CHECK_STR_EQ(options.listen, "127.0.0.1:1");
+	CHECK_STR_EQ(options.token_file, "/a = b");
+	/* What stands behind goes before it. */
+	CHECK_OR_RETURN(parse_file(text, 0600, "-F 1", "-F 999", &options) == 0);
+	CHECK_EQ(options.frequency_hz, 999);
+	CHECK_EQ(parse_file("", 0600, "", "", &options), 0);
+	CHECK_EQ(options.frequency_hz, 99);
+}
+
+static void wrong_files_are_refused(void)
+{
+	static const char *const texts[] = {
+		"frequency = 0",  "frequency",	     "frequency 99",
+		"frequenzy = 99", "force = yes",     "F = 99",
+		"help",		  "config = x",	     "= 3",
+		"duration = 3",	  "listen = a\n=\n", "--force",
+		"last = 3",	  "pid = 1 2",
+	};
+	static char large[OPTIONS_CONFIG_SIZE_MAX + 1];
+	struct options options;
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		int r = parse_file(texts[i], 0600, "", "", &options);
+
+		CHECK_EQ(r, OPTIONS_WRONG);
+		if (r != OPTIONS_WRONG)
+			printf("#   for: %s\n", texts[i]);
+	}
+	memset(large, '#', sizeof(large) - 1);
+	CHECK_EQ(parse_file(large, 0600, "", "", &options), OPTIONS_WRONG);
+	large[OPTIONS_CONFIG_SIZE_MAX - 1] = 0;
+	CHECK_EQ(parse_file(large, 0600, "", "", &options), 0);
+	/* Whoever else may change it would run things as we do. */
+	CHECK_EQ(parse_file("", 0602, "", "", &options), OPTIONS_WRONG);
+	CHECK_EQ(parse_file("", 0620, "", "", &options), OPTIONS_WRONG);
+	CHECK_EQ(parse(&live, "--config /", &options), OPTIONS_WRONG);
+	CHECK_EQ(parse(&live, "--config /nonsense", &options), OPTIONS_WRONG);
+	CHECK_EQ(parse_file("", 0600, "", "--config /dev/null", &options), OPTIONS_WRONG);
+	CHECK_EQ(parse(&info, "--config /dev/null a", &options), OPTIONS_WRONG);
+}
+
 TESTS(TEST(without_options_the_defaults_hold), TEST(every_option_is_taken),
       TEST(wrong_values_are_refused), TEST(options_of_other_commands_are_refused),
-      TEST(the_number_of_arguments_is_checked))
+      TEST(the_number_of_arguments_is_checked), TEST(options_of_a_file_are_taken),
+      TEST(wrong_files_are_refused))
