@@ -202,7 +202,21 @@ static __always_inline __u64 unwind_no_row(enum stack_status reason, bool descri
 	return none.word;
 }
 
-/* The row for @pc alone in this CPU's walk; of the kind NONE, it says why there is none. */
+/* The row of memory that has no table, from its code. */
+static __always_inline __u64 unwind_read_row(struct user_walk *walk)
+{
+	union unwind_row_word row = { .word = 0 };
+	__u64 code = 0;
+
+	if (bpf_probe_read_user(&code, sizeof(code), (const void *)walk->registers.pc) == 0)
+		row.row = unwind_row_of_code(code);
+	return row.word ?: unwind_no_row(STACK_NO_ROW, false);
+}
+
+/*
+ * The row for @pc alone in this CPU's walk, which is unwind_lookup_pc() of its registers; of the
+ * kind NONE, it says why there is none.
+ */
 __noinline __u64 unwind_look_up(__u64 pc)
 {
 	__u32 zero = 0, pc_low;
@@ -221,8 +235,10 @@ __noinline __u64 unwind_look_up(__u64 pc)
 	place = pc + walk->mapping.bias;
 	pc_low = (__u32)place & ((1 << UNWIND_PAGE_BITS) - 1);
 	place >>= UNWIND_PAGE_BITS;
+	if (!walk->mapping.page_count)
+		return unwind_read_row(walk);
 	if (place >= walk->mapping.page_count)
-		return unwind_no_row(STACK_NO_ROW, walk->mapping.page_count > 0);
+		return unwind_no_row(STACK_NO_ROW, true);
 	found.word = unwind_find_row(walk->mapping.first_page + (__u32)place, pc_low);
 	if (!found.word)
 		return unwind_no_row(STACK_NO_ROW, true);
@@ -245,6 +261,16 @@ static __always_inline bool unwind_mapping_is_true(struct user_walk *walk, __u32
 	return true;
 }
 
+/*
+ * Whether @row will hold at the next sample too. Of code made at run time, what somebody has called
+ * from is there to be returned to; what was interrupted may be other code by then.
+ */
+static __always_inline bool unwind_row_lasts(const struct user_walk *walk, struct unwind_row row)
+{
+	return walk->mapping.page_count || walk->registers.pc_is_return ||
+	       (row.kinds & 15) == UNWIND_CFA_NONE;
+}
+
 /* What unwind_look_up() says, from memory if possible. */
 static __always_inline struct unwind_row unwind_find(struct user_walk *walk, __u64 pc)
 {
@@ -259,7 +285,7 @@ static __always_inline struct unwind_row unwind_find(struct user_walk *walk, __u
 	    unwind_mapping_is_true(walk, found->mapping))
 		return found->row.row;
 	row.word = unwind_look_up(pc);
-	if (found && walk->mapping_index != UNWIND_NOT_FOUND) {
+	if (found && walk->mapping_index != UNWIND_NOT_FOUND && unwind_row_lasts(walk, row.row)) {
 		found->pc = pc;
 		found->row = row;
 		found->generation = generation;

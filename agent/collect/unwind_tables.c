@@ -356,6 +356,14 @@ static void on_debug_file(uint64_t executable_id, int file_fd, int debug_fd, voi
 		row->searched = false; /* the worker's queue was full: all anew, later */
 }
 
+/* Little of its code: not so when all that is left out begins and ends every program. */
+static bool describes_little(const struct unwind_table_view *view)
+{
+	uint64_t covered = view->header->covered_size, all = view->header->code_size;
+
+	return covered < all / 2 && all - covered > UNWIND_TABLES_START_CODE_MAX;
+}
+
 /*
  * Whether the table has to wait for a search: the file describes little of its code, as one that was
  * built without .eh_frame, whose .debug_frame went into a debug file.
@@ -365,7 +373,7 @@ static bool search(struct row *row, const struct executable *executable, int out
 {
 	struct unwind_tables *tables = row->owner;
 	bool is_sparse = outcome == EXECUTABLE_NO_SECTION ||
-			 (outcome == 0 && view->header->covered_size < view->header->code_size / 2);
+			 (outcome == 0 && describes_little(view));
 
 	if (!is_sparse || row->searched || !tables->options.debug_files ||
 	    executable->kind != EXECUTABLE_FILE)

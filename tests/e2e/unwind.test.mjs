@@ -5,7 +5,8 @@
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { root, startAgent, temporaryFolder, until } from './agent.mjs';
@@ -54,14 +55,41 @@ test('a signal\'s handler over a deep stack, on the same and on an alternate one
 	for (const { name, pid } of runs) checkChain(t, name, ofProcess(samples, pid), chain, { rename });
 });
 
-test('a library that is loaded later, and calls back', async (t) => {
+/** A Python that makes code for each of its functions (3.12 and later), where there is one: Debian 12's own is too old. */
+function findPython() {
+	const versions = join(homedir(), '.pyenv', 'versions');
+	const folders = [...(process.env.PATH ?? '').split(':').filter((folder) => !folder.endsWith('shims')),
+		...(existsSync(versions) ? readdirSync(versions).map((version) => join(versions, version, 'bin')) : [])];
+	const programs = folders.flatMap((folder) => ['python3.13', 'python3.12'].map((name) => join(folder, name)));
+	const active = 'import sys; sys.exit(not sys.is_stack_trampoline_active())';
+	return programs.filter(existsSync).find((program) => spawnSync(program, ['-X', 'perf', '-c', active]).status === 0);
+}
+
+test('what comes while a program runs: a library that calls back, and code made as Python makes it', async (t) => {
 	const folder = temporaryFolder(t);
 	const library = build('gcc', join(folder, 'library.so'), 'library.c', ['-O2', '-shared', '-fPIC']);
-	const program = build('gcc', join(folder, 'loader'), 'loader.c', ['-O2', '-ldl']);
-	const runs = [{ program, args: [String(BURN_MS), library] }];
-	const samples = ofProcess(await recordWhile(t, runs), runs[0].pid);
-	checkChain(t, 'loaded', samples.filter(({ frames }) => frames.some(({ name }) => name === 'come_back')),
-		['main', 'library_enter', 'library_step', 'library_step', 'come_back', 'burn_leaf']);
+	const python = findPython();
+	const runs = [
+		{ name: 'library', program: build('gcc', join(folder, 'loader'), 'loader.c', ['-O2', '-ldl']), args: [String(BURN_MS / 2), library] },
+		{ name: 'made', program: build('gcc', join(folder, 'trampolines'), 'trampolines.c', ['-O2']), args: [String(BURN_MS / 2)] },
+		{ name: 'python', program: python, args: ['-X', 'perf', join(root, 'tests', 'e2e', 'chains', 'deep.py'), String(BURN_MS)] },
+	].filter(({ program }) => program);
+	const samples = await recordWhile(t, runs);
+	const of = (name) => ofProcess(samples, runs.find((run) => run.name === name)?.pid);
+	for (const { pid } of runs) rmSync(`/tmp/perf-${pid}.map`, { force: true });
+
+	await t.test('a library that is loaded later, and calls back', (t) => {
+		checkChain(t, 'loaded', of('library').filter(({ frames }) => frames.some(({ name }) => name === 'come_back')),
+			['main', 'library_enter', 'library_step', 'library_step', 'come_back', 'burn_leaf']);
+	});
+	await t.test('code without a table and without frame pointers', (t) => {
+		const rename = (name) => name.replace(':/srv/app/deep.py', '');
+		checkChain(t, 'made', of('made'), ['main', 'evaluate', ...['outer', 'middle', 'inner'].flatMap((name) => [`py::${name}`, 'evaluate']), 'burn_leaf'], { rename });
+	});
+	await t.test('Python with -X perf', { skip: !python && 'no Python that makes code for its functions (3.12 or later)' }, (t) => {
+		const rename = (name) => /^py::([^:]+):.*\/deep\.py$/.exec(name)?.[1] ?? null;
+		checkChain(t, 'python', of('python'), ['<module>', 'main', 'outer', 'middle', 'inner_work', 'leaf'], { leaf: 'leaf', rename });
+	});
 });
 
 test('C++: a template, a virtual function, and calls through the PLT', async (t) => {

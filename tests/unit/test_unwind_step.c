@@ -6,6 +6,7 @@
 #include <alloca.h>
 #include <signal.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/uio.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -247,6 +248,66 @@ static void a_guess_is_guarded(void)
 	CHECK_EQ(guess(&registers), STACK_FRAME_POINTERS);
 }
 
+/* As the eight bytes at an address are read; the rest is code that says nothing. */
+static uint64_t code_of(const uint8_t *bytes, size_t size)
+{
+	uint64_t word = 0x9090909090909090;
+
+	memcpy(&word, bytes, size < sizeof(word) ? size : sizeof(word));
+	return word;
+}
+
+/* What CPython makes for a function: wherever it is interrupted or returned to, the caller is found. */
+static void code_that_returns_next_tells_its_frame(void)
+{
+	static const uint8_t code[] = { 0x48, 0x83, 0xec, 0x08, 0xff, 0xd1, 0x48,
+					0x83, 0xc4, 0x08, 0xc3, 0x48, 0x83, 0xec };
+	/* Bytes from the start of the code, whether it was returned to, words to the caller's SP. */
+	static const struct {
+		size_t at;
+		bool is_return;
+		unsigned int words;
+	} places[] = {
+		{ 0, false, 1 }, { 4, false, 2 }, { 6, false, 2 }, { 6, true, 2 }, { 10, false, 1 }
+	};
+
+	fill_stack();
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		struct unwind_registers registers = registers_at(10, 20);
+		struct unwind_row row = unwind_row_of_code(
+			code_of(code + places[i].at, sizeof(code) - places[i].at));
+
+		registers.pc_is_return = places[i].is_return;
+		CHECK_EQ(step(row, 0, &registers), STACK_NONE);
+		CHECK_CALLER(registers, 10 + places[i].words, at(20));
+	}
+}
+
+static void other_code_tells_nothing(void)
+{
+	static const uint8_t codes[][8] = {
+		{ 0x48, 0x83, 0xc4, 0x08, 0x5d, 0xc3 }, /* a pop in between */
+		{ 0x48, 0x83, 0xc4, 0x0c, 0xc3 },	/* no whole word */
+		{ 0x48, 0x83, 0xc4, 0x80, 0xc3 },	/* downwards */
+		{ 0x48, 0x83, 0xec, 0x08, 0xc3 },	/* sub, not add */
+		{ 0x48, 0x83, 0xec, 0x18, 0xff, 0xd1, 0x48,
+		  0x83 }, /* more than is known to come off */
+		{ 0x48, 0x83, 0xec, 0x08, 0xff, 0xd0, 0x48, 0x83 }, /* another register */
+		{ 0xff, 0xd1, 0x48, 0x83, 0xec, 0x08, 0xff, 0xd1 },
+		{ 0xff, 0xd1, 0xff, 0xd1, 0xc3 }, /* one call is looked behind, not two */
+		{ 0xc2, 0x08, 0x00 },		  /* ret that takes words off */
+		{ 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
+		struct unwind_registers registers = registers_at(10, 20);
+		struct unwind_row row = unwind_row_of_code(code_of(codes[i], sizeof(codes[i])));
+
+		CHECK_EQ(row.kinds, UNWIND_CFA_NONE);
+		CHECK_EQ(step(row, 0, &registers), STACK_NO_ROW);
+	}
+}
+
 /* --- this program's own stack ---------------------------------------------------------------- */
 
 #ifdef __x86_64__
@@ -324,4 +385,5 @@ TESTS(TEST(frames_are_found_from_the_stack_pointer), TEST(frames_are_found_from_
       TEST(pushes_and_pops_move_the_frame_word_by_word),
       TEST(a_signal_leads_to_what_it_interrupted), TEST(a_frame_that_cannot_be_is_refused),
       TEST(a_lost_frame_pointer_is_not_used), TEST(a_guess_is_guarded),
+      TEST(code_that_returns_next_tells_its_frame), TEST(other_code_tells_nothing),
       TEST(own_stack_is_walked_to_the_first_frame))
