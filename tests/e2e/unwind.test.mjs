@@ -70,7 +70,7 @@ test('what comes while a program runs: a library that calls back, and code made 
 	const library = build('gcc', join(folder, 'library.so'), 'library.c', ['-O2', '-shared', '-fPIC']);
 	const python = findPython();
 	const runs = [
-		{ name: 'library', program: build('gcc', join(folder, 'loader'), 'loader.c', ['-O2', '-ldl']), args: [String(BURN_MS / 2), library] },
+		{ name: 'library', program: build('gcc', join(folder, 'loader'), 'loader.c', ['-O2', '-ldl']), args: [String(BURN_MS), library] },
 		{ name: 'made', program: build('gcc', join(folder, 'trampolines'), 'trampolines.c', ['-O2']), args: [String(BURN_MS / 2)] },
 		{ name: 'python', program: python, args: ['-X', 'perf', join(root, 'tests', 'e2e', 'chains', 'deep.py'), String(BURN_MS)] },
 	].filter(({ program }) => program);
