@@ -30,8 +30,7 @@ enum { COUNT = sizeof(names) / sizeof(names[0]) };
 /* @self: evaluate(), which the code made calls. */
 typedef uint64_t (*made_function)(const uint8_t *made, uint64_t left, int milliseconds, void *self);
 
-CALLED static uint64_t evaluate(const uint8_t *made, uint64_t left, int milliseconds,
-				void *self)
+CALLED static uint64_t evaluate(const uint8_t *made, uint64_t left, int milliseconds, void *self)
 {
 	uint64_t depth = 0;
 
@@ -81,5 +80,6 @@ int main(int argument_count, char **arguments)
 
 	if (argument_count < 2 || !made || write_map(made) != 0)
 		return 1;
-	return evaluate(made, COUNT, atoi(arguments[1]), (void *)(uintptr_t)evaluate) == COUNT ? 0 : 1;
+	return evaluate(made, COUNT, atoi(arguments[1]), (void *)(uintptr_t)evaluate) == COUNT ? 0
+											       : 1;
 }
