@@ -17,7 +17,7 @@ import { EventMenu } from "views/event_menu";
 import { FlameGraph } from "views/flame_graph";
 import { flame_input_listen } from "views/flame_input";
 import { GraphView, view_defaults } from "views/graph_view";
-import { clock_text, count_text, span_text } from "views/format";
+import { clock_text, count_text } from "views/format";
 import { FoundRow, mark_shapes } from "views/found_row";
 import { GraphPanel } from "views/graph_panel";
 import { HeatMap } from "views/heat_map";
@@ -28,6 +28,7 @@ import { axis_height, marks_height, second_us, unit_height }
 import { MapInput } from "views/map_input";
 import { name_escape } from "views/names";
 import { popover_is_open, popover_join } from "views/popover";
+import { ranges_hull, ranges_repeat, ranges_span, ranges_text } from "views/ranges";
 import { save, stamp_text } from "views/saving";
 import { SelectionBar } from "views/selection_bar";
 import { StatusBar, rate_text } from "views/status_bar";
@@ -36,7 +37,7 @@ import { token_take } from "views/token";
 
 /** @typedef {import("model/changes").Changes} Changes */
 /** @typedef {import("views/found_row").Moment} Moment */
-/** @typedef {import("views/heat_map").Range} Range */
+/** @typedef {import("views/ranges").Range} Range */
 /** @typedef {import("views/heat_map").Cell} Cell */
 /** @typedef {import("views/flame_layout").FlameRect} FlameRect */
 /** @typedef {import("page_tools").PageTools} PageTools */
@@ -94,8 +95,8 @@ export class Page {
 		this.panel = new GraphPanel(this.graph, (pattern) => this.search_changed(pattern));
 		this.input = new MapInput(this.map, {
 			hover: (cell, point, by_key) => this.cell_hover(cell, point, by_key),
-			preview: (range) => this.preview(range),
-			select: (range) => this.select(range),
+			preview: (ranges) => this.preview(ranges),
+			select: (ranges) => this.select(ranges),
 			scroll: (columns) => this.scroll(this.map.geometry.first + columns),
 			mark: (mark) => this.moment_open(this.found.moments[mark]),
 		});
@@ -111,13 +112,14 @@ export class Page {
 		/** @type {Changes | null} */
 		this.changes = null;
 		this.selection_bar = new SelectionBar({
-			change: (start_us, end_us) => this.select_wall(start_us, end_us),
+			change: (first, count) => this.select_wall(first, count),
 			clear: () => this.select(null),
-			save: (button) => this.save(button, this.selection),
+			repeat: () => this.repeat(),
+			save: (button) => this.save(button, this.selection && ranges_hull(this.selection)),
 			compare: (choice) => this.compare(choice),
 			start_us: () => this.source.zero_wall_us(),
 		});
-		/** @type {Range | null} */
+		/** @type {Range[] | null} */
 		this.selection = null;
 		this.frame_asked = false;
 		/** The graph is of another stretch than is shown, or of other data. */
@@ -210,14 +212,14 @@ export class Page {
 	 */
 	data_changed(from, end) {
 		this.map.columns_changed(from, end);
-		const range = this.graph_range();
+		const range = ranges_hull(this.graph_ranges());
 		if (from * second_us < range.end_us && end * second_us > range.start_us)
 			this.graph_stale = true;
 	}
 
-	/** The stretch that the graph is of. @returns {Range} */
-	graph_range() {
-		return this.selection ?? this.map.shown_range();
+	/** What the graph is of. @returns {Range[]} */
+	graph_ranges() {
+		return this.selection ?? [this.map.shown_range()];
 	}
 
 	frame_ask() {
@@ -282,7 +284,7 @@ export class Page {
 
 	/** What ran, as it is looked at. */
 	graph_tree() {
-		const tree = this.source.tree(this.graph_range());
+		const tree = this.source.tree(this.graph_ranges());
 		if (this.view.is_plain())
 			return tree;
 		const later = this.later_now();
@@ -315,7 +317,7 @@ export class Page {
 			return;
 		/* The table is of the stretch, whatever the graph leaves out. */
 		if (this.tab === "table") {
-			const samples = this.source.tree(this.graph_range()).total[0];
+			const samples = this.source.tree(this.graph_ranges()).total[0];
 			this.panel.trail_replace([element("b", "", `All ${count_text(samples)} samples`)], { back: false, forward: false });
 		} else {
 			this.panel.trail_show();
@@ -407,7 +409,7 @@ export class Page {
 			this.panel.message_show("Nothing is left of this stretch by what the graph leaves out. Take back a step above.");
 			return;
 		}
-		const all = this.source.filter ? this.source.samples_unfiltered(this.graph_range()) : 0;
+		const all = this.source.filter ? this.source.samples_unfiltered(this.graph_ranges()) : 0;
 		if (all) {
 			this.panel.message_show(`No sample passes these filters; ${count_text(all)} do without them.`);
 			return;
@@ -436,8 +438,8 @@ export class Page {
 		return this.changes?.comparable ? this.changes.tree : null;
 	}
 
-	/** @param {"before" | "rest" | null} choice */
-	compare(choice) {
+	/** @param {"before" | "rest" | null} [choice] of what is the same in every second the rest of these is the news */
+	compare(choice = this.selection && this.selection.length > 1 ? "rest" : "before") {
 		if (choice && !this.changes_panel) {
 			this.later((later) => {
 				this.later_take(later);
@@ -447,7 +449,7 @@ export class Page {
 		}
 		this.compared = choice;
 		if (choice && !this.selection)
-			this.select(this.map.shown_range());
+			this.select([this.map.shown_range()]);
 		else
 			this.graph_update();
 	}
@@ -458,14 +460,14 @@ export class Page {
 			return;
 		this.found.chosen_us = moment.start_us;
 		this.compared = "before";
-		this.select_shown({ start_us: moment.start_us, end_us: moment.end_us });
+		this.select_shown([{ start_us: moment.start_us, end_us: moment.end_us }]);
 		this.found_show();
 	}
 
 	/** @param {Tab} tab */
 	tab_open(tab) {
 		this.tab = tab;
-		this.compare(tab === "compare" ? this.compared ?? "before" : null);
+		this.compare(tab === "compare" ? this.compared ?? undefined : null);
 	}
 
 	tabs_listen() {
@@ -515,11 +517,11 @@ export class Page {
 			this.panel.find(name);
 			this.tab_open("graph");
 		} });
-		const range = this.graph_range();
+		const ranges = this.graph_ranges();
 		const { event_kind_is_time, frequency_hz } = this.source.facts();
-		const seconds = (range.end_us - range.start_us) / second_us;
-		this.table.show(later.table_rows(this.source, range, this.table.by), {
-			samples: this.source.tree(range).total[0], pattern: this.panel.pattern,
+		const seconds = ranges_span(ranges) / second_us;
+		this.table.show(later.table_rows(this.source, ranges, this.table.by), {
+			samples: this.source.tree(ranges).total[0], pattern: this.panel.pattern,
 			cpus_of_sample: event_kind_is_time && frequency_hz && seconds > 0 ? 1 / frequency_hz / seconds : 0 });
 	}
 
@@ -584,40 +586,54 @@ export class Page {
 
 	/* ---- selection ---- */
 
-	/** @param {Range} range */
-	preview(range) {
+	/** @param {Range[]} ranges */
+	preview(ranges) {
 		this.previewing = true;
-		this.selection = this.map.selection = range;
+		this.selection = this.map.selection = ranges;
 		this.graph_stale = true;
 		this.map.overlay_changed();
 		this.selection_show();
 	}
 
-	/** @param {Range | null} range */
-	select(range) {
+	/** @param {Range[] | null} ranges */
+	select(ranges) {
 		this.previewing = false;
-		this.selection = this.map.selection = range;
-		if (!range)
+		this.selection = this.map.selection = ranges;
+		if (!ranges)
 			this.compared = null;
 		this.graph_stale = true;
 		this.map.overlay_changed();
 		this.graph_update();
-		announce(range ? `${span_text(range.end_us - range.start_us)} selected` : "Nothing selected");
+		announce(ranges ? `${ranges_text(ranges)} selected` : "Nothing selected");
 	}
 
 	/**
 	 * By times of the wall clock, typed by somebody.
-	 * @param {number} start_us
-	 * @param {number} end_us
+	 * @param {Range} first
+	 * @param {number} count of seconds that it is the same part of
 	 */
-	select_wall(start_us, end_us) {
-		this.select_shown({ start_us: this.source.from_wall_us(start_us),
-			end_us: this.source.from_wall_us(end_us) });
+	select_wall(first, count) {
+		this.select_shown(ranges_repeat({ start_us: this.source.from_wall_us(first.start_us),
+			end_us: this.source.from_wall_us(first.end_us) }, count));
 	}
 
-	/** Selects a stretch that may be out of sight. @param {Range} range */
-	select_shown(range) {
-		this.select(range);
+	/** The same part of every second shown, or of the first of them again. */
+	repeat() {
+		const { selection, input } = this;
+		if (!selection)
+			return;
+		const [{ start_us, end_us }] = selection;
+		const second = Math.floor(start_us / second_us);
+		if (selection.length > 1)
+			this.select([selection[0]]);
+		else if (end_us <= (second + 1) * second_us)
+			this.select(input.ranges_to({ second, us: start_us }, { second, us: end_us }, true) ?? selection);
+	}
+
+	/** Selects what may be out of sight. @param {Range[]} ranges */
+	select_shown(ranges) {
+		this.select(ranges);
+		const range = ranges_hull(ranges);
 		if (!this.map.following || range.start_us < this.map.geometry.first * second_us) {
 			this.follow(false);
 			this.map.reveal(range);
@@ -630,32 +646,33 @@ export class Page {
 		if (!selection || !source.now_us())
 			return null;
 		const oldest_us = source.oldest_us();
-		if (selection.start_us < oldest_us) {
+		const [{ start_us }] = selection;
+		if (start_us < oldest_us) {
 			const rounded_us = Math.ceil(oldest_us / second_us) * second_us;
-			const span_us = selection.end_us - selection.start_us;
-			return { text: `${clock_text(source.to_wall_us(selection.start_us))} has left the window; ` +
+			/* By whole seconds where they are of some: the same part of them. */
+			const later_us = selection.length > 1 ? Math.ceil((oldest_us - start_us) / second_us) * second_us : rounded_us - start_us;
+			return { text: `${clock_text(source.to_wall_us(start_us))} has left the window; ` +
 				`the oldest kept is ${clock_text(source.to_wall_us(rounded_us))}.`, action: "Go there",
-				act: () => this.select_shown({ start_us: rounded_us,
-					end_us: rounded_us + span_us }) };
+				act: () => this.select_shown(selection.map((range) => ({ start_us: range.start_us + later_us,
+					end_us: range.end_us + later_us }))) };
 		}
-		if (selection.start_us >= source.now_us())
+		if (start_us >= source.now_us())
 			return { text: "This has not happened yet." };
 		return null;
 	}
 
 	selection_show() {
 		const { source } = this;
-		const range = this.graph_range();
+		const ranges = this.graph_ranges();
 		this.selection_bar.show({
-			start_us: source.to_wall_us(range.start_us),
-			end_us: source.to_wall_us(range.end_us),
+			ranges: source.wall(ranges),
 			chosen: this.selection !== null,
 			following: this.map.following && source.live(),
 			can_save: source.live() && this.connection.can_save(),
 			compared: this.changes ? this.compared : null,
 			/* While dragging the words follow the graph. */
 			summary: this.previewing && this.graph_stale ? null
-				: source.summary(range),
+				: source.summary(ranges),
 			problem: this.selection_problem(),
 		});
 	}
@@ -760,9 +777,10 @@ export class Page {
 	/** Which stacks are whole in what the graph is of. */
 	stacks_open() {
 		const { source } = this;
-		const range = this.graph_range();
-		const [from, to] = [range.start_us, range.end_us].map((us) => clock_text(source.to_wall_us(us)));
-		this.later(({ stacks_sheet_open }) => stacks_sheet_open(source.completeness(range), source.left_out(),
+		const ranges = this.graph_ranges();
+		const { start_us, end_us } = ranges_hull(ranges);
+		const [from, to] = [start_us, end_us].map((us) => clock_text(source.to_wall_us(us)));
+		this.later(({ stacks_sheet_open }) => stacks_sheet_open(source.completeness(ranges), source.left_out(),
 			`${this.selection ? "the selected stretch" : "what is on screen"}, ${from} to ${to}`));
 	}
 
@@ -865,7 +883,7 @@ export class Page {
 		this.module_colors?.color(theme);
 		change_legend_show(by_id("change-legend", HTMLElement), change_shades);
 		this.panel.kinds_color(this.shades);
-		this.panel.kinds_show(this.source.tree(this.graph_range()).kinds());
+		this.panel.kinds_show(this.source.tree(this.graph_ranges()).kinds());
 		text_set(by_id("sentence", HTMLElement), "Each column is one second, read upwards. " +
 			`${theme === "dark" ? "Brighter" : "Darker"} means more CPUs busy. ` +
 			"Drag over any stretch to see what ran in it.");
@@ -966,7 +984,8 @@ const page = new Page(capture, capture ? null : token_take());
 /* For tests and for the console: to look at, not to change. */
 Object.defineProperty(window, "flickerscope", { value: Object.freeze({
 	get source() { return page.source; },
-	get selection() { return page.selection; },
+	get selection() { return page.selection && ranges_hull(page.selection); },
+	get ranges() { return page.selection; },
 	get following() { return page.map.following; },
 	get map() { return page.map; },
 	get graph() { return page.graph; },

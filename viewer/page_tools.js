@@ -18,6 +18,7 @@ import { gutter_width, second_us } from "views/map_geometry";
 import { MapMore } from "views/map_more";
 import { OverviewStrip } from "views/overview_strip";
 import { link_read, link_write, zoom_find, zoom_mark } from "views/page_link";
+import { ranges_hull } from "views/ranges";
 import { theme_shown } from "views/theme";
 import { token_take } from "views/token";
 import { ViewMenu, settings_allowed } from "views/view_menu";
@@ -40,8 +41,8 @@ export class PageTools {
 		this.page = page;
 		this.filters = new FilterRow({
 			changed: (terms) => this.filter(terms),
-			choices: () => filter_choices(page.source.profile, page.source.timeline(page.graph_range())),
-			samples: () => page.source.samples_unfiltered(page.graph_range()),
+			choices: () => filter_choices(page.source.profile, page.source.timeline(page.graph_ranges())),
+			samples: () => page.source.samples_unfiltered(page.graph_ranges()),
 		});
 		this.lanes = new Lanes(page.source.profile);
 		this.lanes_view = new LanesView(this.lanes_source(), (kind, value) => this.filters.add({ kind, value, not: false }));
@@ -122,6 +123,7 @@ export class PageTools {
 			J: () => this.jump_unusual(),
 			m: () => this.more.magnify(true),
 			f: () => this.filters.open(),
+			e: () => this.page.repeat(),
 		};
 	}
 
@@ -135,8 +137,8 @@ export class PageTools {
 		this.jumps.hot = (this.jumps.hot + 1) % Math.max(1, seconds.length);
 		const second = seconds[this.jumps.hot];
 		if (second !== undefined)
-			page.select_shown({ start_us: Math.max((second - base) * second_us, page.source.oldest_us()),
-				end_us: Math.min((second - base + 1) * second_us, page.source.now_us()) });
+			page.select_shown([{ start_us: Math.max((second - base) * second_us, page.source.oldest_us()),
+				end_us: Math.min((second - base + 1) * second_us, page.source.now_us()) }]);
 	}
 
 	/** The same for moments unlike the minute before, the most CPU time more or less first. */
@@ -193,7 +195,7 @@ export class PageTools {
 				.map(({ from_us, to_us, ...rest }) => ({ ...rest, start_us: from_us - page.source.base_us, end_us: to_us - page.source.base_us })),
 			wall_us: (second) => page.source.to_wall_us(second * second_us),
 			cpu_count: () => page.source.facts().cpu_count,
-			selection: () => page.selection,
+			selection: () => page.selection && ranges_hull(page.selection),
 		};
 	}
 
@@ -260,7 +262,7 @@ export class PageTools {
 	graph_updated(tree) {
 		const { source } = this.page;
 		this.linked_zoom_show(tree);
-		this.filters.share_show(tree.all, source.filter ? source.samples_unfiltered(this.page.graph_range()) : 0);
+		this.filters.share_show(tree.all, source.filter ? source.samples_unfiltered(this.page.graph_ranges()) : 0);
 		this.link_soon();
 	}
 
@@ -279,8 +281,7 @@ export class PageTools {
 		if (this.linked || this.linked_zoom)
 			return;
 		const { source, map, graph, selection, tab, compared, panel, view } = this.page;
-		const fragment = link_write({ terms: this.filters.terms, selection: selection && {
-			start_us: source.to_wall_us(selection.start_us), end_us: source.to_wall_us(selection.end_us) },
+		const fragment = link_write({ terms: this.filters.terms, selection: selection && source.wall(selection),
 			until_us: map.following ? null : source.to_wall_us(Math.min(map.geometry.end * second_us, map.now_us())),
 			tab, baseline: compared ?? "", find: panel.search.value,
 			zoom: graph.tree ? zoom_mark(graph.tree, graph.zoom_node()) : "",
@@ -315,7 +316,7 @@ export class PageTools {
 		if (!linked || !source.now_us())
 			return;
 		const { selection, until_us } = linked;
-		const first_us = selection?.start_us ?? until_us;
+		const first_us = selection?.[0].start_us ?? until_us;
 		if (source.profile.loading && first_us !== null && source.from_wall_us(first_us) < source.oldest_us() + second_us)
 			return;
 		this.linked = null;
@@ -325,7 +326,7 @@ export class PageTools {
 		if (selection) {
 			page.tab = tab;
 			page.compared = tab === "compare" ? linked.baseline === "rest" ? "rest" : "before" : null;
-			page.select_wall(selection.start_us, selection.end_us);
+			page.select_wall(selection[0], selection.length);
 		} else if (tab !== page.tab) {
 			page.tab_open(tab);
 		}

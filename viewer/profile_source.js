@@ -191,6 +191,11 @@ export class ProfileSource {
 		return this.profile.wall_us(this.base_us + us);
 	}
 
+	/** @param {Range[]} ranges */
+	wall(ranges) {
+		return ranges.map(({ start_us, end_us }) => ({ start_us: this.to_wall_us(start_us), end_us: this.to_wall_us(end_us) }));
+	}
+
 	/** @param {number} wall_us */
 	from_wall_us(wall_us) {
 		return this.profile.timeline_us(wall_us) - this.base_us;
@@ -273,7 +278,7 @@ export class ProfileSource {
 		if (!column)
 			return null;
 		const { cpu_count, event_kind } = this.profile.facts();
-		const tree = this.tree_build({ start_us, end_us });
+		const tree = this.tree_build([{ start_us, end_us }]);
 		const offset = start_us - second * second_us;
 		const gap = column.gaps.find(({ from_us, to_us }) =>
 			from_us < offset + end_us - start_us && to_us > offset);
@@ -289,21 +294,21 @@ export class ProfileSource {
 
 	/* ---- the graph ---- */
 
-	/** @param {Range} range @returns {import("model/call_tree").Range[]} of the timeline */
-	timeline({ start_us, end_us }) {
-		return [{ from_us: start_us + this.base_us, to_us: end_us + this.base_us }];
+	/** @param {Range[]} ranges @returns {import("model/call_tree").Range[]} of the timeline */
+	timeline(ranges) {
+		return ranges.map(({ start_us, end_us }) => ({ from_us: start_us + this.base_us, to_us: end_us + this.base_us }));
 	}
 
-	/** @param {Range} range @returns {CallTree} */
-	tree_build(range) {
-		return call_tree_build(this.profile, this.timeline(range), this.filter);
+	/** @param {Range[]} ranges @returns {CallTree} */
+	tree_build(ranges) {
+		return call_tree_build(this.profile, this.timeline(ranges), this.filter);
 	}
 
-	/** @param {Range} range @returns {CallTree} the same one as long as nothing has changed */
-	tree(range) {
-		const key = `${range.start_us} ${range.end_us}`;
+	/** @param {Range[]} ranges @returns {CallTree} the same one as long as nothing has changed */
+	tree(ranges) {
+		const key = JSON.stringify(ranges);
 		if (this.last.key !== key || !this.last.tree)
-			this.last = { key, tree: this.tree_build(range) };
+			this.last = { key, tree: this.tree_build(ranges) };
 		return /** @type {CallTree} */ (this.last.tree);
 	}
 
@@ -350,10 +355,10 @@ export class ProfileSource {
 		this.on_change(-Infinity, Infinity);
 	}
 
-	/** Samples of a stretch, whatever the filter keeps. @param {Range} range */
-	samples_unfiltered(range) {
+	/** Samples of a stretch, whatever the filter keeps. @param {Range[]} ranges */
+	samples_unfiltered(ranges) {
 		let samples = 0;
-		for (const { from_us, to_us } of this.timeline(range))
+		for (const { from_us, to_us } of this.timeline(ranges))
 			for (const block of this.profile.blocks_in(from_us, to_us)) {
 				const [first, end] = block.rows(from_us, to_us);
 				samples += end - first;
@@ -412,7 +417,7 @@ export class ProfileSource {
 		const later = later_here();
 		if (!later)
 			return null;
-		const changes = new later.Changes(this.profile, range, baseline_before(range, this.profile.oldest_us));
+		const changes = new later.Changes(this.profile, [range], baseline_before(range, this.profile.oldest_us));
 		return changes.explain().find(({ now, before }) => (kind === "down") === (now < before)) ?? null;
 	}
 
@@ -424,47 +429,42 @@ export class ProfileSource {
 
 	/**
 	 * What a stretch is compared with.
-	 * @param {Range} range
+	 * @param {Range[]} ranges
 	 * @param {"before" | "rest"} choice
 	 * @returns {Range[]}
 	 */
-	baseline({ start_us, end_us }, choice) {
+	baseline(ranges, choice) {
 		const { base_us, profile } = this;
-		const range = { from_us: start_us + base_us, to_us: end_us + base_us };
-		const ranges = choice === "before" ? baseline_before(range, profile.oldest_us)
-			: baseline_rest(range, { from_us: profile.oldest_us, to_us: profile.covered_us });
-		return ranges.map(({ from_us, to_us }) => ({ start_us: from_us - base_us, end_us: to_us - base_us }));
+		const of = this.timeline(ranges);
+		const found = choice === "before" ? baseline_before(of[0], profile.oldest_us)
+			: baseline_rest(of, { from_us: profile.oldest_us, to_us: profile.covered_us });
+		return found.map(({ from_us, to_us }) => ({ start_us: from_us - base_us, end_us: to_us - base_us }));
 	}
 
-	/** @param {Range} range @param {Range[]} baseline @returns {import("model/changes").Changes | null} null: its code has not come */
-	changes(range, baseline) {
+	/** @param {Range[]} ranges @param {Range[]} baseline @returns {import("model/changes").Changes | null} null: its code has not come */
+	changes(ranges, baseline) {
 		const later = later_here();
-		if (!later)
-			return null;
-		const of_timeline = (/** @type {Range} */ { start_us, end_us }) =>
-			({ from_us: start_us + this.base_us, to_us: end_us + this.base_us });
-		return new later.Changes(this.profile, of_timeline(range), baseline.map(of_timeline), this.filter);
+		return later && new later.Changes(this.profile, this.timeline(ranges), this.timeline(baseline), this.filter);
 	}
 
 	/* ---- words ---- */
 
-	/** @param {Range} range @returns {Summary} */
-	summary(range) {
-		const tree = this.tree(range);
+	/** @param {Range[]} ranges @returns {Summary} */
+	summary(ranges) {
+		const tree = this.tree(ranges);
 		const { cpu_count, event_kind } = this.profile.facts();
-		const from_us = range.start_us + this.base_us, to_us = range.end_us + this.base_us;
 		return {
 			samples: tree.total[0],
 			cpus_busy: event_kind === wire.WIRE_EVENT_CPU_CLOCK
-				? this.profile.cpus_busy(from_us, to_us, this.filter) : null,
+				? this.profile.cpus_busy(this.timeline(ranges), this.filter) : null,
 			cpu_count,
 			processes: tree.processes(),
 		};
 	}
 
-	/** Which stacks of a stretch are whole. @param {Range} range */
-	completeness({ start_us, end_us }) {
-		return completeness(this.profile, start_us + this.base_us, end_us + this.base_us);
+	/** Which stacks of a stretch are whole. @param {Range[]} ranges */
+	completeness(ranges) {
+		return completeness(this.profile, this.timeline(ranges));
 	}
 
 	/** How many are, lately; of a capture, in all of it. */

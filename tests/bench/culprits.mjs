@@ -154,7 +154,7 @@ function walk_down(total) {
 	}
 }
 
-const explained = (profile) => new Changes(profile, { from_us: start_us + CHANGED_S * 1e6, to_us: start_us + SECONDS * 1e6 },
+const explained = (profile) => new Changes(profile, [{ from_us: start_us + CHANGED_S * 1e6, to_us: start_us + SECONDS * 1e6 }],
 	[{ from_us: start_us, to_us: start_us + CHANGED_S * 1e6 }]).explain();
 const found = { chance: 0, first: 0, among: 0, none: 0, near: 0, self: 0, walk: 0 };
 let lines = 0;

@@ -67,7 +67,7 @@ test('a stretch selected in the page has what report has of the same stretch', a
 		await page.evaluate(([from_us, to_us]) => {
 			const { source } = window.flickerscope;
 			const zero_us = source.zero_second * 1e6;
-			const tree = source.tree({ start_us: zero_us + from_us, end_us: zero_us + to_us });
+			const tree = source.tree([{ start_us: zero_us + from_us, end_us: zero_us + to_us }]);
 			window.shown = Array.from({ length: tree.count }, (_, node) => [tree.name(node), tree.kind(node), tree.self[node]]);
 		}, [Math.round(from * 1e6), Math.round(to * 1e6)]);
 		const shown = new Map();

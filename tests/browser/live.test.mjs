@@ -37,7 +37,7 @@ const secondWithBurst = async (page) => (await page.waitForFunction(() => {
 	const { source } = window.flickerscope;
 	for (let second = Math.floor(source.now_us() / 1e6) - 1; second * 1e6 > source.oldest_us(); second--) {
 		const start_us = second * 1e6 + 310e3;
-		if (source.tree({ start_us, end_us: start_us + 180e3 }).total[0] >= 12) return second;
+		if (source.tree([{ start_us, end_us: start_us + 180e3 }]).total[0] >= 12) return second;
 	}
 	return null;
 })).jsonValue();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is shown of the data and how, in a real browser on the synthetic feed: filters, links, lanes, scales. */
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { dragTimes, graphShare, lightness, loaded, mapPixels, mapPoint, openBrowser, openPage, painted, startFeed } from './page.mjs';
 
@@ -45,7 +46,7 @@ test('a filter chosen by keys holds for map, graph and table, and goes with its 
 	assert.deepEqual(await processes(), ['java']);
 	const [kept, all] = await look(() => {
 		const { graph, map, source } = window.flickerscope;
-		return [graph.tree.total[0], source.samples_unfiltered(map.shown_range())];
+		return [graph.tree.total[0], source.samples_unfiltered([map.shown_range()])];
 	});
 	assert.ok(kept > 1000 && kept < all / 2, `${kept} of ${all}`);
 	assert.match(await page.textContent('#kept'), /^Showing [12345]\d\u2009% of the samples\.$/);
@@ -249,7 +250,7 @@ test('the wheel and keys change rows and width, clicks and keys move the ends, J
 		const { first, end } = tools.overview_source().span();
 		return Math.max(...Array.from({ length: end - 1 - first }, (_, i) => tools.overview_source().busy(first + i)));
 	});
-	const busy = await look(() => window.flickerscope.source.summary(window.flickerscope.selection).cpus_busy);
+	const busy = await look(() => window.flickerscope.source.summary(window.flickerscope.ranges).cpus_busy);
 	assert.ok(Math.abs(busy - busiest) < 0.05 && hottest.end_us - hottest.start_us <= 1e6, `${busy} ${busiest}`);
 	await page.locator('#overview canvas').click({ position: { x: (await geometry()).left + 4, y: 20 } });
 	assert.equal((await geometry()).first, await look(() => window.flickerscope.tools.overview_source().span().first));
@@ -257,5 +258,74 @@ test('the wheel and keys change rows and width, clicks and keys move the ends, J
 	await page.keyboard.press('Escape');
 	await page.keyboard.press('l');
 	assert.ok((await geometry()).first > first - 400);
+	assert.deepEqual(page.problems, []);
+});
+
+test('Alt and a drag take the same part of every second: words, graph, table, what changed, link and export are of it', async () => {
+	await page.keyboard.press('Escape');
+	await page.click('#follow');
+	const now_s = Math.floor(await look(() => window.flickerscope.map.now_us()) / 1e6);
+	/* The cron job of the invented host runs from 640 to 680 ms of every second. */
+	const [from, to] = [await mapPoint(page, (now_s - 40) * 1e6 + 680_000), await mapPoint(page, (now_s - 30) * 1e6 + 640_000)];
+	await page.mouse.move(from.x, from.y);
+	await page.keyboard.down('Alt');
+	await page.mouse.down();
+	await page.mouse.move(to.x, to.y, { steps: 3 });
+	await page.mouse.up();
+	await page.keyboard.up('Alt');
+	const ranges = () => look(() => window.flickerscope.ranges);
+	const bands = await ranges();
+	const shown = await look(() => {
+		const { map: { geometry, frozen_us }, source } = window.flickerscope;
+		return Array.from({ length: geometry.columns }, (_, i) => (geometry.first + i) * 1e6)
+			.filter((us) => us + 640e3 >= source.oldest_us() && us + 680e3 <= (frozen_us ?? source.now_us())).length;
+	});
+	assert.ok(shown > 100 && Math.abs(bands.length - shown) <= 1, `${bands.length} of ${shown}`);
+	const [first] = bands;
+	bands.forEach(({ start_us, end_us }, i) => assert.deepEqual([start_us - i * 1e6, end_us - i * 1e6], [first.start_us, first.end_us]));
+	const offset_us = first.start_us - Math.floor(first.start_us / 1e6) * 1e6;
+	assert.ok(Math.abs(offset_us - 640e3) <= 4000 && Math.abs(first.end_us - first.start_us - 40e3) <= 8000, `${offset_us}`);
+	assert.match(await page.textContent('#selection b'), new RegExp(`^${bands.length} × (3|4)\\d ms$`));
+	/* Samples are those of the bands, wherever they are counted. */
+	const counted = await look(() => {
+		const { source, ranges, graph } = window.flickerscope;
+		let samples = 0;
+		for (const range of ranges) samples += source.tree_build([range]).total[0];
+		return [samples, graph.tree.total[0], source.completeness(ranges).stacks];
+	});
+	assert.ok(counted[0] > 100 && counted[0] === counted[1] && counted[2] <= counted[0], String(counted));
+	assert.ok((await graphShare(page, 'cron_job')).samples > counted[0] / 2);
+	await page.click('#tab-table');
+	assert.match(await page.textContent('#table tbody tr td'), /qsort_r|fsync|rotate|ext4_sync_file/);
+	/* Its ends move in all of them, and E takes one of them alone and all again. */
+	await page.focus('#map-focus');
+	await page.keyboard.press('Control+ArrowUp');
+	const longer = await ranges();
+	assert.equal(longer.length, bands.length);
+	assert.equal(longer[5].end_us, bands[5].end_us + 1000);
+	await page.keyboard.press('e');
+	assert.deepEqual(await ranges(), [longer[0]]);
+	await page.click('text=Every second');
+	assert.equal((await ranges()).length, longer.length);
+	/* Compared with what is beside it in the same seconds. */
+	await page.click('text=Show what changed');
+	await page.waitForFunction(() => document.querySelector('#changes b')?.textContent.includes('CPUs busy instead of'));
+	assert.match(await page.textContent('#changes'), /rotate|qsort_r|cron_job/);
+	const address = await link(/from=.*seconds=\d+.*tab=compare&baseline=rest/);
+	const linked = await ranges();
+	await page.keyboard.press('Escape');
+	await page.waitForFunction(() => !location.hash.includes('seconds='));
+	await look((fragment) => { location.hash = fragment; }, address);
+	await page.waitForFunction(() => window.flickerscope.ranges);
+	assert.deepEqual(await ranges(), linked);
+	await page.click('#tab-graph');
+	await page.click('#export');
+	const download = page.waitForEvent('download');
+	await page.click('[role="menuitem"]:has-text("folded")');
+	const folded = await readFile(await (await download).path(), 'utf8');
+	const total = folded.trim().split('\n').reduce((sum, line) => sum + Number(line.split(' ').pop()), 0);
+	assert.equal(total, await look(() => window.flickerscope.graph.tree.total[0]));
+	await page.keyboard.press('Escape');
+	await page.keyboard.press('l');
 	assert.deepEqual(page.problems, []);
 });

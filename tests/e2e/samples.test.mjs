@@ -165,7 +165,7 @@ test('with -C 1 only that CPU is sampled', async (t) => {
 	assert.ok(samples.every(({ cpu }) => cpu === 1));
 	assert.equal(stream.profile.facts().cpu_count, 1);
 	assert.match(stream.profile.facts().filter, /1/);
-	const busy = stream.profile.cpus_busy(from_us, to_us);
+	const busy = stream.profile.cpus_busy([{ from_us, to_us }]);
 	assert.ok(busy > 0.95 && busy < 1.05, `${busy} CPUs busy`);
 });
 

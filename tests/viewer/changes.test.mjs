@@ -46,7 +46,7 @@ test("the chance of Student's t is that of the tables", () => {
 test("the same load on both sides: nothing changed by more than chance", () => {
 	for (let seed = 1; seed <= 5; seed++) {
 		const profile = profile_make((_, cpu, random) => (random() < 0.5 ? usual(random) : null), seed);
-		const changes = new Changes(profile, at(61, 63), baseline_before(at(61, 63), start_us));
+		const changes = new Changes(profile, [at(61, 63)], baseline_before(at(61, 63), start_us));
 		assert.deepEqual(changes.explain(), []);
 		assert.deepEqual(changes.functions(10), []);
 	}
@@ -55,7 +55,7 @@ test("the same load on both sides: nothing changed by more than chance", () => {
 test("a function that burns a CPU more is named, with its CPUs before and now", () => {
 	const profile = profile_make((time_s, cpu, random) => (cpu === 3 && time_s >= 61 && time_s < 62
 		? ["main", "serve", "query", "compact", "merge"] : cpu < 2 && random() < 0.5 ? usual(random) : null));
-	const [first, ...others] = new Changes(profile, at(61, 62), baseline_before(at(61, 62), start_us)).explain();
+	const [first, ...others] = new Changes(profile, [at(61, 62)], baseline_before(at(61, 62), start_us)).explain();
 	assert.equal(first.name, "merge");
 	assert.equal(first.process, "server");
 	assert.equal(first.certainty, "certain");
@@ -68,14 +68,14 @@ test("where several callees share a change, their caller is named", () => {
 	const profile = profile_make((time_s, cpu, random) => (cpu === 3 && time_s >= 61 && time_s < 62
 		? ["main", "rebuild", ["read", "hash", "write"][Math.floor(random() * 3)]]
 		: cpu < 2 && random() < 0.5 ? usual(random) : null));
-	const [first] = new Changes(profile, at(61, 62), baseline_before(at(61, 62), start_us)).explain();
+	const [first] = new Changes(profile, [at(61, 62)], baseline_before(at(61, 62), start_us)).explain();
 	assert.equal(first.name, "rebuild");
 });
 
 test("what vanished is told as well", () => {
 	const profile = profile_make((time_s, cpu, random) => (cpu === 0 ? (time_s >= 61 ? null : ["main", "poll"])
 		: random() < 0.3 ? usual(random) : null));
-	const changes = new Changes(profile, at(61, 63), baseline_before(at(61, 63), start_us));
+	const changes = new Changes(profile, [at(61, 63)], baseline_before(at(61, 63), start_us));
 	const [first] = changes.explain();
 	assert.equal(first.name, "poll");
 	assert.equal(first.now, 0);
@@ -90,18 +90,34 @@ test("a stretch under a second is compared with the same part of the seconds bef
 	const range = at(62.3, 62.5);
 	const baseline = baseline_before(range, start_us);
 	assert.equal(baseline.length, 60);
-	assert.deepEqual(new Changes(profile, range, baseline).explain(), []);
+	assert.deepEqual(new Changes(profile, [range], baseline).explain(), []);
 	/* In the middle of the second it would be. */
 	const other = profile_make((time_s, cpu, random) => (cpu === 3 && time_s >= 62.3 && time_s < 62.5
 		? ["main", "collect"] : cpu < 2 && random() < 0.5 ? usual(random) : null));
-	assert.equal(new Changes(other, range, baseline).explain()[0].name, "collect");
+	assert.equal(new Changes(other, [range], baseline).explain()[0].name, "collect");
 });
 
 test("the rest is all but the stretch", () => {
 	const all = at(0, 64);
-	assert.deepEqual(baseline_rest(at(10, 20), all), [at(0, 10), at(20, 64)]);
-	assert.deepEqual(baseline_rest(at(0, 64), all), []);
+	assert.deepEqual(baseline_rest([at(10, 20)], all), [at(0, 10), at(20, 64)]);
+	assert.deepEqual(baseline_rest([at(0, 64)], all), []);
+	assert.deepEqual(baseline_rest([at(0, 1), at(2, 3), at(3, 5)], all), [at(1, 2), at(5, 64)]);
 	assert.deepEqual(baseline_before(at(0, 2), start_us), []);
+});
+
+test("the same part of every second against the rest of them: work on a timer is named", () => {
+	const profile = profile_make((time_s, cpu, random) => (cpu === 3 && time_s % 1 >= 0.3 && time_s % 1 < 0.5
+		? ["main", "collect"] : cpu < 2 && random() < 0.5 ? usual(random) : null));
+	const bands = Array.from({ length: 40 }, (_, i) => at(10.3 + i, 10.5 + i));
+	const baseline = baseline_rest(bands, at(10, 50));
+	const changes = new Changes(profile, bands, baseline);
+	const [first, ...others] = changes.explain();
+	assert.equal(first.name, "collect");
+	assert.equal(first.samples_before, 0);
+	assert.ok(Math.abs(first.now - 1) < 0.03, JSON.stringify(first));
+	assert.deepEqual(others, []);
+	/* Blocks are as long as one band, and lie in the baseline whole. */
+	assert.equal(changes.judge.moments.get(first.function_id), undefined);
 });
 
 test("bursts that belong together are no certain change of their own", () => {
@@ -116,7 +132,7 @@ test("bursts that belong together are no certain change of their own", () => {
 			return time_s <= ends[cpu] ? ["main", "request", "render"] : null;
 		}, seed);
 		const range = at(61, 63);
-		wrong += new Changes(profile, range, baseline_before(range, start_us)).functions(10).length ? 1 : 0;
+		wrong += new Changes(profile, [range], baseline_before(range, start_us)).functions(10).length ? 1 : 0;
 	}
 	assert.ok(wrong <= 1, `${wrong} of 20 comparisons of the same load claim a change`);
 });

@@ -23,7 +23,7 @@ function profile_of(kinds) {
 	return profile;
 }
 
-const all = (profile) => completeness(profile, 0, 2 * start_us);
+const all = (profile) => completeness(profile, [{ from_us: 0, to_us: 2 * start_us }]);
 
 test("whole stacks are counted among those that there are", () => {
 	const profile = profile_of([["a", ["main", "f"], wire.WIRE_STACK_COMPLETE, 7], ["a", ["g"], wire.WIRE_STACK_NO_ROW, 1],
@@ -37,7 +37,7 @@ test("only what lies in the stretch counts", () => {
 	const profile = profile_of([["a", ["main"], wire.WIRE_STACK_COMPLETE, 10], ["a", ["main"], wire.WIRE_STACK_TRUNCATED, 10]]);
 	const middle = [start_us + 5000, start_us + 12_000];
 	assert.deepEqual(completeness_share(profile, ...middle), { stacks: 7, complete: 5 });
-	assert.deepEqual(completeness(profile, ...middle).reasons, [{ reason: "deep", stacks: 2 }]);
+	assert.deepEqual(completeness(profile, [{ from_us: middle[0], to_us: middle[1] }]).reasons, [{ reason: "deep", stacks: 2 }]);
 });
 
 test("each status has its reason, the most frequent first", () => {
@@ -71,7 +71,7 @@ test("no more processes than are told of, and none of an empty stretch", () => {
 	const { processes } = all(many);
 	assert.equal(processes.length, processes_max);
 	assert.equal(processes[0].name, "p29");
-	assert.deepEqual(completeness(many, 0, 1), { stacks: 0, complete: 0, reasons: [], processes: [] });
+	assert.deepEqual(completeness(many, [{ from_us: 0, to_us: 1 }]), { stacks: 0, complete: 0, reasons: [], processes: [] });
 	assert.deepEqual(all(new Profile()), { stacks: 0, complete: 0, reasons: [], processes: [] });
 });
 

@@ -85,14 +85,14 @@ test("map, graph, table, sums and hits are of the samples that pass", () => {
 		const kept = within.filter((sample) => passes(sample, terms));
 		some += Number(kept.length > 0 && kept.length < within.length);
 		const words = JSON.stringify(terms);
-		assert.equal(source.tree(range).total[0], kept.length, words);
-		assert.equal(source.samples_unfiltered(range), within.length);
-		assert.equal(table_rows(source, range, "thread").reduce((sum, { total }) => sum + total, 0), kept.length);
-		const with_read = table_rows(source, range, "function").find(({ name }) => name === "read");
+		assert.equal(source.tree([range]).total[0], kept.length, words);
+		assert.equal(source.samples_unfiltered([range]), within.length);
+		assert.equal(table_rows(source, [range], "thread").reduce((sum, { total }) => sum + total, 0), kept.length);
+		const with_read = table_rows(source, [range], "function").find(({ name }) => name === "read");
 		assert.equal(with_read?.total ?? 0,
 			kept.filter(({ stack }) => stack.some((frame) => name_of(frame) === "read")).length, words);
 		/* Any of its samples stands for one period of a CPU. */
-		assert.ok(Math.abs(source.summary(range).cpus_busy - Math.min(4, kept.length / 99 / 1.5)) < 1e-6);
+		assert.ok(Math.abs(source.summary([range]).cpus_busy - Math.min(4, kept.length / 99 / 1.5)) < 1e-6);
 		const second = Math.floor(random() * 4);
 		const of_second = samples.filter(({ time_us }) => Math.floor((time_us - start_us) / 1e6) === second);
 		const column = source.heat.column(start_us / 1e6 + second, 20);
@@ -104,7 +104,7 @@ test("map, graph, table, sums and hits are of the samples that pass", () => {
 	}
 	assert.ok(some > 60, `${some} of 150 filters kept some of the samples`);
 	source.filter_set(null);
-	assert.equal(source.tree({ start_us: 0, end_us: span_us }).total[0], samples.length);
+	assert.equal(source.tree([{ start_us: 0, end_us: span_us }]).total[0], samples.length);
 	assert.equal(profile.sample_count, samples.length);
 });
 
@@ -151,16 +151,16 @@ test("what comes later, a late name and a dictionary made anew are filtered too"
 	const source = new ProfileSource(profile);
 	const range = { start_us: 0, end_us: 1000 };
 	source.filter_set(filter_of(profile, [{ kind: "function", value: "found", not: false }]));
-	assert.equal(source.tree(range).total[0], 0);
+	assert.equal(source.tree([range]).total[0], 0);
 	const { key_low, key_high } = key_of("late");
 	const name = maker.string("found");
 	maker.fill(profile, [{ time_us: start_us + 30, stack: ["main", nameless] }], { more: [{ kind: wire.WIRE_RECORD_LATE_NAMES,
 		rows: [{ key_low, key_high, owner_low: key_low, owner_high: key_high, name }] }] });
-	assert.equal(source.tree(range).total[0], 2);
+	assert.equal(source.tree([range]).total[0], 2);
 	source.filter_set(filter_of(profile, [{ kind: "function", value: "found", not: true }, { kind: "process", value: "program", not: false }]));
-	assert.equal(source.tree(range).total[0], 1);
+	assert.equal(source.tree([range]).total[0], 1);
 	profile.dictionary = Object.assign(Object.create(Object.getPrototypeOf(profile.dictionary)), profile.dictionary);
-	assert.equal(source.tree_build(range).total[0], 1);
+	assert.equal(source.tree_build([range]).total[0], 1);
 });
 
 test("late names are no reason to read all stacks again when no function is asked for", () => {

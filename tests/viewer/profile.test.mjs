@@ -235,12 +235,12 @@ test("CPUs busy over a stretch are those of what is known", () => {
 		if (ms < 2000 || ms >= 3000)
 			samples.push({ time_us: start_us + ms * 1000, cpu: 0 }, ...(ms % 20 ? [] : [{ time_us: start_us + ms * 1000, cpu: 1 }]));
 	new SegmentMaker({ frequency_mhz: 100_000 }).fill(profile, samples, { end_us: start_us + 4e6, more });
-	assert.ok(Math.abs(profile.cpus_busy(start_us - 1e6, start_us + 9e6) - 2) < 1e-9);
+	assert.ok(Math.abs(profile.cpus_busy([{ from_us: start_us - 1e6, to_us: start_us + 9e6 }]) - 2) < 1e-9);
 	assert.deepEqual(profile.lost(0, Infinity), { gaps: 1, samples: 5 });
 	assert.equal(profile.rate_reached_mhz(), 50_000);
 	new SegmentMaker({ segment: 2, start_us: start_us + 4e6 }).fill(profile, []);
 	assert.equal(profile.rate_reached_mhz(), 50_000, "a segment that has just begun");
-	assert.equal(new Profile().cpus_busy(0, 1), 0);
+	assert.equal(new Profile().cpus_busy([{ from_us: 0, to_us: 1 }]), 0);
 });
 
 test("facts are those of the newest segment", () => {

@@ -14,6 +14,8 @@ const { FlameOrder, flame_layout } = await import("views/flame_layout");
 const { name_hash, name_shade } = await import("views/colors");
 const { HeatScale } = await import("views/heat_scale");
 const { MapInput } = await import("views/map_input");
+const { link_read, link_write } = await import("views/page_link");
+const { ranges_hull, ranges_repeat, ranges_span, ranges_text } = await import("views/ranges");
 
 const thin = "\u2009";
 
@@ -129,14 +131,21 @@ test("a point and its moment agree, whatever the rows", () => {
 	assert.deepEqual(outside, { second: 100, row: 49, us: 101e6 });
 });
 
-test("an outline steps at the seconds, and has two pieces when they don't touch", () => {
-	assert.equal(geometry.outline(110.2e6, 110.4e6).length, 1);
-	assert.equal(geometry.outline(110.8e6, 111.2e6).length, 2);
-	assert.equal(geometry.outline(110.2e6, 111.8e6).length, 1);
-	assert.equal(geometry.outline(110.2e6, 111.8e6)[0].length, 16);
+test("a stretch covers a part of its first and last second and all between; the same part of many seconds is one piece", () => {
+	const { top, bottom, column, cells_height } = geometry;
+	const x = (/** @type {number} */ second) => geometry.column_x(second);
+	const pieces = (...ranges) => geometry.pieces(ranges.map(([from_s, to_s]) => ({ start_us: from_s * 1e6, end_us: to_s * 1e6 })));
+	const part = cells_height / 5;
+	assert.deepEqual(pieces([110.2, 110.4]), [{ x: x(110), y: bottom - 2 * part, width: column, height: part }]);
+	assert.deepEqual(pieces([110.8, 113.2]), [{ x: x(110), y: top, width: column, height: part },
+		{ x: x(111), y: top, width: 2 * column, height: cells_height }, { x: x(113), y: bottom - part, width: column, height: part }]);
 	/* A whole second ends with its own column. */
-	const [, , right] = geometry.outline(110e6, 111e6)[0];
-	assert.equal(right, geometry.column_x(111));
+	assert.deepEqual(pieces([110, 111]), [{ x: x(110), y: top, width: column, height: cells_height }]);
+	assert.deepEqual(pieces([110.2, 110.4], [111.2, 111.4], [112.2, 112.4]), [{ x: x(110), y: bottom - 2 * part, width: 3 * column, height: part }]);
+	assert.deepEqual(pieces([110.8, 111.2], [111.8, 112.2], [112.8, 113]).map(({ x, width }) => [x, width]), [[x(110), 3 * column], [x(111), 2 * column]]);
+	/* Out of sight there is none, however long it is. */
+	assert.deepEqual(pieces([-1e9, 100.2]), [{ x: x(100), y: bottom - part, width: column, height: part }]);
+	assert.deepEqual(pieces([400, 500]), []);
 });
 
 /** parent, total of each node */
@@ -220,6 +229,42 @@ test("a drag is kept within what has happened and is still there", () => {
 	/* At least a millisecond, where there is one. */
 	assert.deepEqual(range_to(1_000_000, 1_000_000), { start_us: 1_000_000, end_us: 1_001_000 });
 	assert.equal(range_to(10_000_000, 11_000_000), null);
+});
+
+test("the same part of every second shown, in whole ones that have happened and are kept", () => {
+	const map = { now_us: () => 104_300_000, source: { oldest_us: () => 101_100_000 }, geometry };
+	const ranges_to = (a, b) => MapInput.prototype.ranges_to.call({ map, range_to: MapInput.prototype.range_to },
+		{ second: a[0], us: a[0] * 1e6 + a[1] * 1e3 }, { second: b[0], us: b[0] * 1e6 + b[1] * 1e3 }, true);
+	const bands = (from_ms, to_ms, ...seconds) => seconds.map((second) => ({ start_us: second * 1e6 + from_ms * 1e3, end_us: second * 1e6 + to_ms * 1e3 }));
+	assert.deepEqual(ranges_to([103, 200], [110, 300]), bands(200, 300, 101, 102, 103, 104));
+	assert.deepEqual(ranges_to([110, 300], [103, 200]), bands(200, 300, 101, 102, 103, 104));
+	assert.deepEqual(ranges_to([110, 250], [103, 400]), bands(250, 400, 101, 102, 103));
+	/* The end of a second is its own, and a band is a millisecond at least. */
+	assert.deepEqual(ranges_to([102, 1000], [102, 1000]), bands(999, 1000, 101, 102, 103));
+	assert.deepEqual(ranges_to([102, 0], [102, 0]), bands(0, 1, 102, 103, 104));
+	map.now_us = () => 101_000_000;
+	assert.equal(ranges_to([102, 0], [102, 10]), null);
+});
+
+test("ranges in words, as one, and repeated", () => {
+	const [first] = ranges_repeat({ start_us: 3.2e6, end_us: 3.4e6 }, 1);
+	assert.equal(ranges_text([first]), "200 ms");
+	const bands = ranges_repeat(first, 60);
+	assert.equal(ranges_text(bands), "60 × 200 ms");
+	assert.deepEqual(ranges_hull(bands), { start_us: 3.2e6, end_us: 62.4e6 });
+	assert.equal(ranges_span(bands), 12e6);
+});
+
+test("a link holds the same part of many seconds, and nothing that would not end", () => {
+	const state = { terms: [], selection: ranges_repeat({ start_us: 1e15 + 200e3, end_us: 1e15 + 300e3 }, 60), until_us: null, tab: "graph",
+		baseline: "before", find: "", zoom: "", settings: {} };
+	assert.equal(link_write(state), "from=1000000000.2&to=1000000000.3&seconds=60");
+	assert.deepEqual(link_read(link_write(state), {}), state);
+	for (const seconds of ["0", "-5", "1e9", "999999999", "x", ""])
+		assert.equal(link_read(`from=10.2&to=10.3&seconds=${seconds}`, {}).selection?.length, 1, seconds);
+	/* Of a longer one there is none in the next second. */
+	assert.equal(link_read("from=10.2&to=12.3&seconds=60", {}).selection?.length, 1);
+	assert.equal(link_read("from=10.2&to=10.1&seconds=60", {}).selection, null);
 });
 
 test("scales go from idle to their end, in even steps or in finer ones, and the legend says what they paint", () => {

@@ -28,9 +28,9 @@ export function baseline_before({ from_us, to_us }, oldest_us) {
 	return ranges;
 }
 
-/** All that was known but the stretch. @param {Range} range @param {Range} all @returns {Range[]} */
-export function baseline_rest(range, all) {
-	return [{ from_us: all.from_us, to_us: Math.min(range.from_us, all.to_us) },
-		{ from_us: Math.max(range.to_us, all.from_us), to_us: all.to_us }]
+/** All that was known but the stretches. @param {Range[]} ranges in order @param {Range} all @returns {Range[]} */
+export function baseline_rest(ranges, all) {
+	return [...ranges, { from_us: all.to_us, to_us: all.to_us }]
+		.map(({ from_us }, i) => ({ from_us: Math.max(all.from_us, i ? ranges[i - 1].to_us : 0), to_us: Math.min(from_us, all.to_us) }))
 		.filter(({ from_us, to_us }) => from_us < to_us);
 }

@@ -17,6 +17,8 @@ import { array_sum, t_chance } from "model/statistics";
 const second_us = 1e6;
 /** The fewest blocks that the baseline is cut into, however long the stretch is. */
 const blocks_least = 60;
+/** How much counts vary is learned from so many of them: each is a tree to count. */
+const blocks_max = 600;
 /** Fewer samples than this in the baseline say nothing. */
 export const baseline_samples_least = 30;
 /** After allowing for the number of functions compared. */
@@ -49,20 +51,29 @@ const dispersion_least = 0.25;
  * @property {Certainty} certainty
  */
 
+/** The time in them. @param {Range[]} ranges */
+function span(ranges) {
+	return ranges.reduce((sum, { from_us, to_us }) => sum + to_us - from_us, 0);
+}
+
 /**
  * Pieces of the baseline as long as the stretch, or equal parts of that so that there are many.
  * @param {Range[]} ranges
  * @param {number} length_us
  */
 function blocks_of(ranges, length_us) {
-	const whole_us = ranges.reduce((sum, { from_us, to_us }) => sum + to_us - from_us, 0);
-	const joined = Math.max(1, Math.ceil(length_us * blocks_least / whole_us));
+	const whole_us = span(ranges), longest_us = ranges.reduce((most, { from_us, to_us }) => Math.max(most, to_us - from_us), 0);
+	const joined = Math.max(1, Math.ceil(length_us * blocks_least / whole_us), Math.ceil(length_us / longest_us));
 	const block_us = length_us / joined;
+	/* So many that some are left out are not joined. */
+	const step = Math.ceil(whole_us / block_us / blocks_max);
 	const blocks = [];
+	let at = 0;
 	for (const { from_us, to_us } of ranges) {
-		const count = Math.max(1, Math.floor((to_us - from_us) / block_us + 1e-9));
-		for (let at = 0; at < count; at++)
+		const count = Math.floor((to_us - from_us) / block_us + 1e-9);
+		for (; at < count; at += step)
 			blocks.push({ from_us: from_us + at * block_us, to_us: from_us + (at + 1) * block_us });
+		at -= count;
 	}
 	return { blocks, joined };
 }
@@ -281,16 +292,16 @@ class Judge {
 export class Changes {
 	/**
 	 * @param {Profile} profile
-	 * @param {Range} range
-	 * @param {Range[]} baseline in order, none of it in the range
+	 * @param {Range[]} ranges in order, as long as one another
+	 * @param {Range[]} baseline in order, none of it in the ranges
 	 * @param {import("model/filter").SampleFilter | null} [filter]
 	 */
-	constructor(profile, range, baseline, filter = null) {
-		const { blocks, joined } = blocks_of(baseline, range.to_us - range.from_us);
-		const now_s = (range.to_us - range.from_us) / second_us;
-		const before_s = baseline.reduce((sum, { from_us, to_us }) => sum + to_us - from_us, 0) / second_us;
-		const tree_of = (/** @type {Range[]} */ ranges) => call_tree_build(profile, ranges, filter);
-		const now = tree_of([range]), before = tree_of(baseline);
+	constructor(profile, ranges, baseline, filter = null) {
+		const span_us = span(ranges);
+		const { blocks, joined } = blocks_of(baseline, span_us / ranges.length);
+		const now_s = span_us / second_us, before_s = span(baseline) / second_us;
+		const tree_of = (/** @type {Range[]} */ of) => call_tree_build(profile, of, filter);
+		const now = tree_of(ranges), before = tree_of(baseline);
 		const counts = new FunctionCounts(profile);
 		this.profile = profile;
 		this.counts = counts;

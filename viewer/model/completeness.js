@@ -125,14 +125,14 @@ class Counting {
 
 /**
  * @param {Profile} profile
- * @param {number} from_us timeline
- * @param {number} to_us
+ * @param {import("model/call_tree").Range[]} ranges
  * @returns {Completeness}
  */
-export function completeness(profile, from_us, to_us) {
+export function completeness(profile, ranges) {
 	const counting = new Counting(profile);
-	for (const block of profile.blocks_in(from_us, to_us))
-		counting.block(block, ...block.rows(from_us, to_us));
+	for (const { from_us, to_us } of ranges)
+		for (const block of profile.blocks_in(from_us, to_us))
+			counting.block(block, ...block.rows(from_us, to_us));
 	/** @type {Map<Reason, number>} */
 	const all = new Map();
 	/** @type {ProcessRow[]} */

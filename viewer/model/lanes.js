@@ -252,7 +252,7 @@ export class Lanes {
 			}
 		}
 		for (const stretch of stretches)
-			stretch.busy = this.profile.cpus_busy(stretch.from_us, stretch.to_us);
+			stretch.busy = this.profile.cpus_busy([stretch]);
 		return stretches;
 	}
 }

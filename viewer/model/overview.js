@@ -35,7 +35,7 @@ export class Overview {
 		const { profile, filter } = this;
 		const from_us = second * second_us, to_us = from_us + second_us;
 		const known = profile.known(from_us, to_us).length > 0;
-		return known ? profile.cpus_busy(from_us, to_us, filter) : -1;
+		return known ? profile.cpus_busy([{ from_us, to_us }], filter) : -1;
 	}
 
 	/** The seconds that were busiest, the first of equals first. @param {number} first @param {number} end @param {number} count */

@@ -424,24 +424,26 @@ export class Profile {
 	}
 
 	/**
-	 * The mean of CPUs busy over what is known of a stretch.
-	 * @param {number} from_us
-	 * @param {number} to_us
+	 * The mean of CPUs busy over what is known of some stretches.
+	 * @param {{ from_us: number, to_us: number }[]} ranges
 	 * @param {import("model/filter").SampleFilter | null} [filter] counts only what it keeps
 	 */
-	cpus_busy(from_us, to_us, filter = null) {
-		const known_us = this.known(from_us, to_us).reduce((sum, [from, to]) => sum + to - from, 0);
-		let busy_us = 0;
-		for (const block of this.blocks_in(from_us, to_us)) {
-			const [first, end] = block.rows(from_us, to_us);
-			if (first === end)
-				continue;
-			const { asked_us, by_cpu } = this.periods(block.start_us +
-				block.time[(first + end) >>> 1]);
-			const keeps = filter?.keeps(block);
-			for (let row = first; row < end; row++)
-				if (!keeps || keeps(row))
-					busy_us += by_cpu[block.cpu[row]] || asked_us;
+	cpus_busy(ranges, filter = null) {
+		let known_us = 0, busy_us = 0;
+		for (const { from_us, to_us } of ranges) {
+			for (const [from, to] of this.known(from_us, to_us))
+				known_us += to - from;
+			for (const block of this.blocks_in(from_us, to_us)) {
+				const [first, end] = block.rows(from_us, to_us);
+				if (first === end)
+					continue;
+				const { asked_us, by_cpu } = this.periods(block.start_us +
+					block.time[(first + end) >>> 1]);
+				const keeps = filter?.keeps(block);
+				for (let row = first; row < end; row++)
+					if (!keeps || keeps(row))
+						busy_us += by_cpu[block.cpu[row]] || asked_us;
+			}
 		}
 		/* The rate reached is a mean: in a short stretch there may be a sample more than it says. */
 		const cpus_max = this.facts().cpu_count || Infinity;

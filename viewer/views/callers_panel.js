@@ -87,10 +87,10 @@ export class CallersPanel {
 	/** The function that the page says, in the stretch that it shows. @param {Page} page */
 	show(page) {
 		const { source, callers_names, callers_at } = page;
-		const range = page.graph_range();
-		const tree = source.tree(range);
+		const ranges = page.graph_ranges();
+		const tree = source.tree(ranges);
 		const all = tree.total[0];
-		const rows = table_rows(source, range, "function");
+		const rows = table_rows(source, ranges, "function");
 		const name = callers_names[callers_at] ??
 			rows.reduce((most, row) => (row.self > most.self ? row : most), { name: "", self: 0 }).name;
 		this.rows_show(rows, { name, samples: all, pattern: page.panel.pattern });

@@ -8,9 +8,9 @@ import { folded_write, pprof_write, speedscope_write } from "model/exports";
 import { name_shade } from "views/colors";
 import { by_id, element } from "views/elements";
 import { FlameGraph, row_height } from "views/flame_graph";
-import { span_text } from "views/format";
 import { menu_open } from "views/menu";
 import { name_shorten } from "views/names";
+import { ranges_hull, ranges_span, ranges_text } from "views/ranges";
 import { give, stamp_text } from "views/saving";
 import * as wire from "wire";
 
@@ -132,13 +132,13 @@ async function gzip(bytes) {
 /** The stretch that the page shows. @param {HTMLElement} button @param {import("app").Page} page */
 export function export_menu_open(button, page) {
 	const { source, connection } = page;
-	const range = page.graph_range();
+	const ranges = page.graph_ranges();
 	const { event_kind_is_time, frequency_hz, host } = source.facts();
-	const start_us = source.to_wall_us(range.start_us), span_us = range.end_us - range.start_us;
-	const [{ from_us, to_us }] = source.timeline(range);
+	const start_us = source.to_wall_us(ranges[0].start_us);
+	const [{ from_us, to_us }] = source.timeline([ranges_hull(ranges)]);
 	menu_show(button, { graph: page.graph,
-		facts: { period_ns: event_kind_is_time && frequency_hz ? Math.round(1e9 / frequency_hz) : 0, start_us, span_us,
-			title: `${host || "CPU profile"}, ${new Date(start_us / 1000).toISOString().slice(0, 23).replace("T", " ")} UTC, ${span_text(span_us)}` },
+		facts: { period_ns: event_kind_is_time && frequency_hz ? Math.round(1e9 / frequency_hz) : 0, start_us, span_us: ranges_span(ranges),
+			title: `${host || "CPU profile"}, ${new Date(start_us / 1000).toISOString().slice(0, 23).replace("T", " ")} UTC, ${ranges_text(ranges)}` },
 		stem: `flickerscope-${host || "capture"}-${stamp_text(start_us)}`,
 		whole: connection.remote !== null,
 		capture: connection.can_save() ? () => connection.capture({ from_us, to_us }, () => {}) : null,

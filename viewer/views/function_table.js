@@ -31,16 +31,16 @@ const choices = [["function", "functions"], ["module", "modules"], ["process", "
 /**
  * What ran in a stretch.
  * @param {import("profile_source").ProfileSource} source
- * @param {import("views/heat_map").Range} range
+ * @param {import("views/ranges").Range[]} ranges
  * @param {By} by
  * @returns {Row[]}
  */
-export function table_rows(source, range, by) {
-	const tree = source.tree(range);
+export function table_rows(source, ranges, by) {
+	const tree = source.tree(ranges);
 	switch (by) {
 	case "module": return module_rows(tree);
 	case "process": return process_rows(tree);
-	case "thread": return thread_rows(source.profile, source.timeline(range), source.filter);
+	case "thread": return thread_rows(source.profile, source.timeline(ranges), source.filter);
 	default: return function_rows(source.profile, tree);
 	}
 }

@@ -12,7 +12,7 @@ import { MapGeometry, column_width, gutter_width, row_units, rows_default, secon
 
 /** @typedef {import("views/heat_cells").ColumnData} ColumnData */
 /** @typedef {import("views/colors").Tokens} Tokens */
-/** @typedef {{ start_us: number, end_us: number }} Range microseconds of the page's time */
+/** @typedef {import("views/ranges").Range} Range microseconds of the page's time */
 /** @typedef {{ second: number, row: number }} Cell */
 
 /**
@@ -49,7 +49,7 @@ export class HeatMap {
 		this.frozen_us = null;
 		/** @type {Tokens | null} */
 		this.tokens = null;
-		/** @type {Range | null} */
+		/** @type {Range[] | null} */
 		this.selection = null;
 		/** What the selection is compared with. @type {Range[]} */
 		this.baseline = [];

@@ -17,7 +17,7 @@ const columns = 24, rows = 16, cell_px = 4;
 const patterns = [
 	{ title: "Spike", text: "Many CPUs at once, for a moment. Click its mark above the map, or drag over it.",
 		picture: (x, y, noise) => (x > 12 && x < 15 && y > 4 && y < 10 ? 0.9 : noise * 0.3) },
-	{ title: "Stripe", text: "The same height in every second: work on a timer.",
+	{ title: "Stripe", text: "The same height in every second: work on a timer. Hold Alt and drag along it.",
 		picture: (x, y, noise) => (y === 10 || y === 9 ? 0.55 + noise * 0.2 : noise * 0.3) },
 	{ title: "Diagonal", text: "A timer a little off one second: it rises when its period is longer.",
 		picture: (x, y, noise) => ((x - y + 48) % 18 < 2 ? 0.6 + noise * 0.2 : noise * 0.3) },
@@ -33,6 +33,7 @@ const keys = [
 	["Drag", "select a stretch, in either direction"],
 	["Click", "select one cell"],
 	["Shift+click", "end the selection there"],
+	["Alt+drag, E", "the same part of every second shown, of the selection"],
 	["Wheel, PgUp, PgDn", "go back and forth in time"],
 	["Ctrl+wheel, + −", "wider or narrower seconds"],
 	["Alt+wheel, [ ]", "fewer or more rows"],

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Draws what stands around and above the cells of the map: axes below, selection and pointer above. */
 
-import { clock_text, count_text, span_text } from "views/format";
+import { clock_text, count_text } from "views/format";
 import { second_us } from "views/map_geometry";
+import { ranges_hull, ranges_text } from "views/ranges";
 
 /** @typedef {import("views/map_geometry").MapGeometry} MapGeometry */
 /** @typedef {import("views/colors").Tokens} Tokens */
+/** @typedef {import("views/ranges").Range} Range */
 
 /**
  * The wall clock at a second of the map and how many seconds after T = 0 it is.
@@ -126,10 +128,10 @@ function time_axis_draw(context, geometry, tokens, labels, axis, ret_boxes) {
 /**
  * What lies over the cells.
  * @typedef {object} Overlay
- * @property {{ start_us: number, end_us: number } | null} selection
+ * @property {Range[] | null} selection
  * @property {{ second: number, row: number } | null} cell hovered, or under the keyboard's cursor
  * @property {Box[]} boxes labels that the cell's own may cover
- * @property {{ start_us: number, end_us: number }[]} baseline what the selection is compared with
+ * @property {Range[]} baseline what the selection is compared with
  * @property {MapMark[]} marks unusual moments
  */
 
@@ -148,7 +150,8 @@ const mark_reach = 7;
 export function overlay_draw(canvas, geometry, tokens, overlay, labels) {
 	const context = canvas_fit(canvas, geometry.width, geometry.height, geometry.scale);
 	context.clearRect(0, 0, geometry.width, geometry.height);
-	baseline_draw(context, canvas, geometry, tokens, overlay.baseline);
+	if (overlay.selection)
+		baseline_draw(context, canvas, geometry, tokens, overlay.baseline, overlay.selection);
 	if (overlay.selection)
 		selection_draw(context, canvas, geometry, tokens, overlay.selection, overlay.marks);
 	marks_draw(context, geometry, tokens, overlay.marks);
@@ -236,113 +239,79 @@ export function mark_at(geometry, marks, { x, y }) {
 }
 
 /**
- * Dashed; the same part of many seconds is one band.
+ * Dashed.
  * @param {CanvasRenderingContext2D} context
  * @param {HTMLCanvasElement} canvas
  * @param {MapGeometry} geometry
  * @param {Tokens} tokens
- * @param {{ start_us: number, end_us: number }[]} baseline
+ * @param {Range[]} baseline
+ * @param {Range[]} selection
  */
-function baseline_draw(context, canvas, geometry, tokens, baseline) {
-	if (!baseline.length)
+function baseline_draw(context, canvas, geometry, tokens, baseline, selection) {
+	const pieces = geometry.pieces(baseline);
+	if (!pieces.length)
 		return;
-	const { left, right, top, bottom } = geometry;
-	const first = baseline[0], last = baseline[baseline.length - 1];
-	const band = baseline.length > 2 && Math.floor(first.start_us / second_us) ===
-		Math.ceil(first.end_us / second_us) - 1;
-	let polygons = baseline.flatMap(({ start_us, end_us }) => geometry.outline(start_us, end_us));
-	if (band) {
-		const second = Math.floor(first.start_us / second_us);
-		const x0 = geometry.column_x(second), x1 = geometry.column_x(Math.floor(last.start_us / second_us) + 1);
-		const y0 = geometry.offset_y_whole(first.end_us - second * second_us);
-		const y1 = geometry.offset_y_whole(first.start_us - second * second_us);
-		polygons = [[x0, y0, x1, y0, x1, y1, x0, y1]];
-	}
 	context.save();
-	context.beginPath();
-	context.rect(left - 4, top - 4, right - left + 8, bottom - top + 8);
-	context.clip();
-	polygons_trace(context, polygons);
-	context.strokeStyle = tokens.surface;
-	context.lineWidth = 4;
-	context.stroke();
-	context.strokeStyle = tokens.ink;
-	context.lineWidth = 1.5;
-	context.setLineDash([5, 3]);
-	context.stroke();
+	pieces_outline(context, geometry, pieces, [[tokens.surface, 4], [tokens.ink, 2.5], [tokens.surface, 1]], [5, 3]);
 	context.restore();
-	const x = Math.max(left, Math.min(...polygons.map(([corner]) => corner)));
-	if (x > right - 48)
+	const [{ x }] = pieces;
+	if (x > geometry.right - 48)
 		return;
-	const y = Math.max(top, Math.min(...polygons[0].filter((_, i) => i % 2)) - 15);
+	const top = Math.max(geometry.top, pieces.reduce((least, { y }) => Math.min(least, y), Infinity) - 15);
 	context.font = font(canvas, "600");
 	context.fillStyle = tokens.surface;
-	context.fillRect(x + 2, y, 46, 14);
+	context.fillRect(x + 2, top, 46, 14);
 	context.strokeStyle = tokens.ink;
 	context.lineWidth = 1;
-	context.strokeRect(x + 2.5, y + 0.5, 45, 13);
+	context.strokeRect(x + 2.5, top + 0.5, 45, 13);
 	context.fillStyle = tokens.ink;
 	context.textAlign = "center";
 	context.textBaseline = "middle";
-	context.fillText("before", x + 25, y + 7.5);
+	context.fillText(ranges_hull(baseline).end_us > selection[0].start_us ? "rest" : "before", x + 25, top + 7.5);
 }
 
 /**
+ * A line around all of some rectangles, with no line between those that touch, and nothing over what is in them.
  * @param {CanvasRenderingContext2D} context
- * @param {number[][]} polygons
+ * @param {MapGeometry} geometry
+ * @param {ReturnType<MapGeometry["pieces"]>} pieces
+ * @param {[string, number][]} lines each color, and how far out it reaches; the widest first
+ * @param {number[]} dash of all but the first
  */
-function polygons_trace(context, polygons) {
+function pieces_outline(context, geometry, pieces, lines, dash = []) {
+	const { left, right, top, bottom } = geometry;
 	context.beginPath();
-	for (const points of polygons) {
-		context.moveTo(points[0], points[1]);
-		for (let i = 2; i < points.length; i += 2)
-			context.lineTo(points[i], points[i + 1]);
-		context.closePath();
+	context.rect(left - 4, top - 14, right - left + 8, bottom - top + 28);
+	context.clip();
+	context.beginPath();
+	for (const { x, y, width, height } of pieces)
+		context.rect(x, y, width, height);
+	for (const [color, reach] of lines) {
+		context.strokeStyle = color;
+		context.lineWidth = reach * 2;
+		context.stroke();
+		context.setLineDash(dash);
 	}
+	for (const { x, y, width, height } of pieces)
+		context.clearRect(x, y, width, height);
 }
 
 /**
- * 2 px of ink with 1.5 px of the surface on both sides: to be seen on every colour.
- * @param {CanvasRenderingContext2D} context
- * @param {Tokens} tokens
- */
-function outline_stroke(context, tokens) {
-	context.lineJoin = "miter";
-	context.strokeStyle = tokens.surface;
-	context.lineWidth = 5;
-	context.stroke();
-	context.strokeStyle = tokens.ink;
-	context.lineWidth = 2;
-	context.stroke();
-}
-
-/**
+ * 2 px of ink with the surface on both sides: to be seen on every colour.
  * @param {CanvasRenderingContext2D} context
  * @param {HTMLCanvasElement} canvas
  * @param {MapGeometry} geometry
  * @param {Tokens} tokens
- * @param {{ start_us: number, end_us: number }} range
+ * @param {Range[]} ranges
  * @param {MapMark[]} marks
  */
-function selection_draw(context, canvas, geometry, tokens, range, marks) {
-	const { left, right, top, bottom } = geometry;
-	const from = Math.floor(range.start_us / second_us);
-	const last = Math.max(from, Math.ceil(range.end_us / second_us) - 1);
-	if (last < geometry.first || from >= geometry.end)
+function selection_draw(context, canvas, geometry, tokens, ranges, marks) {
+	const pieces = geometry.pieces(ranges);
+	if (!pieces.length)
 		return;
-	let polygons = geometry.outline(range.start_us, range.end_us);
-	if (from === last) {
-		/* Set outside, so that no cell is hidden. */
-		const [x0, y0, x1, , , y1] = polygons[0];
-		polygons = [[x0 - 2, y0 - 2, x1 + 2, y0 - 2, x1 + 2, y1 + 2, x0 - 2, y1 + 2]];
-	}
 	context.save();
-	context.beginPath();
-	context.rect(left - 4, top - 14, right - left + 8, bottom - top + 28);
-	context.clip();
-	polygons_trace(context, polygons);
-	outline_stroke(context, tokens);
-	const grips = geometry.grips(range.start_us, range.end_us);
+	pieces_outline(context, geometry, pieces, [[tokens.surface, 4.5], [tokens.ink, 3.25], [tokens.surface, 1.25]]);
+	const grips = geometry.grips(ranges);
 	for (const { x, y } of [grips.start, grips.end]) {
 		context.fillStyle = tokens.surface;
 		context.fillRect(Math.round(x - 6), Math.round(y - 5), 12, 10);
@@ -351,12 +320,11 @@ function selection_draw(context, canvas, geometry, tokens, range, marks) {
 	}
 	context.restore();
 
-	const text = span_text(range.end_us - range.start_us);
+	const text = ranges_text(ranges);
 	context.font = font(canvas, "600");
 	const width = Math.ceil(context.measureText(text).width) + 14;
-	const middle = (Math.max(left, geometry.column_x(from)) +
-		Math.min(right, geometry.column_x(last + 1))) / 2;
-	const x = pill_x(geometry, marks, middle - width / 2, width);
+	const last = pieces[pieces.length - 1];
+	const x = pill_x(geometry, marks, (pieces[0].x + last.x + last.width - width) / 2, width);
 	context.fillStyle = tokens.accent;
 	context.beginPath();
 	context.roundRect(x, 0, width, 16, 3);
@@ -383,11 +351,12 @@ function cell_draw(context, canvas, geometry, tokens, { cell, boxes }, labels) {
 	const x = geometry.column_x(cell.second);
 	const low = geometry.offset_y_whole(start_us - base_us);
 	const high = geometry.offset_y_whole(end_us - base_us);
-	polygons_trace(context, [[
-		x - 1, high - 1, x + geometry.column + 1, high - 1, x + geometry.column + 1, low + 1,
-		x - 1, low + 1,
-	]]);
-	outline_stroke(context, tokens);
+	context.strokeStyle = tokens.surface;
+	context.lineWidth = 5;
+	context.strokeRect(x - 1, high - 1, geometry.column + 2, low - high + 2);
+	context.strokeStyle = tokens.ink;
+	context.lineWidth = 2;
+	context.strokeRect(x - 1, high - 1, geometry.column + 2, low - high + 2);
 
 	context.font = font(canvas, "600");
 	context.textBaseline = "middle";

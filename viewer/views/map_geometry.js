@@ -5,6 +5,10 @@
  * seconds count from the same origin. Lengths are CSS pixels, unless a name says device.
  */
 
+import { ranges_hull } from "views/ranges";
+
+/** @typedef {import("views/ranges").Range} Range */
+
 export const second_us = 1e6;
 
 /** Heights and widths around the cells. */
@@ -136,41 +140,36 @@ export class MapGeometry {
 	}
 
 	/**
-	 * The outline of a stretch of time: one polygon that steps at the seconds, or two when the
-	 * stretch crosses one boundary without overlap.
-	 * @param {number} start_us
-	 * @param {number} end_us
-	 * @returns {number[][]} of each polygon x, y, x, y ...
+	 * What stretches of time cover of the columns shown: rectangles, side by side where a second follows another.
+	 * @param {Range[]} ranges in order
 	 */
-	outline(start_us, end_us) {
-		const from = Math.floor(start_us / second_us);
-		const last = Math.max(from, Math.ceil(end_us / second_us) - 1);
-		const start_y = this.offset_y_whole(start_us - from * second_us);
-		const end_y = this.offset_y_whole(end_us - last * second_us);
-		const left = this.column_x(from), right = this.column_x(last + 1);
-		if (from === last)
-			return [[left, end_y, right, end_y, right, start_y, left, start_y]];
-		const inner_left = this.column_x(from + 1), inner_right = this.column_x(last);
-		if (last === from + 1 && end_y >= start_y) {
-			return [
-				[left, this.top, inner_left, this.top, inner_left, start_y, left, start_y],
-				[inner_right, end_y, right, end_y, right, this.bottom, inner_right,
-					this.bottom],
-			];
+	pieces(ranges) {
+		/** @type {{ x: number, y: number, width: number, height: number }[]} */
+		const pieces = [];
+		for (const { start_us, end_us } of ranges) {
+			const last = Math.min(this.end, Math.ceil(end_us / second_us));
+			for (let second = Math.max(this.first, Math.floor(start_us / second_us)); second < last; second++) {
+				const from_us = second * second_us;
+				const x = this.column_x(second), y = this.offset_y_whole(Math.min(second_us, end_us - from_us));
+				const height = this.offset_y_whole(Math.max(0, start_us - from_us)) - y;
+				/* What leaves out a band has two in a second. */
+				const beside = pieces.slice(-2).find((piece) => piece.x + piece.width === x && piece.y === y && piece.height === height);
+				if (beside)
+					beside.width += this.column;
+				else
+					pieces.push({ x, y, width: this.column, height });
+			}
 		}
-		return [[
-			left, start_y, left, this.top, inner_right, this.top, inner_right, end_y, right,
-			end_y, right, this.bottom, inner_left, this.bottom, inner_left, start_y,
-		]];
+		return pieces;
 	}
 
 	/**
-	 * Where the grips of a stretch stand: in the middle of its first and its last column, and
+	 * Where the grips of what is selected stand: in the middle of its first and its last column, and
 	 * outside of it when that is the same one, so that they hide no cell.
-	 * @param {number} start_us
-	 * @param {number} end_us
+	 * @param {Range[]} ranges
 	 */
-	grips(start_us, end_us) {
+	grips(ranges) {
+		const { start_us, end_us } = ranges_hull(ranges);
 		const from = Math.floor(start_us / second_us);
 		const last = Math.max(from, Math.ceil(end_us / second_us) - 1);
 		const outside = from === last ? grip_outside : 0;

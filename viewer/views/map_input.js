@@ -6,19 +6,22 @@
 
 import { mark_at } from "views/map_frame";
 import { second_us } from "views/map_geometry";
+import { ranges_hull } from "views/ranges";
 
 /** @typedef {import("views/heat_map").HeatMap} HeatMap */
-/** @typedef {import("views/heat_map").Range} Range */
+/** @typedef {import("views/ranges").Range} Range */
 /** @typedef {import("views/heat_map").Cell} Cell */
 
 /**
  * @typedef {object} MapEvents
  * @property {(cell: Cell | null, point: { x: number, y: number }, by_key: boolean) => void} hover
- * @property {(range: Range) => void} preview while a drag goes on
- * @property {(range: Range | null) => void} select
+ * @property {(ranges: Range[]) => void} preview while a drag goes on
+ * @property {(ranges: Range[] | null) => void} select
  * @property {(columns: number) => void} scroll towards newer columns
  * @property {(mark: number) => void} mark one of the map's marks was clicked
  */
+
+/** A time, and the second that it stands in: the end of one is not the start of the next here. @typedef {{ second: number, us: number }} Moment */
 
 const drag_min_px = 4;
 const grip_reach_px = 9;
@@ -35,8 +38,8 @@ export class MapInput {
 		this.events = events;
 		/** @type {{ x: number, y: number } | null} */
 		this.pointer = null;
-		/** @type {{ anchor_us: number, x: number, y: number, moved: boolean,
-		 * before: Range | null } | null} */
+		/** repeated: in every second shown. @type {{ anchor: Moment, x: number, y: number, moved: boolean,
+		 * repeated: boolean, before: Range[] | null } | null} */
 		this.drag = null;
 		/** Where a selection by keys began. @type {Cell | null} */
 		this.anchor = null;
@@ -80,7 +83,7 @@ export class MapInput {
 		const { selection, geometry } = this.map;
 		if (!selection)
 			return null;
-		const grips = geometry.grips(selection.start_us, selection.end_us);
+		const grips = geometry.grips(selection);
 		for (const name of /** @type {const} */ (["end", "start"])) {
 			if (Math.abs(grips[name].x - point.x) <= grip_reach_px &&
 			    Math.abs(grips[name].y - point.y) <= grip_reach_px)
@@ -102,10 +105,15 @@ export class MapInput {
 		if (event.button !== 0 || !(grip || map.geometry.holds(point.x, point.y)))
 			return;
 		map.overlay_canvas.setPointerCapture(event.pointerId);
-		let anchor_us = map.geometry.moment(point.x, point.y).us;
-		if (grip && map.selection)
-			anchor_us = grip === "start" ? map.selection.end_us : map.selection.start_us;
-		this.drag = { anchor_us, ...point, moved: false, before: map.selection };
+		/** @type {Moment} */
+		let anchor = map.geometry.moment(point.x, point.y);
+		if (grip && map.selection) {
+			const { start_us, end_us } = ranges_hull(map.selection);
+			anchor = grip === "start" ? { second: Math.ceil(end_us / second_us) - 1, us: end_us }
+				: { second: Math.floor(start_us / second_us), us: start_us };
+		}
+		this.drag = { anchor, ...point, moved: false, before: map.selection,
+			repeated: grip && map.selection ? map.selection.length > 1 : event.altKey };
 		this.anchor = null;
 		this.anchor_held = false;
 	}
@@ -129,9 +137,9 @@ export class MapInput {
 			drag.moved = true;
 			this.hover_clear();
 		}
-		const range = this.range_to(drag.anchor_us, map.geometry.moment(point.x, point.y).us);
-		if (range)
-			this.events.preview(range);
+		const ranges = this.ranges_to(drag.anchor, map.geometry.moment(point.x, point.y), drag.repeated);
+		if (ranges)
+			this.events.preview(ranges);
 	}
 
 	/** @param {PointerEvent} event */
@@ -143,13 +151,13 @@ export class MapInput {
 		const point = this.point(event);
 		const moment = map.geometry.moment(point.x, point.y);
 		if (drag.moved) {
-			const range = this.range_to(drag.anchor_us, moment.us);
-			this.events.select(range ?? drag.before);
+			this.events.select(this.ranges_to(drag.anchor, moment, drag.repeated) ?? drag.before);
 		} else if (map.geometry.holds(point.x, point.y) && !this.grip_at(point)) {
-			const cell = map.geometry.cell_range(moment.second, moment.row);
-			const range = this.range_to(cell.start_us, cell.end_us);
-			if (range)
-				this.events.select(range);
+			const { second, row } = moment;
+			const { start_us, end_us } = map.geometry.cell_range(second, row);
+			const ranges = this.ranges_to({ second, us: start_us }, { second, us: end_us }, drag.repeated);
+			if (ranges)
+				this.events.select(ranges);
 		}
 		this.hover_update(event);
 	}
@@ -183,6 +191,31 @@ export class MapInput {
 		const start_us = Math.max(this.map.source.oldest_us(), Math.min(a_us, b_us));
 		const end_us = Math.min(now_us, Math.max(a_us, b_us, start_us + ms_us));
 		return end_us > start_us ? { start_us, end_us } : null;
+	}
+
+	/**
+	 * What two moments mark: the stretch between them, or what lies between their offsets in every second shown
+	 * that has happened and is kept whole there.
+	 * @param {Moment} a
+	 * @param {Moment} b
+	 * @param {boolean} repeated
+	 * @returns {Range[] | null}
+	 */
+	ranges_to(a, b, repeated) {
+		if (!repeated) {
+			const range = this.range_to(a.us, b.us);
+			return range && [range];
+		}
+		const { geometry, source } = this.map;
+		const [from_us, to_us] = [a, b].map(({ second, us }) => us - second * second_us).sort((x, y) => x - y);
+		const ranges = [];
+		for (let second = geometry.first; second < geometry.end; second++) {
+			const start_us = second * second_us + Math.min(from_us, second_us - ms_us);
+			const end_us = Math.max(second * second_us + to_us, start_us + ms_us);
+			if (start_us >= source.oldest_us() && end_us <= this.map.now_us())
+				ranges.push({ start_us, end_us });
+		}
+		return ranges.length ? ranges : null;
 	}
 
 	/** @param {{ clientX: number, clientY: number }} event */
@@ -307,7 +340,7 @@ export class MapInput {
 		const range = this.range_to(Math.min(from.start_us, to.start_us),
 			Math.max(from.end_us, to.end_us));
 		if (range)
-			this.events.select(range);
+			this.events.select([range]);
 	}
 
 	cursor_say() {

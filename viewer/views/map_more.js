@@ -64,9 +64,10 @@ export class MapMore {
 		event.preventDefault();
 		const { second, row } = geometry.moment(point.x, point.y);
 		const cell = geometry.cell_range(second, row);
-		const range = page.input.range_to(Math.min(page.selection.start_us, cell.start_us), Math.max(page.selection.start_us, cell.end_us));
+		const [{ start_us }] = page.selection;
+		const range = page.input.range_to(Math.min(start_us, cell.start_us), Math.max(start_us, cell.end_us));
 		if (range)
-			page.select(range);
+			page.select([range]);
 	}
 
 	/** Ctrl and an arrow move the end by a millisecond, with Shift the start. @param {KeyboardEvent} event */
@@ -77,11 +78,11 @@ export class MapMore {
 		if (!event.ctrlKey || !step_us || !selection)
 			return;
 		event.preventDefault();
-		const start_us = selection.start_us + (event.shiftKey ? step_us : 0);
-		const end_us = selection.end_us + (event.shiftKey ? 0 : step_us);
-		const range = end_us > start_us ? input.range_to(start_us, end_us) : null;
-		if (range)
-			this.page.select(range);
+		const [start_step_us, end_step_us] = event.shiftKey ? [step_us, 0] : [0, step_us];
+		const ranges = selection.flatMap(({ start_us, end_us }) => (end_us + end_step_us > start_us + start_step_us
+			? input.range_to(start_us + start_step_us, end_us + end_step_us) ?? [] : []));
+		if (ranges.length)
+			this.page.select(ranges);
 	}
 
 	/** @param {boolean} held */

@@ -7,6 +7,7 @@
 
 import { term_kinds, terms_max } from "model/filter";
 import { name_hash } from "views/colors";
+import { ranges_repeat } from "views/ranges";
 
 /** @typedef {import("model/filter").Term} Term */
 /** @typedef {import("model/call_tree").CallTree} CallTree */
@@ -15,7 +16,7 @@ import { name_hash } from "views/colors";
  * Times are microseconds of the wall clock.
  * @typedef {object} PageState
  * @property {Term[]} terms of the filter
- * @property {{ start_us: number, end_us: number } | null} selection
+ * @property {import("views/ranges").Range[] | null} selection
  * @property {number | null} until_us the end of what the map shows; null: it follows
  * @property {string} tab
  * @property {string} baseline what the selection is compared with
@@ -45,8 +46,10 @@ export function link_write({ terms, selection, until_us, tab, baseline, find, zo
 	for (const { kind, value, not } of terms)
 		words.append(not ? `not-${kind}` : kind, value);
 	if (selection) {
-		words.set("from", time_write(selection.start_us));
-		words.set("to", time_write(selection.end_us));
+		words.set("from", time_write(selection[0].start_us));
+		words.set("to", time_write(selection[0].end_us));
+		if (selection.length > 1)
+			words.set("seconds", String(selection.length));
 	}
 	if (until_us !== null)
 		words.set("until", time_write(until_us));
@@ -75,13 +78,15 @@ export function link_read(fragment, allowed) {
 	const one_of = (/** @type {string} */ name, /** @type {string[]} */ values) =>
 		values.find((value) => value === words.get(name)) ?? "";
 	const start_us = time_read(words.get("from")), end_us = time_read(words.get("to"));
+	const seconds = /^\d{1,5}$/.exec(words.get("seconds") ?? "") ? Number(words.get("seconds")) : 1;
 	/** @type {Record<string, string>} */
 	const settings = {};
 	for (const [name, values] of Object.entries(allowed))
 		if (one_of(name, values))
 			settings[name] = one_of(name, values);
 	return { terms, settings,
-		selection: start_us !== null && end_us !== null && end_us > start_us ? { start_us, end_us } : null,
+		selection: start_us !== null && end_us !== null && end_us > start_us
+			? ranges_repeat({ start_us, end_us }, end_us - start_us > 1e6 ? 1 : Math.max(1, seconds)) : null,
 		until_us: time_read(words.get("until")),
 		tab: one_of("tab", ["table", "callers", "compare"]) || "graph",
 		baseline: one_of("baseline", ["rest"]) || "before",

@@ -5,8 +5,9 @@
  */
 
 import { by_id, element } from "views/elements";
-import { clock_ms_text, count_text, cpus_text, share_text, span_text, time_parse } from "views/format";
+import { clock_ms_text, count_text, cpus_text, share_text, time_parse } from "views/format";
 import { name_escape } from "views/names";
+import { ranges_text } from "views/ranges";
 
 /**
  * What ran in a stretch of time.
@@ -17,11 +18,12 @@ import { name_escape } from "views/names";
  * @property {{ name: string, samples: number }[]} processes most samples first
  */
 
+/** @typedef {import("views/ranges").Range} Range */
+
 /**
  * Times are microseconds of the wall clock.
  * @typedef {object} Shown
- * @property {number} start_us
- * @property {number} end_us
+ * @property {Range[]} ranges the first one is the one that can be edited; the others are the same part of other seconds
  * @property {boolean} chosen selected by somebody; else it is what the map shows
  * @property {boolean} following
  * @property {boolean} can_save
@@ -34,9 +36,9 @@ const processes_shown = 3;
 
 export class SelectionBar {
 	/**
-	 * @param {{ change: (start_us: number, end_us: number) => void, clear: () => void,
-	 * save: (button: HTMLButtonElement) => void, start_us: () => number, compare: (choice: "before" | "rest") => void
-	 * }} actions start_us: the time of T = 0
+	 * @param {{ change: (first: Range, count: number) => void, clear: () => void, repeat: () => void,
+	 * save: (button: HTMLButtonElement) => void, start_us: () => number, compare: (choice?: "before" | "rest") => void
+	 * }} actions start_us: the time of T = 0; repeat: the same part of every second, or of one again
 	 */
 	constructor(actions) {
 		this.actions = actions;
@@ -53,13 +55,16 @@ export class SelectionBar {
 		this.clear = element("button", "button", "Clear", element("kbd", "", "Esc"));
 		this.clear.type = "button";
 		this.clear.addEventListener("click", actions.clear);
+		this.repeat = element("button", "button", "Every second", element("kbd", "", "E"));
+		this.repeat.type = "button";
+		this.repeat.title = "The same part of every second on the map: for work on a timer (Alt-drag)";
+		this.repeat.addEventListener("click", actions.repeat);
 		this.save = element("button", "button", "Save");
 		this.save.type = "button";
-		this.save.title = "Save this stretch as a capture";
 		this.save.addEventListener("click", () => actions.save(this.save));
 		this.compare = element("button", "button", "Show what changed");
 		this.compare.type = "button";
-		this.compare.addEventListener("click", () => actions.compare("before"));
+		this.compare.addEventListener("click", () => actions.compare());
 		this.baseline = element("select", "field");
 		this.baseline.setAttribute("aria-label", "What the selection is compared with");
 		this.baseline.add(new Option("", "before"));
@@ -69,7 +74,7 @@ export class SelectionBar {
 		this.compared = element("span", "compared", "compared with ", this.baseline);
 		this.row.append(this.lead, this.start, this.to, this.end, this.span, this.samples,
 			this.compared, this.words, this.problem,
-			element("span", "right", this.compare, this.save, this.clear));
+			element("span", "right", this.repeat, this.compare, this.save, this.clear));
 		/** @type {Shown | null} */
 		this.shown = null;
 		/** What is wrong with what was typed, until it is typed again or the selection moves. */
@@ -104,7 +109,8 @@ export class SelectionBar {
 		if (!shown || !shown.chosen)
 			return;
 		const from = this.actions.start_us();
-		const times = [[this.start, shown.start_us], [this.end, shown.end_us]].map(([field, us]) => {
+		const [first] = shown.ranges;
+		const times = [[this.start, first.start_us], [this.end, first.end_us]].map(([field, us]) => {
 			const input = /** @type {HTMLInputElement} */ (field);
 			/* Untouched fields keep what their text rounds away. */
 			if (input.value === clock_ms_text(Number(us)))
@@ -127,8 +133,8 @@ export class SelectionBar {
 					act: () => this.swap(end.us, start.us) });
 				return;
 			}
-			if (start.us !== shown.start_us || end.us !== shown.end_us)
-				this.actions.change(start.us, end.us);
+			if (start.us !== first.start_us || end.us !== first.end_us)
+				this.actions.change({ start_us: start.us, end_us: end.us }, shown.ranges.length);
 		}
 		this.problem_show(this.typed_problem ? { text: this.typed_problem } : shown.problem);
 	}
@@ -139,8 +145,8 @@ export class SelectionBar {
 	 */
 	swap(start_us, end_us) {
 		this.typed_problem = "";
-		if (end_us > start_us)
-			this.actions.change(start_us, end_us);
+		if (end_us > start_us && this.shown)
+			this.actions.change({ start_us, end_us }, this.shown.ranges.length);
 		/* It may be what is selected already: then nothing else writes the fields. */
 		this.fields_fill(true);
 		this.problem_show(this.shown?.problem ?? null);
@@ -170,7 +176,7 @@ export class SelectionBar {
 		const { shown } = this;
 		if (!shown)
 			return;
-		const pairs = /** @type {const} */ ([[this.start, shown.start_us], [this.end, shown.end_us]]);
+		const pairs = /** @type {const} */ ([[this.start, shown.ranges[0].start_us], [this.end, shown.ranges[0].end_us]]);
 		for (const [field, us] of pairs) {
 			/* Never under somebody's fingers. */
 			if (!force && (document.activeElement === field || this.typed_problem))
@@ -185,8 +191,9 @@ export class SelectionBar {
 	/** @param {Shown} shown */
 	show(shown) {
 		const before = this.shown;
-		const moved = !before || before.chosen !== shown.chosen ||
-			before.start_us !== shown.start_us || before.end_us !== shown.end_us;
+		const moved = !before || before.chosen !== shown.chosen || JSON.stringify(before.ranges) !== JSON.stringify(shown.ranges);
+		const [{ start_us, end_us }] = shown.ranges;
+		const repeated = shown.ranges.length > 1;
 		this.shown = shown;
 		if (shown.chosen && moved)
 			this.typed_problem = "";
@@ -194,14 +201,17 @@ export class SelectionBar {
 		for (const part of [this.start, this.to, this.end, this.clear])
 			part.hidden = !shown.chosen;
 		this.save.hidden = !shown.chosen || !shown.can_save;
+		this.save.title = `Save ${repeated ? "all from the first of them to the last" : "this stretch"} as a capture`;
+		this.repeat.hidden = !shown.chosen || !(repeated || end_us - start_us < 1e6);
+		this.repeat.setAttribute("aria-pressed", String(repeated));
 		this.compare.hidden = !shown.chosen || shown.compared !== null;
 		this.baseline_show(shown);
 		this.lead.textContent = shown.chosen ? "Selected" :
 			shown.following ? "On screen now" : "On screen";
 		this.fields_fill(moved && document.activeElement !== this.start &&
 			document.activeElement !== this.end);
-		const empty = shown.end_us <= shown.start_us;
-		this.span.textContent = empty ? "" : span_text(shown.end_us - shown.start_us);
+		const empty = end_us <= start_us;
+		this.span.textContent = empty ? "" : ranges_text(shown.ranges);
 		this.samples.hidden = this.words.hidden = empty;
 		if (empty)
 			this.lead.textContent = "Nothing to select yet";
@@ -211,7 +221,7 @@ export class SelectionBar {
 	}
 
 	/** @param {Shown} shown */
-	baseline_show({ compared, start_us, end_us }) {
+	baseline_show({ compared, ranges: [{ start_us, end_us }] }) {
 		this.compared.hidden = compared === null;
 		if (!compared)
 			return;
