@@ -5,7 +5,7 @@
 #
 #	packaging/export-page.sh viewer/index.html viewer/favicon.svg build/gen/viewer/style.css build/gen/export.js
 #
-# Needs bash, coreutils, grep and gzip. The same files give the same bytes. It is index.html with the
+# Needs bash, coreutils, grep and zopfli. The same files give the same bytes. It is index.html with the
 # icon, the style and the script inside, and places for what differs: @NONCE@, @NAME@ and @CAPTURE@.
 # The script is packed, as the capture is: the page unpacks both with what browsers have for it.
 set -euo pipefail
@@ -62,7 +62,7 @@ page() {
 			printf '<script type="text/plain" id="capture-name">@NAME@</script>\n'
 			printf '<script type="text/plain" id="capture">@CAPTURE@</script>\n'
 			printf '<script type="text/plain" id="program">%s</script>\n' \
-				"$(gzip -n -9 <"$script" | base64 -w 0)"
+				"$(zopfli -c "$script" | base64 -w 0)"
 			printf '<script nonce="@NONCE@">\n'
 			unpack
 			printf '</script>\n</body>\n'
