@@ -545,7 +545,7 @@ static uint64_t resident_bytes(void)
 }
 
 /* Every counter that the page shows, joined with where it comes from. */
-static void add_counters(struct pipeline *pipeline, uint64_t now_ns)
+void pipeline_counters(const struct pipeline *pipeline, uint64_t *values)
 {
 	const struct symbolizer_counters *names = symbolizer_counters(pipeline->symbolizer);
 	const struct process_table_counters *processes =
@@ -560,7 +560,6 @@ static void add_counters(struct pipeline *pipeline, uint64_t now_ns)
 	struct capture_writer_status file = { 0 };
 	struct sampler_session_statistics session;
 	uint64_t kernel[SAMPLER_COUNTER_COUNT], bpf_ns = 0, bpf_runs = 0;
-	uint64_t values[WIRE_COUNTER_COUNT] = { 0 };
 
 	sampler_session_counters(pipeline->session, kernel);
 	sampler_session_statistics(pipeline->session, &session);
@@ -601,6 +600,13 @@ static void add_counters(struct pipeline *pipeline, uint64_t now_ns)
 	values[WIRE_COUNTER_NAMES_LEFT_OUT] = names->names_left_out;
 	values[WIRE_COUNTER_LINES_LEFT_OUT] = names->lines_left_out;
 	values[WIRE_COUNTER_NAMES_EVICTED] = names->tables_evicted;
+}
+
+static void add_counters(struct pipeline *pipeline, uint64_t now_ns)
+{
+	uint64_t values[WIRE_COUNTER_COUNT] = { 0 };
+
+	pipeline_counters(pipeline, values);
 	record_encoder_add_counters(pipeline->encoder, now_ns, values);
 }
 

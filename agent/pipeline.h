@@ -69,6 +69,9 @@ void pipeline_finish(struct pipeline *pipeline);
 const struct sample_window *pipeline_window(const struct pipeline *pipeline); /* borrowed */
 uint64_t pipeline_instance_id(const struct pipeline *pipeline);
 
+/* Fills WIRE_COUNTER_COUNT values by enum wire_counter, which start as 0. */
+void pipeline_counters(const struct pipeline *pipeline, uint64_t *values);
+
 struct pipeline_progress {
 	uint64_t samples;
 	uint64_t samples_lost;

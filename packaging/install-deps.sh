@@ -22,6 +22,7 @@ test_packages=(
 	libclang-rt-dev                  # AddressSanitizer and libFuzzer for clang
 	linux-perf                       # the peer that the benches measure beside
 	llvm                             # its addr2line, the judge of lines
+	python3-prometheus-client        # reads /metrics as Prometheus does
 	strace                           # what reaches the disk, and when
 	xz-utils                         # packs .gnu_debugdata
 	jq binutils g++ clang-format cppcheck fonts-liberation

@@ -29,6 +29,11 @@ static void flush(void *context)
 	pipeline_flush(context);
 }
 
+static void count(void *context, uint64_t *values)
+{
+	pipeline_counters(context, values);
+}
+
 static void on_dump_signal(int signal, void *context)
 {
 	control_dump(context);
@@ -72,6 +77,8 @@ static int serve(const struct options *options, struct loop *loop)
 	server_options.window = pipeline_window(pipeline);
 	server_options.importer = importer;
 	server_options.instance_id = pipeline_instance_id(pipeline);
+	server_options.metrics = count;
+	server_options.metrics_context = pipeline;
 	r = serving_start(options, &server_options, &server);
 	if (r < 0)
 		return r;

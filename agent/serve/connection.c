@@ -16,6 +16,7 @@
 #include "serve/body.h"
 #include "serve/download.h"
 #include "serve/importer.h"
+#include "serve/metrics.h"
 #include "serve/profile_store.h"
 #include "serve/request.h"
 #include "serve/viewer_files.h"
@@ -53,6 +54,7 @@ enum {
 	PIECE_HEAD_SIZE = 6,
 	PIECE_TAIL_SIZE = 2,
 	LIST_SIZE_MAX = 4 << 20,
+	METRICS_SIZE_MAX = 65536,
 	GATHERED_MAX = 1 << 20, /* bytes in one turn of the loop */
 	OPEN_LATER = 1,		/* the answer is made in another process */
 };
@@ -258,6 +260,7 @@ static struct answer decide(struct connection *connection, struct access_text up
 		.hosts = table->hosts,
 		.host_count = table->host_count,
 		.live = table->window != NULL,
+		.metrics = table->metrics != NULL,
 		.profiles = table->profiles != NULL,
 		.imports = table->importer != NULL,
 		.imports_full = table->upload_count >= SERVER_UPLOADS_MAX,
@@ -335,6 +338,22 @@ static int open_list(const struct connection_table *table, struct answer_data *d
 		return r;
 	}
 	return body_of_text(json, ret_body);
+}
+
+static int open_metrics(const struct connection_table *table, struct answer_data *data,
+			struct body **ret_body)
+{
+	struct bytes_writer text = bytes_writer_with_max(METRICS_SIZE_MAX);
+	uint64_t counters[WIRE_COUNTER_COUNT] = { 0 };
+
+	table->metrics(table->metrics_context, counters);
+	metrics_write(counters, &text);
+	data->type = METRICS_TYPE;
+	if (text.failed) {
+		bytes_writer_free(&text);
+		return -ENOMEM;
+	}
+	return body_of_text(text, ret_body);
 }
 
 /* --- what another process makes -------------------------------------------------------------- */
@@ -598,6 +617,8 @@ static bool open_body(struct connection *connection, struct answer *answer,
 		r = open_download(connection, answer, data);
 	else if (answer->content == ANSWER_LIST)
 		r = open_list(table, data, &connection->body);
+	else if (answer->content == ANSWER_METRICS)
+		r = open_metrics(table, data, &connection->body);
 	else if (answer->content == ANSWER_PROFILE)
 		r = open_profile(connection, answer, data, ret_profile);
 	else if (answer->content == ANSWER_IMPORT)

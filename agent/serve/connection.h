@@ -32,10 +32,12 @@ enum connection_limit {
 
 /* All of them, and what they are served from. Borrows everything but the connections. */
 struct connection_table {
-	const struct sample_window *window; /* NULL: nothing is live */
-	struct profile_store *profiles;	    /* NULL: none */
-	struct importer *importer;	    /* NULL: foreign files are not read */
-	const char *start;		    /* where "/" leads; NULL: it is the page */
+	const struct sample_window *window;		  /* NULL: nothing is live */
+	struct profile_store *profiles;			  /* NULL: none */
+	struct importer *importer;			  /* NULL: foreign files are not read */
+	void (*metrics)(void *context, uint64_t *values); /* as in struct server_options */
+	void *metrics_context;
+	const char *start; /* where "/" leads; NULL: it is the page */
 	struct client_greeting greeting;
 	const struct access_token *token;
 	const char *const *hosts;

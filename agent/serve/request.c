@@ -16,6 +16,7 @@
 
 #define LIVE_PATH "/live"
 #define DOWNLOAD_PATH "/download"
+#define METRICS_PATH "/metrics"
 #define PROFILES_PATH "/profiles"
 #define IMPORT_PATH "/import"
 #define WEBSOCKET_VERSION "13" /* RFC 6455, 4.1 */
@@ -247,16 +248,19 @@ static bool answer_data(const struct request *request, const struct request_rule
 	struct access_text id = request->path;
 	bool live = rules->live && text_is(request->path, LIVE_PATH);
 	bool download = rules->live && text_is(request->path, DOWNLOAD_PATH);
+	bool metrics = rules->metrics && text_is(request->path, METRICS_PATH);
 	bool list = rules->profiles && text_is(request->path, PROFILES_PATH);
 	bool profile = rules->profiles && take_word(&id, PROFILES_PATH "/");
 	bool import = rules->imports && text_is(request->path, IMPORT_PATH);
 
-	if (!live && !download && !list && !profile && !import)
+	if (!live && !download && !metrics && !list && !profile && !import)
 		return false;
 	if (!is_trusted(request, rules, ret_answer))
 		return true;
 	if (live)
 		*ret_answer = answer_live_question();
+	else if (metrics)
+		*ret_answer = (struct answer){ .status = REQUEST_OK, .content = ANSWER_METRICS };
 	else if (rules->readers_full)
 		*ret_answer = refuse(REQUEST_UNAVAILABLE,
 				     "Too much is being downloaded: try again later.");

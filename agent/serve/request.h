@@ -52,6 +52,7 @@ struct request_rules {
 	const char *const *hosts;
 	size_t host_count;
 	bool live;     /* there is a window: /live and /download */
+	bool metrics;  /* there are counters: /metrics */
 	bool profiles; /* there are files: /profiles */
 	bool imports;  /* there is somebody who reads what is sent: /import */
 	bool imports_full;
@@ -85,6 +86,7 @@ enum answer_content {
 	ANSWER_DOWNLOAD, /* of the window, from_us to to_us; the rest is for who holds the token */
 	ANSWER_LIST,	 /* of the profiles */
 	ANSWER_PROFILE,	 /* `profile`, or the part of it in `range` */
+	ANSWER_METRICS,	 /* the counters, for Prometheus */
 	ANSWER_IMPORT,	 /* a capture of the request's body, `body_size` bytes */
 };
 

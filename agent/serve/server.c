@@ -323,6 +323,8 @@ int server_new(const struct server_options *options, struct server **ret_server)
 	server->connections.window = options->window;
 	server->connections.profiles = options->profiles;
 	server->connections.importer = options->importer;
+	server->connections.metrics = options->metrics;
+	server->connections.metrics_context = options->metrics_context;
 	server->connections.start = server->start;
 	server->connections.greeting = (struct client_greeting){
 		.instance_id = options->instance_id,

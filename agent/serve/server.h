@@ -9,13 +9,14 @@
  *	/, /index.html, ...	the page's files: constant, no token
  *	/healthz		200 "ok": no data, no token
  *	/download?from=&to=	the window, or the stretch (microseconds since 1970), as a capture
+ *	/metrics		the agent's counters, as Prometheus reads them
  *	/profiles		what `view` serves, as JSON (serve/profile_store.h)
  *	/profiles/ID?event=	one of them, or the part that `Range` asks for, as a capture
  *	/import?name=&event=	POST: a capture of the file that is sent, whatever wrote it
  *	/live			WebSocket `flickerscope, token.TOKEN`; without an upgrade a question
  *				whether "Authorization: Bearer TOKEN" is right: 426 yes, 401 no
  *
- * The four before the last want "Authorization: Bearer TOKEN".
+ * The five before the last want "Authorization: Bearer TOKEN".
  *
  * Refused, and counted: 403 for Host, Origin, token, kind of upgrade and what is no HTTP, 404 for a
  * path, 405 for a method, 413 for a body, 503 beyond SERVER_CLIENTS_MAX. Headers beyond
@@ -57,9 +58,12 @@ enum server_limit {
 struct server_options {
 	struct loop *loop;
 	const struct sample_window *window; /* NULL: nothing is live */
-	struct profile_store *profiles;	    /* what /profiles serves; NULL: none */
-	struct importer *importer;	    /* who reads foreign files; NULL: nobody */
-	const char *start;		    /* the path to which "/" leads; copied; NULL: itself */
+	/* Fills WIRE_COUNTER_COUNT values, which start as 0, for /metrics; NULL: there are none. */
+	void (*metrics)(void *context, uint64_t *values);
+	void *metrics_context;
+	struct profile_store *profiles; /* what /profiles serves; NULL: none */
+	struct importer *importer;	/* who reads foreign files; NULL: nobody */
+	const char *start;		/* the path to which "/" leads; copied; NULL: itself */
 	const char *listen;	  /* "ADDRESS:PORT", "[IPv6]:PORT" or "localhost:PORT"; 0 picks one;
 				   NULL: SERVER_LISTEN_DEFAULT */
 	const char *token_path;	  /* made when missing; NULL: SERVER_TOKEN_PATH_DEFAULT */

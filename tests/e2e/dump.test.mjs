@@ -20,6 +20,37 @@ async function info(path) {
 
 const socketOf = (port) => `/run/flickerscope/${port}.sock`;
 
+/* Prometheus' own library for Python, as somebody else's reader; of the Python that Debian packages it for. */
+const readMetrics = `import sys, json
+from prometheus_client.parser import text_string_to_metric_families as read
+print(json.dumps([[f.name, f.type, f.documentation, [[s.name, s.labels, s.value] for s in f.samples]] for f in read(sys.stdin.read())]))`;
+
+/** The counters are those of the agent, each told what it is, and only to who has the token. */
+async function assertMetrics(agent, samplesLeast) {
+	const asked = (headers) => fetch(`${agent.origin}/metrics`, { headers });
+	assert.equal((await asked({})).status, 401);
+	assert.equal((await asked({ Authorization: `Bearer ${agent.token}x` })).status, 401);
+	const answer = await asked({ Authorization: `Bearer ${agent.token}` });
+	assert.equal(answer.status, 200);
+	assert.equal(answer.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8');
+	const text = await answer.text();
+	const read = spawnSync('/usr/bin/python3', ['-c', readMetrics], { input: text, encoding: 'utf8' });
+	assert.equal(read.status, 0, read.stderr);
+	const values = new Map();
+	for (const [name, type, help, samples] of JSON.parse(read.stdout)) {
+		assert.match(name, /^flickerscope_[a-z_]+$/);
+		assert.ok(type === 'counter' || type === 'gauge', `${name} is of type ${type}`);
+		assert.ok(help.length > 5, `${name} says what it is`);
+		for (const [, labels, value] of samples) values.set([name, ...Object.values(labels)].join(' '), value);
+	}
+	assert.equal(values.size, text.split('\n').filter((line) => line && !line.startsWith('#')).length, 'nothing is told twice');
+	assert.ok(values.get('flickerscope_samples') >= samplesLeast);
+	assert.equal(values.get('flickerscope_lost_samples ring_full'), 0);
+	assert.ok(values.get('flickerscope_cpu_seconds') > 0 && values.get('flickerscope_cpu_seconds') < 100);
+	assert.ok(values.get('flickerscope_resident_memory_bytes') > 1e6);
+	assert.ok(values.get('flickerscope_requests_refused') >= 2);
+}
+
 test('dump, SIGUSR1 and a download write the same window while sampling goes on without a gap', async (t) => {
 	const folder = temporaryFolder(t);
 	startLoad(t, 'busy', ['-s', 60, '-t', 1, '-d', 5]);
@@ -49,6 +80,8 @@ test('dump, SIGUSR1 and a download write the same window while sampling goes on 
 	const third = await info(download);
 	assert.equal(third.start_time, first.start_time);
 	assert.ok(third.samples >= first.samples);
+
+	await assertMetrics(agent, third.samples);
 
 	/* Of a stretch exactly what is in it, to the microsecond. */
 	const startUs = Date.parse(first.start_time) * 1000;

@@ -74,6 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		const struct request_rules rules = {
 			.token = &token,
 			.live = live,
+			.metrics = live,
 			.profiles = !live,
 			.imports = true,
 			.start = live ? NULL : "/list.html",

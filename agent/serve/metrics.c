@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/metrics.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "wire.h"
+
+enum {
+	LINE_SIZE_MAX = 256,
+	MICRO_DIGITS = 6, /* of microseconds as seconds */
+};
+
+/* One value; rows of one metric with different labels stand next to each other. */
+struct metric {
+	const char *name; /* behind "flickerscope_"; "_total" makes it a counter, else a gauge */
+	const char *labels;
+	const char *help; /* of the metric's first row */
+	enum wire_counter counter;
+	bool is_us; /* microseconds, told as seconds */
+};
+
+static const struct metric metrics[] = {
+	{ "samples_total", "", "Samples written to the profile.", WIRE_COUNTER_SAMPLES, false },
+	{ "lost_samples_total", "{reason=\"ring_full\"}",
+	  "Samples that were taken and lost: the ring was full, was in use, or the agent's tables "
+	  "were.",
+	  WIRE_COUNTER_LOST_RING_FULL, false },
+	{ "lost_samples_total", "{reason=\"ring_busy\"}", NULL, WIRE_COUNTER_LOST_RING_BUSY,
+	  false },
+	{ "lost_samples_total", "{reason=\"overload\"}", NULL, WIRE_COUNTER_LOST_OVERLOAD, false },
+	{ "lost_process_events_total", "", "Events of processes and mappings that the kernel lost.",
+	  WIRE_COUNTER_LOST_SIDE_BAND, false },
+	{ "ticks_total", "", "Timer interrupts on all sampled CPUs, idle ones included.",
+	  WIRE_COUNTER_TICKS, false },
+	{ "filtered_ticks_total", "", "Ticks in processes that are not sampled.",
+	  WIRE_COUNTER_FILTERED, false },
+	{ "cpu_seconds_total", "", "CPU time of all processes of the agent.",
+	  WIRE_COUNTER_AGENT_CPU_US, true },
+	{ "bpf_seconds_total", "",
+	  "Run time of the BPF programs; 0 unless kernel.bpf_stats_enabled counts it.",
+	  WIRE_COUNTER_AGENT_BPF_US, true },
+	{ "resident_memory_bytes", "", "Resident memory of the main process.",
+	  WIRE_COUNTER_AGENT_RSS_BYTES, false },
+	{ "window_bytes", "", "What the rolling window holds.", WIRE_COUNTER_WINDOW_BYTES, false },
+	{ "clients", "", "Pages that are connected.", WIRE_COUNTER_CLIENTS, false },
+	{ "requests_refused_total", "", "Requests and connections that were turned away.",
+	  WIRE_COUNTER_CLIENTS_REFUSED, false },
+	{ "segments_skipped_total", "", "Segments that left the window before a page had them.",
+	  WIRE_COUNTER_CLIENTS_SKIPPED, false },
+	{ "parse_failures_total", "", "Files and texts of processes that could not be read.",
+	  WIRE_COUNTER_PARSE_FAILED, false },
+	{ "worker_restarts_total", "", "Worker processes that were started again.",
+	  WIRE_COUNTER_WORKER_RESTARTS, false },
+	{ "file_written_bytes_total", "", "Written to the capture file.", WIRE_COUNTER_FILE_BYTES,
+	  false },
+	{ "file_lost_bytes_total", "", "Not written: the disk was full or too slow.",
+	  WIRE_COUNTER_FILE_LOST_BYTES, false },
+	{ "unwind_tables", "", "Files of which the kernel has an unwind table.",
+	  WIRE_COUNTER_UNWIND_TABLES, false },
+	{ "unwind_table_bytes", "", "What the unwind tables take.", WIRE_COUNTER_UNWIND_BYTES,
+	  false },
+	{ "unwind_tables_building", "", "Unwind tables that are being made.",
+	  WIRE_COUNTER_UNWIND_BUILDING, false },
+	{ "unwind_tables_evicted_total", "", "Unwind tables given up to make room for others.",
+	  WIRE_COUNTER_UNWIND_EVICTED, false },
+	{ "unwind_tables_no_room_total", "", "Unwind tables left out because all room was in use.",
+	  WIRE_COUNTER_UNWIND_NO_ROOM, false },
+	{ "unwind_tables_failed_total", "", "Files whose unwind rows could not be read.",
+	  WIRE_COUNTER_UNWIND_FAILED, false },
+	{ "names_left_out_total", "", "Functions without a name because of a limit.",
+	  WIRE_COUNTER_NAMES_LEFT_OUT, false },
+	{ "lines_left_out_total", "", "Debug information that was left out because of a limit.",
+	  WIRE_COUNTER_LINES_LEFT_OUT, false },
+	{ "name_tables_evicted_total", "", "Files whose names made room for those of others.",
+	  WIRE_COUNTER_NAMES_EVICTED, false },
+};
+
+/* All but 0, which is none, and what only foreign files have. */
+_Static_assert(ARRAY_SIZE(metrics) == WIRE_COUNTER_COUNT - 2, "a counter has no row here");
+
+static bool is_total(const char *name)
+{
+	size_t size = strlen(name);
+
+	return size > 6 && strcmp(name + size - 6, "_total") == 0;
+}
+
+static void put(struct bytes_writer *text, const char *line)
+{
+	bytes_write(text, line, strlen(line));
+}
+
+static void put_head(struct bytes_writer *text, const char *name, const char *help)
+{
+	char line[LINE_SIZE_MAX];
+
+	snprintf(line, sizeof(line), "# HELP flickerscope_%s %s\n# TYPE flickerscope_%s %s\n", name,
+		 help, name, is_total(name) ? "counter" : "gauge");
+	put(text, line);
+}
+
+void metrics_write(const uint64_t *counters, struct bytes_writer *text)
+{
+	put_head(text, "build_info", "1, with the version.");
+	put(text, "flickerscope_build_info{version=\"" FLICKERSCOPE_VERSION "\"} 1\n");
+	for (size_t i = 0; i < ARRAY_SIZE(metrics); i++) {
+		const struct metric *metric = &metrics[i];
+		uint64_t value = counters[metric->counter];
+		char line[LINE_SIZE_MAX];
+
+		if (metric->help)
+			put_head(text, metric->name, metric->help);
+		if (metric->is_us)
+			snprintf(line, sizeof(line),
+				 "flickerscope_%s%s %" PRIu64 ".%0*" PRIu64 "\n", metric->name,
+				 metric->labels, value / 1000000, MICRO_DIGITS, value % 1000000);
+		else
+			snprintf(line, sizeof(line), "flickerscope_%s%s %" PRIu64 "\n",
+				 metric->name, metric->labels, value);
+		put(text, line);
+	}
+}
