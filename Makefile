@@ -37,7 +37,7 @@ PACKAGES := libbpf libelf libdw libwebsockets zlib liblzma libdeflate
 ifeq ($(filter help clean run test install-deps,$(MAKECMDGOALS)),)
 PACKAGE_CFLAGS := $(shell pkg-config --cflags libbpf libelf libdw zlib libcurl 2>/dev/null)
 endif
-LIBS := -lwebsockets -lbpf -ldw -lelf -lz -ldeflate -llzma -liberty -lpthread
+LIBS := -lwebsockets -lbpf -ldw -lelf -lz -ldeflate -llzma -liberty -lseccomp -lpthread
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 \
 	    -Wno-unused-parameter

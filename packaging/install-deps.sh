@@ -12,6 +12,7 @@ build_packages=(
 	gcc libc6-dev make pkg-config    # the agent
 	clang bpftool libbpf-dev         # the BPF programs, their skeleton and their loader
 	libelf-dev libdw-dev             # ELF files and DWARF
+	libseccomp-dev                   # what the processes that parse may ask of the kernel
 	libwebsockets-dev zlib1g-dev libdeflate-dev liblzma-dev libiberty-dev
 	libcurl4-gnutls-dev              # headers alone: loaded only for --debuginfod
 	linux-libc-dev

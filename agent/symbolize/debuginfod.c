@@ -47,7 +47,7 @@ const struct worker_job_type *debuginfod_job_type(void)
 		.time_limit_ms = DEBUGINFOD_FETCH_TIME_LIMIT_MS,
 		.run = debuginfod_fetch_job,
 		.file_size_max = DEBUGINFOD_FILE_SIZE_MAX,
-		.has_threads = true, /* libcurl's, for looking names up */
+		.downloads = true,
 	};
 
 	return &type;

@@ -15,7 +15,7 @@
  * Two processes, because fork() in a process with threads and a large window is no good: a
  * forker, made by worker_new() while the agent is still small and has one thread, that only waits
  * for the order to fork; and the worker, its fork, without privileges, with limits, without any
- * descriptor but its socket. Both are children of the agent and die with it.
+ * descriptor but its socket, confined as base/confinement.h says. Both are children of the agent and die with it.
  *
  * Owned by the loop thread.
  */
@@ -72,8 +72,8 @@ struct worker_job_type {
 			struct bytes_writer *ret_result);
 	void (*forget)(void); /* gives back what it kept for its next run; NULL: it keeps nothing */
 	bool is_urgent;	      /* goes before all that are not and wait */
-	bool has_threads;     /* a child that knows such a job may start threads, and ... */
-	uint64_t file_size_max; /* ... write so many bytes to a file it is given; 0: as a result */
+	bool downloads;	      /* a child that knows such a job may start threads and connect */
+	uint64_t file_size_max; /* of a file that it is given to write to; 0: as a result */
 };
 
 /* A table from the child: mapped read-only, and nobody can change it any more. */

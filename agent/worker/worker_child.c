@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <malloc.h>
 #include <poll.h>
 #include <string.h>
@@ -12,12 +11,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/confinement.h"
 #include "worker/worker_message.h"
 #include "worker/worker_process.h"
 #include "worker/worker_reply.h"
 
 enum {
-	NOBODY = 65534,
 	LARGE_ALLOCATION_SIZE = 256 << 10, /* mapped by itself, so that it is given back at once */
 };
 
@@ -49,12 +48,12 @@ static rlim_t file_size_max(const struct worker_job_type *types, size_t type_cou
 	return size;
 }
 
-static bool has_threads(const struct worker_job_type *types, size_t type_count)
+static enum confinement confinement_of(const struct worker_job_type *types, size_t type_count)
 {
 	for (size_t i = 0; i < type_count; i++)
-		if (types[i].has_threads)
-			return true;
-	return false;
+		if (types[i].downloads)
+			return CONFINED_TO_DOWNLOADING;
+	return CONFINED_TO_PARSING;
 }
 
 static int limit_resources(const struct worker_job_type *types, size_t type_count)
@@ -70,7 +69,9 @@ static int limit_resources(const struct worker_job_type *types, size_t type_coun
 		{ RLIMIT_MEMLOCK, 0 },
 		{ RLIMIT_MSGQUEUE, 0 },
 		/* It counts all processes of the user, so there is no number between. */
-		{ RLIMIT_NPROC, has_threads(types, type_count) ? RLIM_INFINITY : 0 },
+		{ RLIMIT_NPROC, confinement_of(types, type_count) == CONFINED_TO_DOWNLOADING
+					? RLIM_INFINITY
+					: 0 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
@@ -99,18 +100,14 @@ static void be_first_to_go(void)
 		return; /* as good as it gets */
 }
 
-static int drop_privileges(void)
+static int confine(enum confinement confinement)
 {
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return -errno;
-	/*
-	 * The change of the user id takes all capabilities with it (capabilities(7)). It fails only
-	 * for a root that is none, inside a user namespace, and then there is little to drop.
-	 */
-	if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
-			       setresuid(NOBODY, NOBODY, NOBODY) < 0))
-		return 0;
-	return 0;
+	int r = 0;
+
+	/* Forbidden in some containers; there is no system call left that could open a file. */
+	if (confinement == CONFINED_TO_PARSING && geteuid() == 0)
+		r = confine_files();
+	return r == 0 || r == -EPERM ? confine_privileges() : r;
 }
 
 /* A second bound beside the agent's timer: processor time of this job, in whole seconds. */
@@ -198,17 +195,20 @@ static void forget_when_idle(int socket, const struct worker_job_type *types, si
 noreturn void worker_child_run(int socket, pid_t forker_pid, const struct worker_job_type *types,
 			       size_t type_count)
 {
+	const enum confinement confinement = confinement_of(types, type_count);
 	uint8_t *message = malloc(sizeof(struct worker_request) + WORKER_ARGUMENT_SIZE_MAX);
 
 	socket = worker_process_isolate("flickerscope-wk", socket);
 	be_first_to_go();
-	if (!message || socket < 0 || drop_privileges() < 0 ||
+	if (!message || socket < 0 || confine(confinement) < 0 ||
 	    limit_resources(types, type_count) < 0)
 		_exit(1);
 	/* After the change of the user id, which takes this back. */
 	if (worker_process_die_with(forker_pid) < 0)
 		_exit(1);
 	mallopt(M_MMAP_THRESHOLD, LARGE_ALLOCATION_SIZE);
+	if (confine_system_calls(confinement) < 0)
+		_exit(1);
 	while (serve_job(socket, types, type_count, message) >= 0) {
 		malloc_trim(0);
 		forget_when_idle(socket, types, type_count);

@@ -25,7 +25,7 @@ export const loaded = (page) => page.waitForFunction(() => window.flickerscope?.
 	!window.flickerscope.source.profile.loading);
 
 /** What browsers say by themselves when an agent is not there: nothing that the page does wrong. */
-const disconnected = /WebSocket connection to .* failed|net::ERR_CONNECTION_(REFUSED|RESET)/;
+const disconnected = /WebSocket connection to .* failed|net::ERR_(CONNECTION_(REFUSED|RESET)|CONTENT_LENGTH_MISMATCH|EMPTY_RESPONSE)/;
 
 /**
  * Opens the page of an agent and waits for its first data. `page.problems` gathers what the console
