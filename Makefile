@@ -70,7 +70,7 @@ GOLDENS := $(patsubst tests/golden/%.c,build/san/bin/%,$(wildcard tests/golden/g
 VIEWER_FILES := $(sort $(shell find viewer -name '*.js' -o -name '*.css'))
 VIEWER_BANNER := /* SPDX-License-Identifier: Apache-2.0 */
 
-.PHONY: all help run test ci e2e test-kernels bench bench-viewer compare-unwind fuzz fuzz-short lint install install-deps clean unit browser viewer wire \
+.PHONY: all help run test ci e2e test-kernels bench bench-viewer compare-unwind fuzz fuzz-short lint install install-deps deb test-deb clean unit browser viewer wire \
 	format pictures
 
 all: build/flickerscope ## Build the program: build/flickerscope
@@ -289,8 +289,20 @@ format: ## Let clang-format have its way
 wire: ## Make viewer/wire.js from include/wire.h
 	@$(NODE) tests/lint/wire.mjs
 
-install: build/flickerscope ## Install the program below DESTDIR and PREFIX
-	install -D -m 0755 build/flickerscope $(DESTDIR)$(PREFIX)/bin/flickerscope
+install: build/flickerscope ## Install the program, its pages and its service below DESTDIR and PREFIX
+	@packaging/install build/flickerscope '$(DESTDIR)' '$(PREFIX)'
+
+DEB := build/flickerscope_$(VERSION)_$(shell dpkg --print-architecture 2>/dev/null).deb
+
+deb: build/flickerscope ## Make a package for Debian: build/flickerscope_VERSION_ARCHITECTURE.deb
+	$(call say,DEB,$(DEB))
+	$(Q)rm -rf build/deb
+	$(Q)packaging/install build/flickerscope "$$PWD/build/deb" /usr
+	$(Q)packaging/deb/build build/deb $(VERSION) $(DEB)
+
+# With network. ROOT=FOLDER: a copy of this Debian 12, as debootstrap makes it, and not a new one.
+test-deb: deb ## Install, run, upgrade and purge the package in a new Debian (root, network, 3 minutes)
+	@packaging/deb/test $(DEB) $(ROOT)
 
 install-deps: ## Install what building needs
 	@packaging/install-deps.sh build

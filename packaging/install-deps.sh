@@ -24,6 +24,8 @@ test_packages=(
 	linux-perf                       # the peer that the benches measure beside
 	llvm                             # its addr2line, the judge of lines
 	python3-prometheus-client        # reads /metrics as Prometheus does
+	dpkg-dev                         # makes the package
+	systemd                          # its systemd-analyze judges the service; it is not run
 	strace                           # what reaches the disk, and when
 	xz-utils                         # packs .gnu_debugdata
 	jq binutils g++ clang-format cppcheck fonts-liberation

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The package for Debian, and the service in it: what it may do is enough, and is all. */
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { program, root, run, temporaryFolder, until } from './agent.mjs';
+
+const unit = join(root, 'packaging', 'systemd', 'flickerscope.service');
+
+function ran(command, ...args) {
+	const { status, stdout, stderr } = spawnSync(command, args, { cwd: root, encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } });
+	assert.equal(status, 0, `${command} ${args.join(' ')}: ${stdout}${stderr}`);
+	return stdout;
+}
+
+/** The values of a setting of the unit, in their order. */
+const settings = (name) => [...readFileSync(unit, 'utf8').matchAll(new RegExp(`^${name}=(.*)$`, 'gm'))].map(([, value]) => value);
+
+test('the package has the program, its pages, its service, and one file of options', (t) => {
+	const folder = temporaryFolder(t);
+	const [tree, file, out] = ['tree', 'flickerscope.deb', 'out'].map((name) => join(folder, name));
+	ran('packaging/install', program, tree, '/usr');
+	ran('packaging/deb/build', tree, '1.2.3', file);
+	const field = (name) => ran('dpkg-deb', '-f', file, name).trim();
+	assert.equal(field('Version'), '1.2.3');
+	assert.match(field('Depends'), /libbpf1 .*libc6 .*libelf1 .*libwebsockets/);
+	assert.ok(Number(field('Installed-Size')) > 500);
+	ran('dpkg-deb', '-R', file, out);
+	assert.deepEqual(readdirSync(join(out, 'DEBIAN')).sort(), ['conffiles', 'control', 'md5sums', 'postinst', 'postrm', 'prerm']);
+	assert.equal(readFileSync(join(out, 'DEBIAN', 'conffiles'), 'utf8'), '/etc/flickerscope.conf\n');
+	for (const script of ['postinst', 'postrm', 'prerm']) ran('sh', '-n', join(out, 'DEBIAN', script));
+	const listed = ran('dpkg-deb', '-c', file).trim().split('\n').map((line) => line.split(/\s+/)).filter(([mode]) => mode[0] === '-');
+	assert.deepEqual(listed.map(([mode, owner, , , , path]) => `${mode} ${owner} ${path}`), [
+		'-rw-r--r-- root/root ./etc/flickerscope.conf',
+		'-rw-r--r-- root/root ./lib/systemd/system/flickerscope.service',
+		'-rwxr-xr-x root/root ./usr/bin/flickerscope',
+		'-rw-r--r-- root/root ./usr/share/bash-completion/completions/flickerscope',
+		'-rw-r--r-- root/root ./usr/share/doc/flickerscope/changelog.gz',
+		'-rw-r--r-- root/root ./usr/share/doc/flickerscope/copyright',
+		'-rw-r--r-- root/root ./usr/share/man/man1/flickerscope.1.gz',
+		'-rw-r--r-- root/root ./usr/share/man/man5/flickerscope.conf.5.gz',
+		'-rw-r--r-- root/root ./usr/share/zsh/vendor-completions/_flickerscope',
+	]);
+	ran(join(out, 'usr/bin/flickerscope'), '--version');
+	/* The file as it is installed changes nothing, and each line of it could stand there. */
+	const lines = readFileSync(join(out, 'etc/flickerscope.conf'), 'utf8').split('\n').filter((line) => line.includes(' = '));
+	assert.ok(lines.length >= 3 && lines.every((line) => line.startsWith('#')));
+	const help = ran(program, 'live', '--help');
+	for (const line of lines) assert.ok(help.includes(`--${line.slice(1).split(' ')[0]} `), line);
+});
+
+test('systemd takes the unit, and finds it closed but for what sampling is', () => {
+	ran('systemd-analyze', 'security', '--offline=true', '--threshold=33', unit);
+});
+
+/** systemd's groups of system calls, each with the names in it and those of the groups in it. */
+function callGroups() {
+	const groups = new Map();
+	for (const text of ran('systemd-analyze', 'syscall-filter').split(/\n(?=@)/)) {
+		const [name, ...lines] = text.split('\n').map((line) => line.trim());
+		groups.set(name, lines.filter((line) => line && !line.startsWith('#')));
+	}
+	return groups;
+}
+
+test('the service samples with the capabilities and the system calls of the unit, and needs no other', async (t) => {
+	const folder = temporaryFolder(t);
+	const trace = join(folder, 'trace');
+	const groups = callGroups();
+	const calls = (name) => groups.get(name)?.flatMap(calls) ?? [name];
+	const allowed = new Set();
+	for (const filter of settings('SystemCallFilter'))
+		for (const call of filter.replace('~', '').split(' ').flatMap(calls))
+			if (filter.startsWith('~')) allowed.delete(call);
+			else allowed.add(call);
+	const capabilities = settings('CapabilityBoundingSet')[0].split(' ').map((name) => `+${name.slice(4).toLowerCase()}`);
+	const child = spawn('unshare', ['-m', 'setpriv', '--bounding-set', `-all,${capabilities}`, '--inh-caps=-all', '--no-new-privs',
+		'strace', '-f', '-qq', '-o', trace, program, 'live', '--listen', '127.0.0.1:0', '--token-file', join(folder, 'token')],
+	{ stdio: ['ignore', 'pipe', 'pipe'] });
+	t.after(() => child.kill('SIGKILL'));
+	let [stdout, stderr] = ['', ''];
+	child.stdout.on('data', (text) => (stdout += text));
+	child.stderr.on('data', (text) => (stderr += text));
+	const port = await until(() => /^http:\/\/127\.0\.0\.1:(\d+)\//.exec(stdout)?.[1] ?? (child.exitCode !== null && 'none'), 'an address');
+	assert.notEqual(port, 'none', stderr);
+	const file = join(folder, 'window.flk');
+	const samples = await until(async () => {
+		assert.equal((await run(['dump', '--port', port, '--force', '-o', file])).code, 0);
+		return JSON.parse((await run(['info', '--json', file])).stdout).samples;
+	}, 'samples');
+	assert.ok(samples > 0);
+	const agent = Number(/^(\d+) /.exec(readFileSync(trace, 'utf8'))[1]);
+	process.kill(agent, 'SIGINT');
+	await until(() => child.exitCode !== null, 'its end');
+	assert.equal(stderr, '');
+	const used = new Set([...readFileSync(trace, 'utf8').matchAll(/^\d+ +([a-z][a-z_0-9]*)\(/gm)].map(([, name]) => name));
+	assert.ok(used.has('bpf') && used.has('perf_event_open') && used.has('setresuid'));
+	assert.deepEqual([...used].filter((name) => !allowed.has(name)), []);
+});
