@@ -406,12 +406,14 @@ export class Page {
 			return;
 		}
 		if (tree && tree.all > 0) {
-			this.panel.message_show("Nothing is left of this stretch by what the graph leaves out. Take back a step above.");
+			this.panel.message_show("Nothing is left of this stretch by what the graph leaves out.", "Show all again",
+				() => this.view.set({ steps: [] }));
 			return;
 		}
 		const all = this.source.filter ? this.source.samples_unfiltered(this.graph_ranges()) : 0;
 		if (all) {
-			this.panel.message_show(`No sample passes these filters; ${count_text(all)} do without them.`);
+			this.panel.message_show(`No sample passes these filters; ${count_text(all)} do without them.`, "Clear filters",
+				() => this.tools?.filters.set([]));
 			return;
 		}
 		const brighter = theme_shown() === "dark" ? "brighter" : "darker";

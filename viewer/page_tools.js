@@ -8,8 +8,10 @@ import { SampleFilter } from "model/filter";
 import { filter_choices } from "model/filter_choices";
 import { Lanes, single_cells } from "model/lanes";
 import { Overview } from "model/overview";
+import { GAP_LOADING } from "model/profile";
 import { single_color } from "views/colors";
 import { announce, by_id } from "views/elements";
+import { span_words } from "views/format";
 import { FilterRow } from "views/filter_row";
 import { view_settings } from "views/graph_view";
 import { HeatScale } from "views/heat_scale";
@@ -28,6 +30,8 @@ import { ViewMenu, settings_allowed } from "views/view_menu";
 
 /** How long after a change the address follows: browsers refuse many changes at once. */
 const link_wait_ms = 300;
+/** A page that did not run for so long slept: hidden ones run once a minute. It is awake when it is so near to now. */
+const sleep_least_ms = 150000, caught_up_ms = 3000;
 /** How long a button says what it did. */
 const said_ms = 1500;
 /** How many of the hottest seconds J leads to, one after another. */
@@ -60,6 +64,11 @@ export class PageTools {
 		this.linked_zoom = "";
 		/** @type {ReturnType<typeof setTimeout> | undefined} */
 		this.link_timer = undefined;
+		/** When the page last ran, and what it missed since, until that has come. */
+		this.awake_ms = Date.now();
+		this.slept = /** @type {{ from_us: number, us: number } | null} */ (null);
+		/** The stretch that the address tells. */
+		this.stretch = this.stretch_words();
 		by_id("copy-link", HTMLButtonElement).addEventListener("click", () => this.link_copy());
 		addEventListener("hashchange", () => this.link_open());
 		if (location.hash)
@@ -92,6 +101,7 @@ export class PageTools {
 
 	second_passed() {
 		this.linked_show();
+		this.sleep_watch();
 		this.scale_update();
 		if (this.view.get("lanes") !== "off")
 			this.lanes_view.lanes_find();
@@ -99,6 +109,22 @@ export class PageTools {
 		this.strip.show(this.page.map.geometry);
 		if (was_hidden !== this.strip.section.hidden)
 			this.page.resize();
+	}
+
+	/** A laptop that slept, a tab that was put away: what was missed is told once what is kept of it has come. */
+	sleep_watch() {
+		const { source, connection } = this.page;
+		const now_ms = Date.now(), missed_ms = now_ms - this.awake_ms;
+		this.awake_ms = now_ms;
+		if (missed_ms > sleep_least_ms && source.live() && source.now_us())
+			this.slept = { from_us: source.profile.covered_us, us: missed_ms * 1000 };
+		if (!this.slept || source.profile.loading || connection.state().kind !== "live" || source.behind_ms() > caught_up_ms)
+			return;
+		const { from_us, us } = this.slept;
+		const fetched_us = source.profile.known(from_us, source.profile.covered_us).reduce((sum, [from, to]) => sum + to - from, 0);
+		this.slept = null;
+		connection.say(`This page slept for ${span_words(us)}${us - fetched_us < second_us * 2 ? ". All of it has been fetched."
+			: `: ${span_words(fetched_us)} fetched, ${span_words(us - fetched_us)} are no longer kept.`}`);
 	}
 
 	/** After the map was painted. */
@@ -195,6 +221,7 @@ export class PageTools {
 				.map(({ from_us, to_us, ...rest }) => ({ ...rest, start_us: from_us - page.source.base_us, end_us: to_us - page.source.base_us })),
 			wall_us: (second) => page.source.to_wall_us(second * second_us),
 			cpu_count: () => page.source.facts().cpu_count,
+			gaps: (first, end) => this.gaps(first, end),
 			selection: () => page.selection && ranges_hull(page.selection),
 		};
 	}
@@ -208,7 +235,16 @@ export class PageTools {
 			is_counted: (second) => this.overview.seconds.seconds.has(base() + second),
 			span: () => ({ first: Math.floor(page.source.oldest_us() / second_us), end: page.map.newest_end() }),
 			wall_us: (second) => page.source.to_wall_us(second * second_us),
+			gaps: (first, end) => this.gaps(first, end),
+			marks: () => page.map.marks,
 		};
+	}
+
+	/** Where data was lost for good. @param {number} first @param {number} end @returns {import("views/ranges").Range[]} */
+	gaps(first, end) {
+		const { profile, base_us } = this.page.source;
+		return profile.gaps(base_us + first * second_us, base_us + end * second_us).filter(({ reason }) => reason !== GAP_LOADING)
+			.map(({ from_us, to_us }) => ({ start_us: from_us - base_us, end_us: to_us - base_us }));
 	}
 
 	/** What the colours tell. */
@@ -277,18 +313,30 @@ export class PageTools {
 
 	/** Puts what is shown into the address. */
 	link_show() {
-		/* What a link asked for and is not shown yet would be forgotten. */
-		if (this.linked || this.linked_zoom)
+		/* What a link asked for and is not shown yet would be forgotten; where a drag leads is not known yet. */
+		if (this.linked || this.linked_zoom || this.page.previewing)
 			return;
 		const { source, map, graph, selection, tab, compared, panel, view } = this.page;
-		const fragment = link_write({ terms: this.filters.terms, selection: selection && source.wall(selection),
+		const fragment = link_write({ terms: this.filters.terms, steps: view.options.steps, selection: selection && source.wall(selection),
 			until_us: map.following ? null : source.to_wall_us(Math.min(map.geometry.end * second_us, map.now_us())),
 			tab, baseline: compared ?? "", find: panel.search.value,
 			zoom: graph.tree ? zoom_mark(graph.tree, graph.zoom_node()) : "",
 			settings: { ...view.settings(), ...this.view.chosen() } });
 		const address = location.pathname + location.search + (fragment && `#${fragment}`);
-		if (address !== location.pathname + location.search + location.hash)
+		if (address === location.pathname + location.search + location.hash)
+			return;
+		/* Back leads to the stretch that was selected before. */
+		const stretch = this.stretch_words();
+		if (stretch === this.stretch)
 			history.replaceState(null, "", address);
+		else
+			history.pushState(null, "", address);
+		this.stretch = stretch;
+	}
+
+	/** What is selected, to be compared. */
+	stretch_words() {
+		return JSON.stringify(this.page.selection);
 	}
 
 	/** Takes what the address asks for. */
@@ -297,7 +345,7 @@ export class PageTools {
 		token_take();
 		const state = link_read(location.hash.slice(1), { ...settings_allowed(), ...view_settings });
 		this.view.take(state.settings);
-		page.view.settings_take(state.settings);
+		page.view.settings_take(state.settings, state.steps);
 		if (state.find !== page.panel.search.value) {
 			page.panel.search.value = state.find;
 			page.panel.search_take();
@@ -322,14 +370,22 @@ export class PageTools {
 		this.linked = null;
 		if (until_us !== null)
 			map.freeze_at(source.from_wall_us(until_us));
+		else if (!map.following)
+			page.follow(true);
+		if (!linked.zoom && page.graph.zoomed())
+			page.graph.zoom_to(0);
 		const tab = /** @type {Page["tab"]} */ (linked.tab);
 		if (selection) {
 			page.tab = tab;
 			page.compared = tab === "compare" ? linked.baseline === "rest" ? "rest" : "before" : null;
 			page.select_wall(selection[0], selection.length);
-		} else if (tab !== page.tab) {
-			page.tab_open(tab);
+		} else {
+			if (page.selection)
+				page.select(null);
+			if (tab !== page.tab)
+				page.tab_open(tab);
 		}
+		this.stretch = this.stretch_words();
 	}
 
 	/** @param {import("model/call_tree").CallTree} tree */

@@ -13,10 +13,14 @@ import { StringTable, array_grown } from "model/tables";
 /** @typedef {import("model/dictionary").Dictionary} Dictionary */
 /** What frames are taken as. @typedef {"function" | "file" | "module" | "package"} By */
 
+export const step_kinds = /** @type {const} */ (["only", "hide", "merge", "close"]);
+/** As many as a link may ask for. */
+export const steps_max = 24;
+
 /**
  * only: the tree begins at what is called so, whoever called it; hide: without the samples that are in it or
  * in what it called; merge: its time and what it called count for its caller; close: what it called counts for it.
- * @typedef {{ kind: "only" | "hide" | "merge" | "close", name: string }} Step
+ * @typedef {{ kind: typeof step_kinds[number], name: string }} Step
  */
 
 /** @typedef {{ by: By, recursion: boolean, steps: Step[] }} ShapeOptions recursion: fold it */

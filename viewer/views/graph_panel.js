@@ -259,8 +259,16 @@ export class GraphPanel {
 	}
 
 	/** @param {string} text empty: none */
-	message_show(text) {
+	message_show(text, way_out = "", act = () => {}) {
 		this.message.hidden = text === "";
-		text_set(this.message, text);
+		if (this.message.textContent === `${text}${way_out && ` ${way_out}`}`)
+			return;
+		this.message.replaceChildren(text);
+		if (way_out) {
+			const link = element("button", "link", way_out);
+			link.type = "button";
+			link.addEventListener("click", act);
+			this.message.append(" ", link);
+		}
 	}
 }

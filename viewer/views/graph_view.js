@@ -70,13 +70,13 @@ export class GraphView {
 		return { ...Object.fromEntries(changed), ...recursion ? { recursion: "once" } : {} };
 	}
 
-	/** As a link says. @param {Record<string, string>} settings checked against view_settings */
-	settings_take(settings) {
-		const { steps, ...others } = view_defaults;
+	/** As a link says. @param {Record<string, string>} settings checked against view_settings @param {Step[]} steps */
+	settings_take(settings, steps) {
+		const { steps: _, ...others } = view_defaults;
 		for (const name of /** @type {(keyof typeof others)[]} */ (Object.keys(others)))
 			if (name in settings)
 				Object.assign(others, { [name]: name === "recursion" || settings[name] });
-		this.set(others);
+		this.set({ ...others, steps });
 	}
 
 	/** @param {Step["kind"]} kind @param {string} name */

@@ -6,6 +6,7 @@
 
 import { by_id, text_set } from "views/elements";
 import { clock_text, cpus_text } from "views/format";
+import { hatch } from "views/hatching";
 import { canvas_fit } from "views/map_frame";
 import { second_us } from "views/map_geometry";
 import { name_escape } from "views/names";
@@ -37,6 +38,7 @@ const cpu_least = 0.9;
  * @property {(first: number, end: number) => { start_us: number, end_us: number, thread: number, busy: number }[]} singles
  * @property {(second: number) => number} wall_us
  * @property {() => number} cpu_count
+ * @property {(first: number, end: number) => import("views/ranges").Range[]} gaps in which data was lost
  * @property {() => { start_us: number, end_us: number } | null} selection
  */
 
@@ -221,8 +223,23 @@ export class LanesView {
 			context.textBaseline = "middle";
 			context.fillText(this.text.fit(font, lane.name, left - 24), left - 8, lane.top + lane.height / 2 + 0.5);
 		}
+		this.gaps_draw(context, geometry, tokens);
 		this.singles_draw(context, geometry, tokens, single, singles, family);
 		this.selection_draw(context, geometry, tokens, height);
+	}
+
+	/**
+	 * @param {CanvasRenderingContext2D} context
+	 * @param {MapGeometry} geometry
+	 * @param {Tokens} tokens
+	 */
+	gaps_draw(context, geometry, tokens) {
+		const x_of = (/** @type {number} */ us) => Math.min(geometry.right, Math.max(geometry.left, geometry.column_x(us / second_us)));
+		for (const { start_us, end_us } of this.source.gaps(geometry.first, geometry.end)) {
+			const x = Math.floor(x_of(start_us)), width = Math.max(2, Math.ceil(x_of(end_us)) - x);
+			for (const { top, height } of this.lanes)
+				hatch(context, tokens, { x, y: top, width, height });
+		}
 	}
 
 	/**

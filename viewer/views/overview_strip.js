@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The whole history in one strip, once it is longer than the map: how busy it was, and the part that the map shows. */
+/* The whole history in one strip, once it is longer than the map: how busy it was, what is unusual or missing, and the part that the map shows. */
 
 import { by_id } from "views/elements";
 import { clock_text, span_words } from "views/format";
+import { hatch } from "views/hatching";
 import { canvas_fit } from "views/map_frame";
 import { second_us } from "views/map_geometry";
 
 /** @typedef {import("views/map_geometry").MapGeometry} MapGeometry */
 /** @typedef {import("views/colors").Tokens} Tokens */
 
-const bars_top = 6, bars_height = 22, brush_least = 6;
+const bars_top = 8, bars_height = 20, brush_least = 6, gap_least = 2;
 const paint_ms = 500, budget_ms = 6;
 /** Seconds between labels; the first that leaves them room is taken. */
 const label_steps = [60, 300, 600, 1800, 3600, 7200, 21600], label_room = 90;
@@ -20,6 +21,8 @@ const label_steps = [60, 300, 600, 1800, 3600, 7200, 21600], label_room = 90;
  * @property {(second: number) => boolean} is_counted
  * @property {() => { first: number, end: number }} span
  * @property {(second: number) => number} wall_us
+ * @property {(first: number, end: number) => import("views/ranges").Range[]} gaps in which data was lost
+ * @property {() => import("views/map_frame").MapMark[]} marks of unusual moments
  */
 
 export class OverviewStrip {
@@ -125,11 +128,20 @@ export class OverviewStrip {
 				bars[x] = Math.max(bars[x], source.is_counted(second) ? source.busy(second) : 0);
 			most = Math.max(most, bars[x]);
 		}
+		context.fillStyle = tokens.control;
 		bars.forEach((busy, x) => {
-			context.fillStyle = busy < 0 ? tokens.line2 : tokens.control;
-			const height = busy < 0 ? bars_height : busy / most * bars_height;
+			const height = Math.max(0, busy) / most * bars_height;
 			context.fillRect(left + x, bars_top + bars_height - height, 1, height);
 		});
+		const x_of = (/** @type {number} */ us) => Math.min(right, Math.max(left, left + (us / second_us - first) / per_px));
+		for (const { start_us, end_us } of source.gaps(first, end)) {
+			const x = Math.floor(x_of(start_us));
+			hatch(context, tokens, { x, y: bars_top, width: Math.max(gap_least, Math.ceil(x_of(end_us)) - x), height: bars_height });
+		}
+		for (const { start_us, current } of source.marks()) {
+			context.fillStyle = current ? tokens.accent : tokens.ink2;
+			context.fillRect(Math.round(x_of(start_us)) - 1, 0, 3, bars_top - 3);
+		}
 		context.font = `400 11px ${getComputedStyle(canvas).fontFamily}`;
 		context.fillStyle = tokens.ink3;
 		context.textBaseline = "middle";

@@ -6,6 +6,7 @@
  */
 
 import { term_kinds, terms_max } from "model/filter";
+import { step_kinds, steps_max } from "model/shape";
 import { name_hash } from "views/colors";
 import { ranges_repeat } from "views/ranges";
 
@@ -18,6 +19,7 @@ import { ranges_repeat } from "views/ranges";
  * @property {Term[]} terms of the filter
  * @property {import("views/ranges").Range[] | null} selection
  * @property {number | null} until_us the end of what the map shows; null: it follows
+ * @property {import("model/shape").Step[]} steps what the graph leaves out
  * @property {string} tab
  * @property {string} baseline what the selection is compared with
  * @property {string} find
@@ -41,10 +43,12 @@ function time_read(text) {
 }
 
 /** @param {PageState} state @returns {string} without #; empty: the page as it comes */
-export function link_write({ terms, selection, until_us, tab, baseline, find, zoom, settings }) {
+export function link_write({ terms, steps, selection, until_us, tab, baseline, find, zoom, settings }) {
 	const words = new URLSearchParams();
 	for (const { kind, value, not } of terms)
 		words.append(not ? `not-${kind}` : kind, value);
+	for (const { kind, name } of steps)
+		words.append(kind, name);
 	if (selection) {
 		words.set("from", time_write(selection[0].start_us));
 		words.set("to", time_write(selection[0].end_us));
@@ -70,7 +74,12 @@ export function link_read(fragment, allowed) {
 	const words = new URLSearchParams(fragment);
 	/** @type {Term[]} */
 	const terms = [];
+	/** @type {PageState["steps"]} */
+	const steps = [];
 	for (const [name, value] of words) {
+		const step = step_kinds.find((known) => name === known);
+		if (step && value && value.length <= text_max && steps.length < steps_max)
+			steps.push({ kind: step, name: value });
 		const kind = term_kinds.find((known) => name === known || name === `not-${known}`);
 		if (kind && value && value.length <= text_max && terms.length < terms_max)
 			terms.push({ kind, value, not: name !== kind });
@@ -84,7 +93,7 @@ export function link_read(fragment, allowed) {
 	for (const [name, values] of Object.entries(allowed))
 		if (one_of(name, values))
 			settings[name] = one_of(name, values);
-	return { terms, settings,
+	return { terms, steps, settings,
 		selection: start_us !== null && end_us !== null && end_us > start_us
 			? ranges_repeat({ start_us, end_us }, end_us - start_us > 1e6 ? 1 : Math.max(1, seconds)) : null,
 		until_us: time_read(words.get("until")),
