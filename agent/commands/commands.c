@@ -11,6 +11,8 @@ const struct command commands[] = {
 	{ &usage_report, "tell who took the time, as tables", command_report },
 	{ &usage_convert, "write a profile in another format, or a part of it", command_convert },
 	{ &usage_info, "tell what is in a capture file", command_info },
+	{ &usage_doctor, "tell whether this host can be profiled, and if not, what to change",
+	  command_doctor },
 	{ &usage_manual, "write manual pages and completions for shells", command_manual },
 };
 

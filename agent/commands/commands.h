@@ -33,6 +33,7 @@ int command_view(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_convert(int argc, char **argv);
+int command_doctor(int argc, char **argv);
 int command_manual(int argc, char **argv);
 
 extern const struct options_usage usage_live;
@@ -42,6 +43,7 @@ extern const struct options_usage usage_view;
 extern const struct options_usage usage_info;
 extern const struct options_usage usage_report;
 extern const struct options_usage usage_convert;
+extern const struct options_usage usage_doctor;
 extern const struct options_usage usage_manual;
 
 #endif

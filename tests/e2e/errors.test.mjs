@@ -90,6 +90,29 @@ test('a kernel without BTF: one line that names the file, exit 1', async (t) => 
 	assertOneLine(result, 1, /\/sys\/kernel\/btf\/vmlinux/, /CONFIG_DEBUG_INFO_BTF/);
 });
 
+test('doctor finds what is in the way, says what to do, and tries to sample when nothing is', async (t) => {
+	const folder = temporaryFolder(t);
+	chmodSync(folder, 0o777);
+	copyFileSync(program, join(folder, 'flickerscope'));
+	const here = await run(['doctor', '--json']);
+	assert.equal(here.code, 0, here.stdout + here.stderr);
+	const checks = JSON.parse(here.stdout);
+	assert.deepEqual(checks.filter(({ verdict }) => verdict === 'bad'), []);
+	assert.match(checks.at(-1).text, /^[1-9]\d* samples in \d\.\d s at 99 Hz, \d+ lost$/);
+	for (const [line, check, remedy] of [
+		[`setpriv --reuid 65534 --regid 65534 --clear-groups ${folder}/flickerscope doctor`, 'privileges', /sudo/],
+		[`setpriv --bounding-set=-all --inh-caps=-all ${program} doctor`, 'privileges', /CAP_BPF/],
+		[`unshare -m bash -c 'mount -t tmpfs none /sys/kernel/btf && exec ${program} doctor'`, 'type information', /CONFIG_DEBUG_INFO_BTF/],
+		[`unshare -pf --mount-proc ${program} doctor`, 'process ids', /--pid=host/],
+	]) {
+		const result = await shell(line);
+		assert.equal(result.code, 1, line);
+		assert.equal(result.stderr, '');
+		assert.match(result.stdout, new RegExp(`^bad +${check} .*\\n +-> .*${remedy.source}`, 'm'));
+		assert.match(result.stdout, /^bad +sampling +not tried/m);
+	}
+});
+
 test('-p of no process: one line, exit 1', async (t) => {
 	const folder = temporaryFolder(t);
 	assertOneLine(await shell(live(folder, '-p 4194303')), 1, /4194303/);
