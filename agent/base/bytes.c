@@ -9,27 +9,6 @@
 
 enum { WRITER_CAPACITY_LEAST = 256, READ_SIZE = 64 << 10 };
 
-struct bytes_reader bytes_reader_of(const void *bytes, size_t size)
-{
-	const uint8_t *begin = bytes;
-
-	return (struct bytes_reader){ .begin = begin,
-				      .at = begin,
-				      .end = begin ? begin + size : begin };
-}
-
-const void *bytes_read(struct bytes_reader *reader, size_t size)
-{
-	const uint8_t *at = reader->at;
-
-	if (reader->failed || size > bytes_left(reader)) {
-		reader->failed = true;
-		return NULL;
-	}
-	reader->at += size;
-	return at;
-}
-
 bool bytes_read_into(struct bytes_reader *reader, void *target, size_t size)
 {
 	const void *bytes = bytes_read(reader, size);
@@ -106,15 +85,6 @@ const char *bytes_read_string(struct bytes_reader *reader)
 	return bytes_read(reader, (size_t)(zero - reader->at) + 1);
 }
 
-struct bytes_reader bytes_read_part(struct bytes_reader *reader, size_t size)
-{
-	const void *bytes = bytes_read(reader, size);
-	struct bytes_reader part = bytes_reader_of(bytes, bytes ? size : 0);
-
-	part.failed = reader->failed;
-	return part;
-}
-
 struct bytes_writer bytes_writer_with_max(size_t size_max)
 {
 	return (struct bytes_writer){ .size_max = size_max };
@@ -132,7 +102,7 @@ void bytes_writer_clear(struct bytes_writer *writer)
 	writer->failed = false;
 }
 
-static bool writer_grow(struct bytes_writer *writer, size_t size)
+bool bytes_writer_grow(struct bytes_writer *writer, size_t size)
 {
 	size_t capacity = writer->capacity ? writer->capacity : WRITER_CAPACITY_LEAST;
 	uint8_t *bytes;
@@ -149,21 +119,6 @@ static bool writer_grow(struct bytes_writer *writer, size_t size)
 	writer->bytes = bytes;
 	writer->capacity = capacity;
 	return true;
-}
-
-void *bytes_writer_extend(struct bytes_writer *writer, size_t size)
-{
-	void *room;
-
-	if (writer->failed)
-		return NULL;
-	if (size > writer->capacity - writer->size && !writer_grow(writer, size)) {
-		writer->failed = true;
-		return NULL;
-	}
-	room = writer->bytes + writer->size;
-	writer->size += size;
-	return room;
 }
 
 int bytes_writer_read(struct bytes_writer *writer, int fd)

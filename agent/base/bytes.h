@@ -22,7 +22,15 @@ struct bytes_reader {
 	bool failed;
 };
 
-struct bytes_reader bytes_reader_of(const void *bytes, size_t size);
+/* NULL for @bytes makes it empty. */
+static inline struct bytes_reader bytes_reader_of(const void *bytes, size_t size)
+{
+	const uint8_t *begin = bytes;
+
+	return (struct bytes_reader){ .begin = begin,
+				      .at = begin,
+				      .end = begin ? begin + size : begin };
+}
 
 static inline size_t bytes_left(const struct bytes_reader *reader)
 {
@@ -35,12 +43,22 @@ static inline size_t bytes_offset(const struct bytes_reader *reader)
 }
 
 /* The next @size bytes, borrowed; NULL on failure. */
-const void *bytes_read(struct bytes_reader *reader, size_t size);
+static inline const void *bytes_read(struct bytes_reader *reader, size_t size)
+{
+	const uint8_t *at = reader->at;
+
+	if (reader->failed || size > bytes_left(reader)) {
+		reader->failed = true;
+		return NULL;
+	}
+	reader->at += size;
+	return at;
+}
 
 /* Copies the next sizeof(*target) bytes; on failure the target is zeroed. */
 bool bytes_read_into(struct bytes_reader *reader, void *target, size_t size);
 
-/* Inline, like the short form of the varints: some files have millions of small numbers. */
+/* Inline, as all that is read often: some files have millions of small numbers. */
 static inline uint8_t bytes_read_u8(struct bytes_reader *reader)
 {
 	if (reader->failed || reader->at == reader->end) {
@@ -116,7 +134,14 @@ int64_t bytes_read_zigzag(struct bytes_reader *reader);
 const char *bytes_read_string(struct bytes_reader *reader);
 
 /* A reader of the next @size bytes, which are passed over here. Failed when there are fewer. */
-struct bytes_reader bytes_read_part(struct bytes_reader *reader, size_t size);
+static inline struct bytes_reader bytes_read_part(struct bytes_reader *reader, size_t size)
+{
+	const void *bytes = bytes_read(reader, size);
+	struct bytes_reader part = bytes_reader_of(bytes, bytes ? size : 0);
+
+	part.failed = reader->failed;
+	return part;
+}
 
 /*
  * A buffer that grows up to a cap. When the cap or the memory is reached, `failed` is set and
@@ -136,8 +161,24 @@ void bytes_writer_free(struct bytes_writer *writer);
 /* Empties the buffer and keeps its memory. */
 void bytes_writer_clear(struct bytes_writer *writer);
 
+/* For bytes_writer_extend(): capacity for @size more bytes. False: there is none. */
+bool bytes_writer_grow(struct bytes_writer *writer, size_t size);
+
 /* Room for @size more bytes at the end, counted as written; NULL on failure. */
-void *bytes_writer_extend(struct bytes_writer *writer, size_t size);
+static inline void *bytes_writer_extend(struct bytes_writer *writer, size_t size)
+{
+	void *room;
+
+	if (writer->failed)
+		return NULL;
+	if (size > writer->capacity - writer->size && !bytes_writer_grow(writer, size)) {
+		writer->failed = true;
+		return NULL;
+	}
+	room = writer->bytes + writer->size;
+	writer->size += size;
+	return room;
+}
 
 /*
  * Appends what a descriptor still gives, up to its end. Returns 0, -EFBIG beyond the cap, or -errno;

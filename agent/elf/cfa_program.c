@@ -60,7 +60,6 @@ enum { SIGNAL_PC_FROM_SP = 8, SIGNAL_FP_FROM_SP = -40 };
 struct program {
 	const struct cfa_common *common;
 	struct bytes_reader instructions;
-	uint64_t address;
 	struct cfa_state now;
 	struct cfa_state remembered[CFA_PROGRAM_STATES_MAX];
 	uint32_t remembered_count;
@@ -318,6 +317,9 @@ static bool run_cfa_instruction(struct program *program, uint8_t instruction)
 		 */
 		set_cfa_register(now, bytes_read_uleb128(instructions));
 		return true;
+	case CFA_DEF_CFA_OFFSET:
+		now->cfa_offset = (int64_t)bytes_read_uleb128(instructions);
+		return true;
 	case CFA_DEF_CFA_OFFSET_SF:
 		now->cfa_offset = scaled(program, bytes_read_sleb128(instructions));
 		return true;
@@ -429,19 +431,12 @@ static bool run_instruction(struct program *program, uint8_t instruction)
 {
 	uint8_t operand = instruction & 0x3f;
 
-	/* Every push and pop has one of these: it does not take the long way. */
-	if (instruction == CFA_DEF_CFA_OFFSET) {
-		program->now.cfa_offset = (int64_t)bytes_read_uleb128(&program->instructions);
-		return true;
-	}
 	switch (instruction & 0xc0) {
-	case CFA_OFFSET: {
-		int64_t factored = (int64_t)bytes_read_uleb128(&program->instructions);
-
-		if (operand == REGISTER_FP || operand == REGISTER_RETURN)
-			set_saved_at_cfa(&program->now, operand, scaled(program, factored));
+	case CFA_OFFSET:
+		set_saved_at_cfa(
+			&program->now, operand,
+			scaled(program, (int64_t)bytes_read_uleb128(&program->instructions)));
 		return true;
-	}
 	case CFA_RESTORE:
 		restore(program, operand);
 		return true;
@@ -450,6 +445,27 @@ static bool run_instruction(struct program *program, uint8_t instruction)
 		       run_other_instruction(program, instruction) ||
 		       run_register_instruction(program, instruction);
 	}
+}
+
+/*
+ * The same for those that every push and pop has, with an operand of one byte: nine of ten. False,
+ * with nothing read, when it is another one.
+ */
+static inline bool run_usual_instruction(struct program *program, struct bytes_reader *instructions,
+					 uint8_t instruction)
+{
+	if (instruction == CFA_NOP)
+		return true;
+	if (instructions->at == instructions->end || *instructions->at >= 0x80)
+		return false;
+	if (instruction == CFA_DEF_CFA_OFFSET)
+		program->now.cfa_offset = *instructions->at++;
+	else if ((instruction & 0xc0) == CFA_OFFSET && (instruction & 0x3f) != REGISTER_FP &&
+		 (instruction & 0x3f) != REGISTER_RETURN)
+		instructions->at++;
+	else
+		return false;
+	return true;
 }
 
 void cfa_common_prepare(const struct eh_frame_cie *cie, struct cfa_common *ret_common)
@@ -480,39 +496,40 @@ void cfa_program_run(const struct eh_frame_section *section, const struct cfa_co
 		     void (*take_row)(uint64_t address, struct unwind_row row, void *context),
 		     void *context)
 {
-	struct program program;
+	/* The program's own is for the rare instructions alone: this one can stay in registers. */
+	struct bytes_reader instructions =
+		bytes_reader_of(section->bytes + fde->instructions, fde->instructions_size);
+	uint64_t address = fde->start, end = address + fde->size;
 	bool is_understood = common->is_usable;
-	uint64_t end = fde->start + fde->size;
+	struct program program;
 
 	/* Field by field: the remembered states need no clearing, and this runs for every function. */
 	program.common = common;
-	program.instructions =
-		bytes_reader_of(section->bytes + fde->instructions, fde->instructions_size);
-	program.address = fde->start;
 	program.now = common->initial;
 	program.remembered_count = 0;
-	while (is_understood && bytes_left(&program.instructions)) {
-		uint8_t instruction = bytes_read_u8(&program.instructions);
-		uint64_t distance;
+	while (is_understood && bytes_left(&instructions)) {
+		uint8_t instruction = bytes_read_u8(&instructions);
+		uint64_t distance = 0;
 
 		if ((instruction & 0xc0) == CFA_ADVANCE_LOC) {
 			distance = (instruction & 0x3f) * common->cie.code_alignment;
-		} else if (is_long_advance(instruction)) {
-			distance = read_long_advance(&program, instruction);
-			is_understood = !program.instructions.failed;
-		} else {
-			is_understood = run_instruction(&program, instruction) &&
-					!program.instructions.failed;
-			continue;
+		} else if (!run_usual_instruction(&program, &instructions, instruction)) {
+			program.instructions = instructions;
+			if (is_long_advance(instruction))
+				distance = read_long_advance(&program, instruction);
+			else
+				is_understood = run_instruction(&program, instruction);
+			instructions = program.instructions;
+			is_understood = is_understood && !instructions.failed;
 		}
 		if (!distance || !is_understood)
 			continue;
-		take_row(program.address, row_of(&program), context);
-		if (distance >= end - program.address)
+		take_row(address, row_of(&program), context);
+		if (distance >= end - address)
 			return; /* what follows describes nothing of this function */
-		program.address += distance;
+		address += distance;
 	}
-	take_row(program.address,
+	take_row(address,
 		 is_understood ? row_of(&program) : make_row(UNWIND_CFA_UNSUPPORTED, 0, 0, 0),
 		 context);
 }

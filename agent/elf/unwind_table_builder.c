@@ -25,15 +25,6 @@ static uint64_t rule_of(struct unwind_row row)
 	return rule;
 }
 
-static struct unwind_row row_with(uint64_t rule, uint16_t pc_low)
-{
-	struct unwind_row row;
-
-	memcpy(&row, &rule, sizeof(row));
-	row.pc_low = pc_low;
-	return row;
-}
-
 struct unwind_table_builder unwind_table_builder_start(struct bytes_writer *ret_table)
 {
 	bytes_writer_extend(ret_table, sizeof(struct unwind_table_header));
@@ -87,17 +78,18 @@ static bool add_step(struct unwind_table_builder *builder, uint16_t pc_low, uint
 	return true;
 }
 
-static void write_row(struct unwind_table_builder *builder, struct unwind_row row)
+/* @word: a rule, with the low bits of its offset. */
+static void write_row(struct unwind_table_builder *builder, uint64_t word)
 {
-	struct unwind_row *room = NULL;
+	void *room = NULL;
 
 	if (builder->row_count < UNWIND_TABLE_ROWS_MAX)
-		room = bytes_writer_extend(builder->table, sizeof(row));
+		room = bytes_writer_extend(builder->table, sizeof(word));
 	if (!room) {
 		builder->is_full = true;
 		return;
 	}
-	*room = row;
+	memcpy(room, &word, sizeof(word));
 	builder->row_count++;
 }
 
@@ -120,9 +112,24 @@ static void open_pages(struct unwind_table_builder *builder, uint64_t page)
 	}
 	close_page(builder);
 	while (++builder->page < page) {
-		write_row(builder, row_with(builder->last_rule, 0));
+		write_row(builder, builder->last_rule);
 		close_page(builder);
 	}
+}
+
+/* The first row of a page. Apart from what every row needs, which is then a few instructions. */
+static __attribute__((noinline)) void add_page(struct unwind_table_builder *builder, uint64_t page,
+					       uint64_t word)
+{
+	/* Checked before the pages of a gap are written: the gap may be as long as a file can be. */
+	if (builder->has_page && page - builder->first_page >= UNWIND_TABLE_PAGES_MAX) {
+		builder->is_full = true;
+		return;
+	}
+	open_pages(builder, page);
+	if ((uint16_t)word)
+		write_row(builder, builder->last_rule);
+	write_row(builder, word);
 }
 
 void unwind_table_builder_add(struct unwind_table_builder *builder, uint64_t offset,
@@ -133,22 +140,10 @@ void unwind_table_builder_add(struct unwind_table_builder *builder, uint64_t off
 
 	if (!change || builder->is_full)
 		return;
-	row.pc_low = (uint16_t)offset;
-	if (page == builder->page && builder->has_page) {
-		if (!add_step(builder, row.pc_low, change))
-			write_row(builder, row);
-		builder->last_rule = rule;
-		return;
-	}
-	/* Checked before the pages of a gap are written: the gap may be as long as a file can be. */
-	if (builder->has_page && page - builder->first_page >= UNWIND_TABLE_PAGES_MAX) {
-		builder->is_full = true;
-		return;
-	}
-	open_pages(builder, page);
-	if (row.pc_low)
-		write_row(builder, row_with(builder->last_rule, 0));
-	write_row(builder, row);
+	if (page != builder->page || !builder->has_page)
+		add_page(builder, page, rule | (uint16_t)offset);
+	else if (!add_step(builder, (uint16_t)offset, change))
+		write_row(builder, rule | (uint16_t)offset);
 	builder->last_rule = rule;
 }
 
