@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "commands/commands.h"
 #include "commands/options.h"
+#include "commands/progress.h"
 #include "convert/input.h"
 #include "stream/capture_reader.h"
 #include "stream/capture_summary.h"
@@ -22,7 +23,11 @@ int command_info(int argc, char **argv)
 {
 	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
 	struct capture_summary summary;
-	struct input_options input = { 0 };
+	struct progress progress = progress_begin("Reading");
+	struct input_options input = {
+		.progress = progress_update,
+		.progress_context = &progress,
+	};
 	struct options options;
 	const char *path;
 	int r = options_parse(&usage_info, argc, argv, &options);
@@ -32,6 +37,7 @@ int command_info(int argc, char **argv)
 	path = options.arguments[0];
 	input.event = options.event;
 	r = input_open(path, &input, &reader);
+	progress_end(&progress);
 	if (r)
 		return EXIT_CODE_FAILED;
 	r = capture_summary_read(reader, &summary);

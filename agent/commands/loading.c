@@ -10,11 +10,6 @@
 #include "convert/merged_profile.h"
 #include "stream/capture_reader.h"
 
-static void show_progress(void *context, uint32_t done, uint32_t all)
-{
-	progress_update(context, done, all);
-}
-
 int load_profile(const char *path, const struct options *options,
 		 struct merged_profile **ret_profile)
 {
@@ -23,12 +18,17 @@ int load_profile(const char *path, const struct options *options,
 	struct merged_profile_options loading = {
 		.name = path,
 		.range = options->range,
-		.progress = show_progress,
+		.progress = progress_update,
 		.context = &progress,
 	};
-	struct input_options input = { .event = options->event };
+	struct input_options input = {
+		.event = options->event,
+		.progress = progress_update,
+		.progress_context = &progress,
+	};
 	int r = input_open(path, &input, &reader);
 
+	progress_end(&progress);
 	if (r == -ENOMEM)
 		return log_errno(r, "read %s", path);
 	if (r < 0)

@@ -19,8 +19,9 @@ struct progress progress_begin(const char *what)
 	};
 }
 
-void progress_update(struct progress *progress, uint64_t done, uint64_t all)
+void progress_update(void *context, uint64_t done, uint64_t all)
 {
+	struct progress *progress = context;
 	uint64_t ms;
 
 	if (!progress->is_terminal)
@@ -30,8 +31,12 @@ void progress_update(struct progress *progress, uint64_t done, uint64_t all)
 		return;
 	progress->shown_ms = ms;
 	progress->is_shown = true;
-	fprintf(stderr, "\r%s: %.0f%% ", progress->what,
-		all ? 100.0 * (double)done / (double)all : 0);
+	/* A message that comes meanwhile is written over it. */
+	if (all)
+		fprintf(stderr, "\033[K%s: %.0f%%\r", progress->what,
+			100.0 * (double)done / (double)all);
+	else
+		fprintf(stderr, "\033[K%s: %.1f MB\r", progress->what, (double)done / 1e6);
 }
 
 void progress_end(struct progress *progress)

@@ -19,8 +19,13 @@ struct progress {
 
 struct progress progress_begin(const char *what);
 
-/* Cheap: looks at the clock and writes at most four times a second. */
-void progress_update(struct progress *progress, uint64_t done, uint64_t all);
+/*
+ * Cheap: looks at the clock and writes at most four times a second.
+ *
+ * @context: struct progress.
+ * @all: 0: not known; then @done are bytes.
+ */
+void progress_update(void *context, uint64_t done, uint64_t all);
 
 void progress_end(struct progress *progress);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `flickerscope report FILE`: who took the time, as tables. */
 #include <errno.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -44,7 +45,8 @@ static int print_report(const struct merged_profile *profile, const struct optio
 	CLEANUP(report_close) struct report report = { 0 };
 	CLEANUP(output_free) struct output *output = NULL;
 	struct report_view view = {
-		.title = options->arguments[0],
+		.title = strcmp(options->arguments[0], "-") == 0 ? "standard input"
+								 : options->arguments[0],
 		.rows_max = options->rows_max,
 		.columns_max = terminal_columns(),
 	};

@@ -8,8 +8,10 @@
 #include "base/loop.h"
 #include "commands/commands.h"
 #include "commands/options.h"
+#include "commands/progress.h"
 #include "commands/sampling.h"
 #include "commands/serving.h"
+#include "convert/input.h"
 #include "serve/importer.h"
 #include "serve/profile_store.h"
 #include "serve/server.h"
@@ -32,12 +34,21 @@ static int open_store(const struct options *options, struct profile_store **ret_
 {
 	struct stat status;
 	int count = options->argument_count;
+	struct progress progress = progress_begin("Reading");
+	const struct input_options input = {
+		.event = options->event,
+		.progress = progress_update,
+		.progress_context = &progress,
+	};
 	bool folder = count == 1 && stat(options->arguments[0], &status) == 0 &&
 		      S_ISDIR(status.st_mode);
 
-	return folder ? profile_store_new_folder(options->arguments[0], ret_store)
-		      : profile_store_new_files(options->arguments, (size_t)count, options->event,
-						ret_store);
+	int r = folder ? profile_store_new_folder(options->arguments[0], ret_store)
+		       : profile_store_new_files(options->arguments, (size_t)count, &input,
+						 ret_store);
+
+	progress_end(&progress);
+	return r;
 }
 
 static int serve(const struct options *options)

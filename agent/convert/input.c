@@ -267,8 +267,11 @@ static int probe(int fd, const char *name, const struct input_options *options,
 	CLEANUP(input_bytes_free) struct input_bytes *input = NULL;
 	int r = input_bytes_new(fd, name, options->quiet, &input);
 
-	if (!r)
+	if (!r) {
+		input->progress = options->progress;
+		input->progress_context = options->progress_context;
 		r = input_bytes_need(input, PROBE_SIZE);
+	}
 	if (r < 0)
 		return r;
 	*ret_input = TAKE(input);

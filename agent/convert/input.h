@@ -11,12 +11,16 @@
 #define FLICKERSCOPE_INPUT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct capture_reader;
 
 struct input_options {
 	const char *event; /* which one of several in the file; NULL: what tells most of CPU time */
 	bool quiet;	   /* say nothing; for fuzzers */
+	/* Called now and then with the bytes read of a foreign file and of all, 0: not known; or NULL. */
+	void (*progress)(void *context, uint64_t done, uint64_t all);
+	void *progress_context;
 };
 
 /*

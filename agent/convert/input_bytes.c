@@ -191,6 +191,9 @@ static int read_source(struct input_reader *reader, uint8_t *target, size_t size
 		return reader->public.quiet ? -errno : log_errno(-errno, "read %s", reader->name);
 	source->ended = !count;
 	source->stored_read += (uint64_t)count;
+	if (reader->public.progress)
+		reader->public.progress(reader->public.progress_context, source->stored_read,
+					source->stored_size);
 	*ret_size = (size_t)count;
 	return 0;
 }

@@ -35,6 +35,9 @@ struct input_bytes {
 	uint64_t line;	    /* number of the line that input_bytes_line() gave last, from 1 */
 	const char *name;   /* of the file, for messages; owned */
 	bool quiet;	    /* say nothing; for fuzzers */
+	/* Called for each block with the bytes read of the file, and of all of it, 0: not known. */
+	void (*progress)(void *context, uint64_t done, uint64_t all);
+	void *progress_context;
 };
 
 /*

@@ -149,7 +149,7 @@ struct merged_profile_options {
 	const char *name; /* of the file, for messages */
 	struct time_range range;
 	/* Called now and then with segments read and all; may be NULL. */
-	void (*progress)(void *context, uint32_t done, uint32_t all);
+	void (*progress)(void *context, uint64_t done, uint64_t all);
 	void *context;
 };
 

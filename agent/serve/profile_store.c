@@ -446,11 +446,10 @@ static int open_file(struct named_file *file, const char *path, const struct inp
 	return 0;
 }
 
-int profile_store_new_files(char *const *paths, size_t count, const char *event,
+int profile_store_new_files(char *const *paths, size_t count, const struct input_options *input,
 			    struct profile_store **ret_store)
 {
 	CLEANUP(profile_store_free) struct profile_store *store = store_make();
-	struct input_options input = { .event = event };
 
 	if (store)
 		store->files = calloc(count, sizeof(*store->files));
@@ -463,7 +462,7 @@ int profile_store_new_files(char *const *paths, size_t count, const char *event,
 		name_file(store, file, paths[i]);
 		file->fd = file->source_fd = -1;
 		store->file_count++;
-		r = open_file(file, paths[i], &input);
+		r = open_file(file, paths[i], input);
 		if (r < 0)
 			return r;
 	}

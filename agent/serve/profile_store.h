@@ -19,6 +19,7 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 
+struct input_options;
 struct profile_store;
 
 enum profile_store_limit {
@@ -35,11 +36,11 @@ enum profile_store_limit {
 /*
  * Opens the files that are named, converting what is foreign.
  *
- * @event: which one of several in a foreign file; NULL: see convert/input.h.
+ * @input: how they are read (convert/input.h); NULL: as if it were all zeros.
  *
  * Returns 0 or -errno; logged.
  */
-int profile_store_new_files(char *const *paths, size_t count, const char *event,
+int profile_store_new_files(char *const *paths, size_t count, const struct input_options *input,
 			    struct profile_store **ret_store);
 
 /* Returns 0 or -errno; logged. */
