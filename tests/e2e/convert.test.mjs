@@ -183,7 +183,7 @@ test('standard input and output', () => {
 	assert.equal(folded.stderr, '');
 	const table = run(['report', '-'], { input: folded.stdout });
 	assert.equal(table.code, 0, table.stderr);
-	assert.match(table.stdout, /^-: 96 samples/);
+	assert.match(table.stdout, /^standard input: 96 samples/);
 });
 
 test('the ending of the name decides, and what is wrong is said in one line', () => {
