@@ -4,14 +4,11 @@
  * everything is reached by keyboard, and nothing is said more than once a second.
  */
 
+import { axeFindings } from "./axe.mjs";
 import { loaded, openBrowser, startFeed } from "./page.mjs";
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 let feed, browser, page;
 
 before(async () => {
@@ -27,23 +24,6 @@ after(async () => {
 	await browser?.close();
 	feed?.stop();
 });
-
-/** What axe finds in a part of the page, in both themes: in the second one only what colours can be. */
-async function findings(where, part = ":root") {
-	await where.evaluate(axe);
-	const found = [];
-	for (const theme of ["light", "dark"]) {
-		await where.emulateMedia({ colorScheme: theme });
-		await where.waitForFunction((theme) => document.documentElement.dataset.shown === theme, theme);
-		const run_only = theme === "light" ? { type: "tag", values: tags } : { type: "rule", values: ["color-contrast"] };
-		const violations = await where.evaluate(async ([part, run_only]) => (await window.axe.run(part,
-			{ runOnly: run_only, resultTypes: ["violations"] })).violations, [part, run_only]);
-		for (const { id, nodes } of violations)
-			for (const { html, failureSummary } of nodes)
-				found.push(`${theme} ${id}: ${html.slice(0, 160)} ${failureSummary.replace(/\s+/g, " ").slice(0, 300)}`);
-	}
-	return found;
-}
 
 /** States of the page: how to come there, and back, and the part of it that is another one then. */
 const states = {
@@ -86,13 +66,35 @@ const states = {
 		await page.click("#stacks");
 		await page.waitForSelector("#sheet[open]");
 	}, async () => page.keyboard.press("Escape"), "#sheet"],
+	"the list of filters": [async () => {
+		await page.keyboard.press("f");
+		await page.waitForSelector("#filter-panel input");
+	}, async () => page.keyboard.press("Escape"), "#filters"],
+	"the settings of the map": [async () => {
+		await page.click("#map-view");
+		await page.waitForSelector("#map-view-panel select");
+	}, async () => page.keyboard.press("Escape"), "#filters"],
+	"the menu of exports": [async () => {
+		await page.click("#export");
+		await page.waitForSelector('[role="menu"]');
+	}, async () => page.keyboard.press("Escape"), ".menu-list"],
+	"the same part of every second, with lanes": [async () => {
+		await page.selectOption("#lanes", "both");
+		await page.focus("#map-focus");
+		await page.keyboard.press("Enter");
+		await page.keyboard.press("Enter");
+		await page.keyboard.press("e");
+	}, async () => {
+		await page.keyboard.press("Escape");
+		await page.selectOption("#lanes", "off");
+	}, "#selection, #lanes-section"],
 	"a search that cannot be read": [async () => page.fill("#search", "a("), async () => page.fill("#search", ""), ".tabs"],
 };
 
 for (const [name, [there, back, part]] of Object.entries(states)) {
 	test(`axe-core finds nothing: ${name}`, async () => {
 		await there();
-		const found = await findings(page, part);
+		const found = await axeFindings(page, part);
 		await back();
 		assert.deepEqual(found, []);
 	});
@@ -102,7 +104,7 @@ test("axe-core finds nothing: the question for the token", async () => {
 	const other = await browser.newPage();
 	await other.goto(new URL("/", feed.address).href);
 	await other.waitForSelector("#token:not([hidden])");
-	assert.deepEqual(await findings(other), []);
+	assert.deepEqual(await axeFindings(other), []);
 	await other.close();
 });
 

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { root, run, startAgent, startLoad, temporaryFolder } from '../e2e/agent.mjs';
+import { axeFindings } from './axe.mjs';
 import { dragTimes, openBrowser, openPage, painted } from './page.mjs';
 
 const golden = join(root, 'tests', 'golden', 'small.capture');
@@ -96,6 +97,7 @@ test('a folder is a list: a click opens a profile, two are compared, names stay 
 	assert.deepEqual((await page.locator('#profiles a').allTextContents()).sort(), ['<img src=x onerror=alert(1)>.flk', 'one.flk', 'stacks.folded']);
 	const row = page.locator('#profiles tr', { hasText: 'one.flk' });
 	assert.match(await row.textContent(), /\d{4}-\d\d-\d\d \d\d:\d\d:\d\d.*kB/);
+	assert.deepEqual(await axeFindings(page), []);
 	await row.locator('a').press('Enter');
 	await page.waitForFunction(() => window.flickerscope?.source.now_us() > 0);
 	assert.match(await page.textContent('#state'), /^one\.flk/);

@@ -359,7 +359,7 @@ test('a connection that drops in the middle of a drag, a file of another version
 	await page.mouse.up();
 	const selected = await selection();
 	assert.ok(Math.abs(selected.end_us - selected.start_us - 4.3e6) < 20e3, JSON.stringify(selected));
-	await page.waitForFunction((us) => window.flickerscope.connection.state().kind === 'live' && window.flickerscope.source.profile.covered_us > us + 2e6, before_us);
+	await page.waitForFunction((us) => window.flickerscope.connection.state().kind === 'live' && window.flickerscope.source.profile.covered_us > us + 1e6, before_us);
 	assert.deepEqual(await selection(), selected);
 	assert.deepEqual(await look((us) => window.flickerscope.source.profile.gaps(us, Infinity), before_us), []);
 
