@@ -7,12 +7,13 @@
  * Prints tables in Markdown. The machine is noisy: compare figures of one run, as ratios. Each
  * figure is the median of the rounds, which take turns so that drift hits all alike.
  */
-import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync, readdirSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cpus as hostCpus, release, tmpdir } from 'node:os';
+import { cpus as hostCpus } from 'node:os';
 import WebSocket from 'ws';
 import { loadPath, program, sleep } from '../e2e/agent.mjs';
+import { cpuMs, folder, machine, median, residentKiB, start as startChild, stop } from './children.mjs';
 
 const quick = process.argv.includes('--quick');
 const ROUNDS = quick ? 1 : 3;
@@ -21,46 +22,12 @@ const COST_SECONDS = quick ? 5 : 12;
 const CPUS = hostCpus().length;
 const BPF_STATS = '/proc/sys/kernel/bpf_stats_enabled';
 
-const folder = mkdtempSync(join(tmpdir(), 'flickerscope-bench-'));
 const statsBefore = readFileSync(BPF_STATS, 'utf8').trim();
-const running = new Set();
+process.on('exit', () => writeFileSync(BPF_STATS, statsBefore));
 
-function start(command, args, options = {}) {
-	const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
-	child.text = '';
-	child.errors = '';
-	child.stdout.on('data', (chunk) => (child.text += chunk));
-	child.stderr.on('data', (chunk) => (child.errors += chunk));
-	child.ended = new Promise((resolve) => child.on('close', resolve));
-	running.add(child);
-	child.ended.then(() => running.delete(child));
-	return child;
-}
-
-async function stop(child, signal = 'SIGINT') {
-	child.kill(signal);
-	await child.ended;
-}
-
-process.on('exit', () => {
-	for (const child of running) child.kill('SIGKILL');
-	writeFileSync(BPF_STATS, statsBefore);
-	rmSync(folder, { recursive: true, force: true });
-});
-process.on('SIGINT', () => process.exit(1));
-
-const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
-
-/** CPU time in us of a process with all its threads and living children; exact, by the scheduler. */
-function cpuUs(pid) {
-	let ns = 0;
-	for (const task of readdirSync(`/proc/${pid}/task`)) {
-		ns += Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]);
-		const children = readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').trim();
-		for (const child of children ? children.split(' ') : []) ns += cpuUs(child) * 1000;
-	}
-	return ns / 1000;
-}
+/** What it says is kept. */
+const start = (command, args) => startChild(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+const cpuUs = (pid) => cpuMs(pid) * 1000;
 
 /** User and system time in us of a whole run of a command, its ended children included. */
 function wholeRunUs(command, args) {
@@ -70,17 +37,6 @@ function wholeRunUs(command, args) {
 	const match = /TIME ([\d.]+) ([\d.]+)/.exec(result.stderr);
 	if (result.status !== 0) throw new Error(`${command}: ${result.stderr}`);
 	return (Number(match[1]) + Number(match[2])) * 1e6;
-}
-
-function residentKiB(pid) {
-	const read = (id) => {
-		const status = readFileSync(`/proc/${id}/status`, 'utf8');
-		return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0);
-	};
-	let total = read(pid);
-	for (const child of readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' '))
-		if (child.trim()) total += read(child);
-	return total;
 }
 
 const liveArgs = (rate, more = []) => [
@@ -301,7 +257,7 @@ async function benchStart() {
 	console.log(`Median of 5: ${median(times).toFixed(0)} ms, worst ${Math.max(...times).toFixed(0)} ms.`);
 }
 
-console.log(`# ${new Date().toISOString().slice(0, 10)}, ${CPUS} CPUs (${hostCpus()[0].model}), Linux ${release()}`);
+console.log(machine());
 await benchStart();
 await benchCost();
 await benchBpf();

@@ -9,13 +9,13 @@
  * counts, as a host does: what is measured is a host whose files are known, then processes whose files
  * nobody has seen before.
  */
-import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cpus as hostCpus, release, tmpdir } from 'node:os';
 import { loadPath, program, root, sleep } from '../e2e/agent.mjs';
 import { copyAsNew } from '../e2e/chains.mjs';
 import { STACK_COMPLETE, STACK_NONE, readRecording } from '../e2e/recording.mjs';
+import { folder, machine, start as startChild } from './children.mjs';
 
 const quick = process.argv.includes('--quick');
 const FREQUENCY = 99;
@@ -30,21 +30,7 @@ const NAMES = /^(load_busy|calls|perl|python3|node|cc1|cc1plus|as|ld|gcc|g\+\+|c
 /** enum stack_status, include/sample_abi.h */
 const STATUS = ['none', 'complete', 'by frame pointers', 'more than 127 frames', 'unreadable', 'no mapping', 'no row', 'unsupported rule'];
 
-const folder = mkdtempSync(join(tmpdir(), 'flickerscope-bench-'));
-const running = new Set();
-process.on('exit', () => {
-	for (const child of running) child.kill('SIGKILL');
-	rmSync(folder, { recursive: true, force: true });
-});
-process.on('SIGINT', () => process.exit(1));
-
-function start(command, args, options = {}) {
-	const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'], ...options });
-	running.add(child);
-	child.ended = new Promise((resolve) => child.on('close', resolve));
-	child.ended.then(() => running.delete(child));
-	return child;
-}
+const start = (command, args, options = {}) => startChild(command, args, { stdio: ['ignore', 'ignore', 'inherit'], ...options });
 
 async function record(seconds, frequency, name) {
 	const path = join(folder, name);
@@ -166,7 +152,7 @@ async function benchNew() {
 	console.log(`${late.length} processes: median ${at(0.5)} ms, p95 ${at(0.95)} ms, worst ${at(1)} ms.`);
 }
 
-console.log(`# ${new Date().toISOString().slice(0, 10)}, ${hostCpus().length} CPUs (${hostCpus()[0].model}), Linux ${release()}`);
+console.log(machine());
 await benchLoad();
 await benchNew();
 process.exit(0);

@@ -7,13 +7,12 @@
  * Copies of node (100 MB and more, with .symtab) begin at one moment; small programs one after another from then
  * on. All are new to the agent.
  */
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadPath, program, sleep, startAgent, until } from '../e2e/agent.mjs';
 import { copyAsNew } from '../e2e/chains.mjs';
 import { openStream } from '../e2e/stream.mjs';
+import { adopt, folder, start, stop } from './children.mjs';
 
 const LARGE = 4;
 const SMALL = 8;
@@ -24,27 +23,13 @@ const RATE = 99;
 const agents = process.argv.flatMap((word, i, words) => (word === '--agent' ? [words[i + 1]] : []));
 if (!agents.length) agents.push(program);
 
-const folder = mkdtempSync(join(tmpdir(), 'flickerscope-bench-'));
-const running = new Set();
 /** What the tests' helpers want of a test. */
 const ends = [];
 const bench = { after: (end) => ends.push(end) };
-process.on('exit', () => {
-	for (const child of running) child.kill('SIGKILL');
-	rmSync(folder, { recursive: true, force: true });
-});
-process.on('SIGINT', () => process.exit(1));
-process.on('SIGTERM', () => process.exit(1));
 
-function start(path, args) {
-	const child = spawn(path, args.map(String), { stdio: 'ignore' });
-	const ended = new Promise((resolve) => child.on('close', resolve));
-	running.add(child);
-	bench.after(async () => {
-		child.kill('SIGKILL');
-		await ended;
-		running.delete(child);
-	});
+function startLoad(path, args) {
+	const child = start(path, args);
+	bench.after(() => stop(child, 'SIGKILL'));
 }
 
 /** Watches until each of the programs was sampled and named. @returns {Promise<number[]>} ms between the two */
@@ -63,21 +48,20 @@ async function waitsFor(stream, paths) {
 
 async function measure(agent, turn) {
 	const live = await startAgent(bench, ['-F', String(RATE)], { path: agent });
-	running.add(live.child);
+	adopt(live.child);
 	const stream = await openStream(bench, live);
 	await stream.stretch(2);
 	const small = Array.from({ length: SMALL }, (_, i) =>
 		copyAsNew(readFileSync(loadPath('busy')), join(folder, `small_${turn}_${i}`)));
 	const large = Array.from({ length: LARGE }, (_, i) => copyAsNew(readFileSync(process.execPath), join(folder, `large_${turn}_${i}`)));
-	for (const path of large) start('nice', ['-n', 15, path, '-e', 'for (;;);']); // it leaves the agent a CPU
+	for (const path of large) startLoad('nice', ['-n', 15, path, '-e', 'for (;;);']); // it leaves the agent a CPU
 	const waits = waitsFor(stream, small);
 	for (const path of small) {
-		start('nice', ['-n', 10, path, '-s', LIFE_S]);
+		startLoad('nice', ['-n', 10, path, '-s', LIFE_S]);
 		await sleep(SMALL_EVERY_MS);
 	}
 	const ms = await waits;
 	while (ends.length) await ends.pop()();
-	running.delete(live.child);
 	for (const path of [...large, ...small]) rmSync(path);
 	console.log(`| ${agent} | ${ms.map((value) => value.toFixed(0)).join(', ')} | ${ms[ms.length >> 1].toFixed(0)} |`);
 }

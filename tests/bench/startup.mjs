@@ -4,46 +4,21 @@
  *
  *	node tests/bench/startup.mjs
  */
-import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cpus as hostCpus, release, tmpdir } from 'node:os';
 import { loadPath, program, root, sleep } from '../e2e/agent.mjs';
 import { copyAsNew } from '../e2e/chains.mjs';
+import { cpuMs, folder, machine, ownCpuMs, start as startChild } from './children.mjs';
 
 const PROCESSES = 200;
 const LIBRARIES = 80;
 const STEADY_S = 4;
 
-const folder = mkdtempSync(join(tmpdir(), 'flickerscope-bench-'));
-const running = new Set();
-process.on('exit', () => {
-	for (const child of running) child.kill('SIGKILL');
-	rmSync(folder, { recursive: true, force: true });
-});
-process.on('SIGINT', () => process.exit(1));
+const start = (command, args) => startChild(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
 
-function start(command, args) {
-	const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-	running.add(child);
-	child.ended = new Promise((resolve) => child.on('close', resolve));
-	child.ended.then(() => running.delete(child));
-	child.said = new Promise((resolve) => child.stdout.once('data', resolve));
-	return child;
-}
-
-/** CPU time in ms of a process with its threads, and of its children. */
-function cpuMs(pid) {
-	let own = 0, children = 0;
-	for (const task of readdirSync(`/proc/${pid}/task`)) {
-		own += Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]) / 1e6;
-		for (const child of readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').trim().split(' ').filter(Boolean)) {
-			const [of, below] = cpuMs(child);
-			children += of + below;
-		}
-	}
-	return [own, children];
-}
+/** CPU time in ms of a process with its threads, and of what is below it. */
+const ownAndBelowMs = (pid) => [ownCpuMs(pid), cpuMs(pid) - ownCpuMs(pid)];
 
 function makeLibraries() {
 	const first = join(folder, 'first.so');
@@ -57,11 +32,11 @@ function makeLibraries() {
 async function startAgent() {
 	const agent = start(program, ['live', '-F', '99', '--listen', '127.0.0.1:0', '--token-file', join(folder, 'token')]);
 	await agent.said;
-	const ready = cpuMs(agent.pid);
+	const ready = ownAndBelowMs(agent.pid);
 	await sleep(STEADY_S * 1000);
-	const steady = cpuMs(agent.pid);
+	const steady = ownAndBelowMs(agent.pid);
 	await sleep(STEADY_S * 1000);
-	const later = cpuMs(agent.pid);
+	const later = ownAndBelowMs(agent.pid);
 	agent.kill('SIGINT');
 	await agent.ended;
 	return { ready, steady, later };
@@ -69,7 +44,7 @@ async function startAgent() {
 
 const libraries = makeLibraries();
 const text = ([own, workers]) => `${own.toFixed(0)} + ${workers.toFixed(0)}`;
-console.log(`# ${new Date().toISOString().slice(0, 10)}, ${hostCpus().length} CPUs (${hostCpus()[0].model}), Linux ${release()}\n`);
+console.log(machine());
 console.log(`## Start beside ${PROCESSES} processes with ${LIBRARIES} libraries each, 99 Hz\n`);
 console.log('CPU time of the agent and of its workers, in ms.\n');
 console.log(`| the processes | until it samples | ${STEADY_S} s later | in the ${STEADY_S} s after that |`);

@@ -9,12 +9,12 @@
  * so that they can be compared on a machine that others use. A stretch counts only when the load had the CPU nearly all
  * of the time: samples of others are left out by a filter and would look cheap.
  */
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, release, tmpdir } from 'node:os';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { cpus, release } from 'node:os';
 import { join } from 'node:path';
 import { loadPath, program, sleep, until } from '../e2e/agent.mjs';
 import { STACK_COMPLETE, readRecording } from '../e2e/recording.mjs';
+import { folder, median, ownCpuMs, start, stop } from './children.mjs';
 
 const BPF_STATS = '/proc/sys/kernel/bpf_stats_enabled';
 const CPU = cpus().length - 1;
@@ -29,28 +29,8 @@ const FUNCTIONS = 3000; // to compile: more than a minute
 const agents = process.argv.flatMap((word, i, words) => (word === '--agent' ? [words[i + 1]] : []));
 if (!agents.length) agents.push(program);
 
-const folder = mkdtempSync(join(tmpdir(), 'flickerscope-bench-'));
 const statsBefore = readFileSync(BPF_STATS, 'utf8').trim();
-const running = new Set();
-process.on('exit', () => {
-	for (const child of running) child.kill('SIGKILL');
-	writeFileSync(BPF_STATS, statsBefore);
-	rmSync(folder, { recursive: true, force: true });
-});
-process.on('SIGINT', () => process.exit(1));
-
-function start(command, args) {
-	const child = spawn(command, args.map(String), { stdio: 'ignore' });
-	child.ended = new Promise((resolve) => child.on('close', resolve));
-	running.add(child);
-	child.ended.then(() => running.delete(child));
-	return child;
-}
-
-async function stop(child, signal) {
-	child.kill(signal);
-	await child.ended;
-}
+process.on('exit', () => writeFileSync(BPF_STATS, statsBefore));
 
 /** Ahead of others on its CPU, in whichever session or group they run: niceness counts only within one. */
 const startLoad = (command, args) => start('chrt', ['-f', 1, 'taskset', '-c', CPU, command, ...args]);
@@ -70,10 +50,6 @@ function programRuns(pid) {
 	return null; // not yet
 }
 
-const cpuNs = (pid) => readdirSync(`/proc/${pid}/task`)
-	.reduce((sum, tid) => sum + Number(readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'utf8').split(' ')[0]), 0);
-
-const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
 /** Mean ns of a run of the program in each stretch that the load had the CPU in. */
 async function measure(agent, load, { rate, warm_ms, count_ms }, file) {
@@ -81,7 +57,7 @@ async function measure(agent, load, { rate, warm_ms, count_ms }, file) {
 	await until(() => programRuns(child.pid), 'the program is loaded');
 	await sleep(warm_ms);
 	const stretches = [];
-	const see = () => ({ ...programRuns(child.pid), cpu: cpuNs(load.pid), at: performance.now() });
+	const see = () => ({ ...programRuns(child.pid), cpu: ownCpuMs(load.pid) * 1e6, at: performance.now() });
 	for (let before = see(), end = before.at + count_ms; before.at < end;) {
 		await sleep(STRETCH_MS);
 		const now = see();

@@ -9,11 +9,10 @@
  * same two programs at once, a small one with deep stacks and a compiler; what each costs is counted by itself.
  * perf without inlined functions, in its favour.
  */
-import { spawn } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus as hostCpus, release, tmpdir } from 'node:os';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadPath, program, sleep } from '../e2e/agent.mjs';
+import { folder, killAll, machine, median, start as startChild } from './children.mjs';
 
 const RATE = 199;
 const SECONDS = 5;
@@ -22,28 +21,8 @@ const TRIES = 4; // perf 6.1 aborts at times
 const PERF_MS_MAX = 60_000;
 const FUNCTIONS = 3000; // to compile: more than a minute
 
-const folder = mkdtempSync(join(tmpdir(), 'flickerscope-bench-'));
-const running = new Set();
-process.on('exit', () => {
-	for (const child of running) child.kill('SIGKILL');
-	rmSync(folder, { recursive: true, force: true });
-});
-process.on('SIGINT', () => process.exit(1));
-process.on('SIGTERM', () => process.exit(1));
-
 const file = (name) => join(folder, name);
-
-function start(command, args, output = 'ignore') {
-	const child = spawn(command, args.map(String), { stdio: ['ignore', output, 'pipe'] });
-	child.errors = '';
-	child.stderr.on('data', (text) => (child.errors += text));
-	running.add(child);
-	child.ended = new Promise((resolve) => child.on('close', (code, signal) => {
-		running.delete(child);
-		resolve({ code, signal });
-	}));
-	return child;
-}
+const start = (command, args, output = 'ignore') => startChild(command, args, { stdio: ['ignore', output, 'pipe'] });
 
 /** User and system time in ms of a run of a command with its children. */
 async function cost(command, args, output) {
@@ -57,8 +36,6 @@ async function cost(command, args, output) {
 	if (code || signal || !time) throw new Error(`${command} ${args[0]}: ${code ?? signal}: ${child.errors.slice(-300)}`);
 	return (Number(time[1]) + Number(time[2])) * 1000;
 }
-
-const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
 /** Samples, and lines of frames, of a text of perf script. */
 function count(name) {
@@ -98,7 +75,7 @@ while (rounds.length < ROUNDS) {
 	try {
 		rounds.push(await round());
 	} catch (error) {
-		for (const child of running) child.kill('SIGKILL');
+		killAll();
 		if (!/^Error: perf/.test(String(error)) || ++aborts > TRIES) throw error;
 		console.log(`again: ${error.message.split('\n')[0]}`);
 	}
@@ -106,7 +83,7 @@ while (rounds.length < ROUNDS) {
 const of = (name) => median(rounds.map((each) => each[name]));
 const ms = (value) => `${value.toFixed(0)} ms`;
 const last = rounds.at(-1);
-console.log(`# ${new Date().toISOString().slice(0, 10)}, ${hostCpus().length} CPUs (${hostCpus()[0].model}), Linux ${release()}\n`);
+console.log(machine());
 console.log(`${SECONDS} s at ${RATE} Hz of a small program and of clang, both at once, median of ${ROUNDS}; perf aborted ${aborts} times.\n`);
 console.log('| who | while recording | to text | in all | samples | lines of frames |\n| --- | --- | --- | --- | --- | --- |');
 console.log(`| perf record --call-graph dwarf, perf script | ${ms(of('perfRecord'))} | ${ms(of('perfScript'))} | ` +

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What benches have around them: a folder, children that end with them, what these cost, the machine. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpus, release, tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** Gone at the end. */
+export const folder = mkdtempSync(join(tmpdir(), 'flickerscope-bench-'));
+
+const running = new Set();
+
+export const killAll = () => running.forEach((child) => child.kill('SIGKILL'));
+
+process.on('exit', () => {
+	killAll();
+	rmSync(folder, { recursive: true, force: true });
+});
+process.on('SIGINT', () => process.exit(1));
+process.on('SIGTERM', () => process.exit(1));
+
+/** Another's child, which ends with the bench too. */
+export const adopt = (child) => {
+	running.add(child);
+	child.ended = new Promise((resolve) => child.on('close', (code, signal) => {
+		running.delete(child);
+		resolve({ code, signal });
+	}));
+	return child;
+};
+
+/**
+ * What is piped gathers in `text` and `errors`; `said` waits for its first words, `ended` for its end.
+ * @param {import('node:child_process').SpawnOptions} options
+ */
+export function start(command, args, options = {}) {
+	const child = adopt(spawn(command, args.map(String), { stdio: 'ignore', ...options }));
+	child.text = child.errors = '';
+	child.stdout?.on('data', (text) => (child.text += text));
+	child.stderr?.on('data', (text) => (child.errors += text));
+	child.said = new Promise((resolve) => child.stdout?.once('data', resolve));
+	return child;
+}
+
+export async function stop(child, signal = 'SIGINT') {
+	child.kill(signal);
+	return child.ended;
+}
+
+const read = (path) => readFileSync(path, 'utf8');
+const tasks = (pid) => readdirSync(`/proc/${pid}/task`);
+const childrenOf = (pid) => tasks(pid).flatMap((tid) =>
+	read(`/proc/${pid}/task/${tid}/children`).trim().split(' ').filter(Boolean));
+
+/** CPU time of a process with all its threads, in ms, exact, by the scheduler. */
+export const ownCpuMs = (pid) => tasks(pid)
+	.reduce((sum, tid) => sum + Number(read(`/proc/${pid}/task/${tid}/schedstat`).split(' ')[0]) / 1e6, 0);
+
+/** ... and of all processes below it that live. */
+export const cpuMs = (pid) => childrenOf(pid).reduce((sum, child) => sum + cpuMs(child), ownCpuMs(pid));
+
+/** Resident memory of a process and its children, in KiB. */
+export const residentKiB = (pid) => [pid, ...childrenOf(pid)]
+	.reduce((sum, id) => sum + Number(/VmRSS:\s+(\d+)/.exec(read(`/proc/${id}/status`))?.[1] ?? 0), 0);
+
+export const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
+
+/** A heading: when and where it was measured. */
+export const machine = () =>
+	`# ${new Date().toISOString().slice(0, 10)}, ${cpus().length} CPUs (${cpus()[0].model}), Linux ${release()}\n`;
