@@ -206,9 +206,10 @@ static int write_part(struct writing *writing, const struct part *part)
 {
 	const struct merged_segment *segment = part->segment;
 	const struct merged_sample *samples = writing->merged->samples;
-	const struct merged_note *note =
-		(const struct merged_note *)writing->merged->notes.bytes + segment->first_note;
-	const struct merged_note *end_note = note + segment->note_count;
+	const struct merged_note *notes = (const void *)writing->merged->notes.bytes;
+	/* A segment without notes may be in a capture without any. */
+	const struct merged_note *note = segment->note_count ? notes + segment->first_note : NULL;
+	const struct merged_note *end_note = note ? note + segment->note_count : NULL;
 	int64_t start_us = (int64_t)segment->head.start_us, end_us = segment->end_us;
 	int r;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A capture of any bytes: opened, visited, summed up and shown, as `info` does. The checksums of its
- * chunks are made right first: with wrong ones nothing behind the first check would ever be reached.
+ * A capture of any bytes: opened, visited, summed up and shown, as `info` does; loaded, reported and
+ * written in every format, as `report` and `convert` do. The checksums of its chunks are made right
+ * first: with wrong ones nothing behind the first check would ever be reached.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,11 @@
 #include <unistd.h>
 
 #include "base/crc32c.h"
+#include "convert/call_tree.h"
+#include "convert/formats.h"
+#include "convert/merged_profile.h"
+#include "convert/output.h"
+#include "convert/report.h"
 #include "profile/chunk.h"
 #include "profile/sample_window.h"
 #include "stream/capture_reader.h"
@@ -58,6 +64,40 @@ static void read_capture(struct capture_reader *reader, struct sample_window *wi
 			return;
 }
 
+static void write_reports(const struct merged_profile *profile, struct output *output)
+{
+	CLEANUP(call_tree_free) struct call_tree *tree = NULL;
+	const struct report_view view = { .title = "capture" };
+
+	if (call_tree_new(profile, &tree))
+		return;
+	for (unsigned int by = 0; by < REPORT_BY_COUNT; by++) {
+		struct report report = { 0 };
+
+		if (!report_make(tree, by, INT64_MIN, INT64_MAX, &report)) {
+			report_print(&report, &view, output);
+			report_print_json(&report, 0, output);
+		}
+		report_close(&report);
+	}
+}
+
+static void convert(struct capture_reader *reader, int nowhere)
+{
+	const struct merged_profile_options options = { .name = "capture" };
+	CLEANUP(merged_profile_free) struct merged_profile *profile = NULL;
+	CLEANUP(output_free) struct output *output = NULL;
+
+	if (merged_profile_load(reader, &options, &profile) < 0 || output_new(nowhere, &output) < 0)
+		return;
+	write_reports(profile, output);
+	/* html is the page around what flicker writes, and slow. */
+	for (size_t i = 0; i < format_count; i++)
+		if (strcmp(formats[i].name, "html") != 0)
+			formats[i].write(profile, "capture", output);
+	output_finish(output);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	static const struct sample_window_options options = { .bytes_max = 1 << 20 };
@@ -81,5 +121,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	if (sample_window_new(&options, &window) < 0)
 		abort();
 	read_capture(reader, window, nowhere);
+	convert(reader, fileno(nowhere));
 	return 0;
 }
