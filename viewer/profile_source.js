@@ -11,6 +11,7 @@ import { NameSearch, call_tree_build } from "model/call_tree";
 import { completeness, completeness_share } from "model/completeness";
 import { Heat, second_us } from "model/heat";
 import { GAP_LOADING, GAP_SKIPPED, Profile } from "model/profile";
+import { count_text } from "views/format";
 import * as wire from "wire";
 
 /** @typedef {import("model/call_tree").CallTree} CallTree */
@@ -486,6 +487,12 @@ export class ProfileSource {
 		};
 	}
 
+	/** What this page had to let go. */
+	evicted_words() {
+		const { samples } = this.profile.evicted;
+		return samples ? `The oldest ${count_text(samples)} samples did not fit into the page's memory.` : "";
+	}
+
 	/**
 	 * @returns {Facts & { reached_hz: number, title: string, note: string, event: string,
 	 * events: import("model/profile").FileEvent[], event_kind_is_time: boolean }}
@@ -505,7 +512,7 @@ export class ProfileSource {
 			kernel: facts.kernel,
 			filter: facts.filter,
 			title: facts.title,
-			note: facts.note,
+			note: facts.note || this.evicted_words(),
 			event: facts.event,
 			events: facts.events,
 			frequency_hz: facts.frequency_mhz / 1000,

@@ -9,6 +9,7 @@ const wire = await import("wire");
 const { GAP_LOADING, GAP_SKIPPED, Profile } = await import("model/profile");
 const { call_tree_build } = await import("model/call_tree");
 const { RowTable, StringTable, array_widened } = await import("model/tables");
+const { ProfileSource } = await import("profile_source");
 
 const start_us = 1_000_000_000_000_000;
 const second_us = 1e6;
@@ -160,6 +161,7 @@ test("memory is bounded: the oldest go, names too, and what stays is what it was
 	assert.ok(renumbered > 1, "names were let go");
 	assert.ok(profile.evicted.segments > 100 && profile.evicted.samples === profile.evicted.segments * 100);
 	assert.equal(profile.sample_count, (300 - profile.evicted.segments) * 100 + 1);
+	assert.match(new ProfileSource(profile).facts().note, /^The oldest [\d\u2009]+ samples did not fit into the page's memory\.$/);
 	assert.equal(profile.block_bytes, profile.blocks.reduce((sum, { byte_count }) => sum + byte_count, 0));
 	assert.ok(most < 300 * 100, `${most} stacks`);
 	open.fill(profile, [{ time_us: start_us + 1000e6 + 5, stack: ["main", "kept", "late"] }]);

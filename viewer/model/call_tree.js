@@ -189,10 +189,11 @@ export class CallTree {
 
 	/** Kinds of frames that occur. @returns {Set<number>} */
 	kinds() {
-		const kinds = new Set();
+		/* Asked of each of a hundred thousand nodes: a set would be felt. */
+		const seen = new Uint8Array(256);
 		for (let node = 1; node < this.count; node++)
-			kinds.add(this.kind(node));
-		return kinds;
+			seen[this.kind(node)] = 1;
+		return new Set(Array.from(seen.keys()).filter((kind) => seen[kind]));
 	}
 }
 
