@@ -2,7 +2,7 @@
 /* What can be done with the flame graph, on the synthetic feed: all of it by keyboard as well. */
 
 import { foldedCounts } from "../e2e/profiles.mjs";
-import { loaded, openBrowser, startFeed } from "./page.mjs";
+import { loaded, openBrowser, painted, startFeed } from "./page.mjs";
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 
@@ -37,10 +37,8 @@ beforeEach(async () => {
 		/* A button would take the space bar. */
 		document.activeElement.blur();
 	});
-	await painted();
+	await painted(page);
 });
-
-const painted = () => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 
 /** Samples of functions by name, in the graph or one of the two of the callers. */
 const totals = (which = "graph") => page.evaluate((which) => {
@@ -53,7 +51,7 @@ const totals = (which = "graph") => page.evaluate((which) => {
 }, which);
 
 async function frame_point(name) {
-	await painted();
+	await painted(page);
 	return page.evaluate((name) => {
 		const { graph } = window.flickerscope;
 		const rect = graph.rects.find(({ node }) => node >= 0 && graph.tree.name(node) === name);
@@ -67,7 +65,7 @@ async function menu_choose(name, item) {
 	const { x, y } = await frame_point(name);
 	await page.mouse.click(x, y, { button: "right" });
 	await page.getByRole("menuitem", { name: item }).click();
-	await painted();
+	await painted(page);
 }
 
 test("a frame's menu shows it alone, leaves it out, counts it elsewhere, closes it; chips take that back", async () => {
@@ -81,11 +79,11 @@ test("a frame's menu shows it alone, leaves it out, counts it elsewhere, closes 
 	assert.equal(without[""], only[""] - only["simd_json::to_tape"]);
 	assert.match(await page.textContent("#steps"), /only ingest::run\(…\).*without simd_json::to_tape/);
 	await page.click("#steps button >> nth=0");
-	await painted();
+	await painted(page);
 	assert.equal((await totals())[""], all[""] - all["simd_json::to_tape"]);
 	await page.focus("#steps button");
 	await page.keyboard.press("Enter");
-	await painted();
+	await painted(page);
 	assert.deepEqual(await totals(), all);
 	await menu_choose("simd_json::to_tape", /^Count its time/);
 	const merged = await totals();
@@ -131,7 +129,7 @@ test("the panel turns the graph round and takes frames as modules; the pointer f
 	await page.mouse.move(5, 5);
 	const before = await totals();
 	await page.evaluate(() => window.flickerscope.view.set({ by: "module" }));
-	await painted();
+	await painted(page);
 	const modules = await totals();
 	assert.equal(modules[""], before[""]);
 	assert.ok(modules["libc.so.6"] > 0 && modules["ingest::run(int)"] === undefined);
@@ -146,11 +144,11 @@ test("frames are by name while live and by weight when paused", async () => {
 	const frozen = await order();
 	assert.deepEqual(frozen, [...frozen].sort(([, a], [, b]) => b - a));
 	await page.keyboard.press("l");
-	await painted();
+	await painted(page);
 	const live = (await order()).map(([name]) => name);
 	assert.deepEqual(live, [...live].sort());
 	await page.keyboard.press(" ");
-	await painted();
+	await painted(page);
 	const again = await order();
 	assert.deepEqual(again, [...again].sort(([, a], [, b]) => b - a));
 });
@@ -216,7 +214,7 @@ test("what is shown is exported as a picture, a drawing and stacks", async () =>
 		return { name: download.suggestedFilename(), bytes: Buffer.concat(chunks) };
 	};
 	await page.evaluate(() => window.flickerscope.view.set({ steps: [{ kind: "hide", name: "qsort_r" }] }));
-	await painted();
+	await painted(page);
 	const folded = await exported(/^Stacks, folded/);
 	assert.match(folded.name, /^flickerscope-checkout-07-\d{8}T\d{6}Z\.folded$/);
 	const counts = foldedCounts(folded.bytes.toString());
