@@ -2,13 +2,15 @@
 /*
  * How often something is marked where nothing is, and how often a burner is found.
  *
- *	node tests/bench/perturbations.mjs [HOURS]
+ *	node tests/bench/perturbations.mjs [HOURS [LOAD]]
+ *
+ * LOAD: only those loads whose name holds this, and no burners. A day of all of them takes two hours.
  */
 import { random_make } from '../viewer/records.mjs';
 import { SyntheticHost, burner, constant, normal, requests } from '../viewer/synthetic_host.mjs';
 
 const { Perturbations } = await import('../../viewer/model/perturbations.js');
-const hours = Number(process.argv[2] ?? 4);
+const hours = Number(process.argv[2] ?? 4), only = process.argv[3];
 
 const lognormal = (random) => Math.exp(normal(random) - 0.5);
 const pareto = (random) => (1 - random()) ** (-1 / 1.5) / 3;
@@ -22,24 +24,58 @@ function marks_of({ cpus, rate_hz, loads, seconds, from_s = 3600 }) {
 	return marks.filter(({ from_us }) => from_us >= from_s * 1e6);
 }
 
+/** Work at random, of which more comes and less by and by. */
+function drift({ cpus, random }) {
+	const quiet = requests({ cpus, load: 0.2, time: lognormal, random });
+	const more = requests({ cpus, load: 0.3, time: lognormal, random });
+	let level = 0.5;
+	return (stretches, until_s) => {
+		quiet(stretches, until_s);
+		const made = stretches.map(() => []);
+		more(made, until_s);
+		level = Math.min(1, Math.max(0, level + 0.01 * normal(random)));
+		made.forEach((list, cpu) => stretches[cpu].push(...list.filter(() => random() < level)));
+	};
+}
+
+/** A job that takes one CPU for half a minute or so, again and again. */
+function batch({ random }) {
+	let at_s = 0;
+	return (stretches, until_s) => {
+		for (; at_s < until_s; at_s += 20 + 20 * random()) {
+			const to_s = at_s + 20 + 20 * random();
+			for (; at_s < to_s; at_s += 0.01)
+				stretches[0].push({ from_s: at_s, to_s: at_s + 0.01, function: 40 + Math.floor(random() * 5) });
+		}
+	};
+}
+
+const every = (period_s, at_s = 0) => Array.from({ length: Math.ceil((hours + 1) * 3600 / period_s) }, (_, i) => at_s + i * period_s);
+const random_loads = [];
+for (const [cpus, time, shares] of [[2, lognormal, [10, 30, 50, 70, 90]], [8, lognormal, [10, 30, 50, 70, 90]],
+	[2, pareto, [10, 30, 70]], [8, pareto, [10, 30, 70]]])
+	for (const share of shares)
+		random_loads.push([`${time.name} ${share} % of ${cpus}`, cpus, (random) => [requests({ cpus, load: share / 100, time, random })]]);
+
 console.log(`# False alarms an hour over ${hours} h, after the first hour, 99 Hz\n`);
 console.log('| load | alarms an hour | up, down, other functions |');
 console.log('| --- | --- | --- |');
-for (const [name, cpus, load, time] of [
-	['idle', 2, 0], ['constant, 2 of 2 CPUs', 2, 1], ['constant, 1 of 8 CPUs', 8, 'one'],
-	['lognormal 10 % of 2', 2, 0.1, lognormal], ['lognormal 30 % of 2', 2, 0.3, lognormal],
-	['lognormal 50 % of 2', 2, 0.5, lognormal], ['lognormal 70 % of 2', 2, 0.7, lognormal],
-	['lognormal 90 % of 2', 2, 0.9, lognormal], ['lognormal 10 % of 8', 8, 0.1, lognormal],
-	['lognormal 50 % of 8', 8, 0.5, lognormal], ['lognormal 90 % of 8', 8, 0.9, lognormal],
-	['pareto 30 % of 2', 2, 0.3, pareto], ['pareto 30 % of 8', 8, 0.3, pareto],
-]) {
-	const random = random_make(7);
-	const loads = load === 0 ? [] : load === 1 ? [constant({ cpus })] : load === 'one' ? [constant({ cpus: 1 })]
-		: [requests({ cpus, load, time, random })];
-	const marks = marks_of({ cpus, rate_hz: 99, loads, seconds: (hours + 1) * 3600 });
+for (const [name, cpus, loads] of [
+	['idle', 2, () => []], ['constant, 2 of 2 CPUs', 2, () => [constant({ cpus: 2 })]],
+	['constant, 1 of 8 CPUs', 8, () => [constant({ cpus: 1 })]], ...random_loads,
+	['slow drift, 20 to 50 % of 2', 2, (random) => [drift({ cpus: 2, random })]],
+	['a batch job, on and off, 1 of 2', 2, (random) => [batch({ random })]],
+	['a job of 0.5 s each minute, 10 % of 2', 2, (random) => [requests({ cpus: 2, load: 0.1, time: lognormal, random }),
+		burner({ cpu: 1, at_s: every(60, 0.2), seconds: 0.5 })]],
+	['a collector of 60 ms each second, 30 % of 2', 2, (random) => [requests({ cpus: 2, load: 0.3, time: lognormal, random }),
+		burner({ cpu: 1, at_s: every(1, 0.4), seconds: 0.06 })]],
+].filter(([name]) => !only || name.includes(only))) {
+	const marks = marks_of({ cpus, rate_hz: 99, loads: loads(random_make(7)), seconds: (hours + 1) * 3600 });
 	const count = (kind) => marks.filter((mark) => mark.kind === kind).length;
 	console.log(`| ${name} | ${(marks.length / hours).toFixed(2)} | ${count('up')}, ${count('down')}, ${count('mix')} |`);
 }
+if (only)
+	process.exit(0);
 
 console.log('\n# Burners of one CPU found, of 12, on 8 CPUs, each after 2 min of that load alone\n');
 console.log('| load | rate, Hz | 20 ms | 50 ms | 100 ms | 200 ms | 500 ms | other marks |');

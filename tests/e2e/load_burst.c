@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Burns in burst_known_function at the same offset of every second of the wall clock, and sleeps
- * for the rest of it.
+ * Burns in burst_known_function at the same offset of every second of the wall clock, or of every Nth, and
+ * sleeps for the rest of it.
  *
- *	load_burst [-m OFFSET_MS] [-n LENGTH_MS] [-s SECONDS] [-N THREAD_NAME]
+ *	load_burst [-m OFFSET_MS] [-n LENGTH_MS] [-e N] [-s SECONDS] [-N THREAD_NAME]
  *
  * Offset 400 and length 100 without options. Ends by itself after SECONDS (60).
  */
@@ -52,14 +52,16 @@ uint64_t burst_known_function(uint64_t end_ns)
 
 int main(int argc, char **argv)
 {
-	uint64_t offset_ms = 400, length_ms = 100, seconds = 60, second, end_ns;
+	uint64_t offset_ms = 400, length_ms = 100, seconds = 60, every = 1, second, end_ns;
 	int option;
 
-	while ((option = getopt(argc, argv, "m:n:s:N:")) != -1) {
+	while ((option = getopt(argc, argv, "m:n:e:s:N:")) != -1) {
 		if (option == 'm')
 			offset_ms = strtoull(optarg, NULL, 10);
 		else if (option == 'n')
 			length_ms = strtoull(optarg, NULL, 10);
+		else if (option == 'e')
+			every = strtoull(optarg, NULL, 10);
 		else if (option == 's')
 			seconds = strtoull(optarg, NULL, 10);
 		else if (option == 'N')
@@ -67,16 +69,16 @@ int main(int argc, char **argv)
 		else
 			return 2;
 	}
-	if (offset_ms >= 1000 || length_ms < 1 || offset_ms + length_ms > 1000) {
+	if (offset_ms >= 1000 || length_ms < 1 || offset_ms + length_ms > 1000 || every < 1) {
 		fprintf(stderr, "load_burst: the burst must fit into a second\n");
 		return 2;
 	}
 	end_ns = now_ns() + seconds * NS_PER_S;
-	for (second = now_ns() / NS_PER_S; now_ns() < end_ns; second++) {
+	for (second = now_ns() / NS_PER_S; now_ns() < end_ns; second += every) {
 		uint64_t start_ns = second * NS_PER_S + offset_ms * NS_PER_MS;
 
 		if (now_ns() > start_ns)
-			continue; /* this second's has begun already */
+			continue; /* this one has begun already */
 		sleep_until(start_ns);
 		burst_known_function(start_ns + length_ms * NS_PER_MS);
 	}
