@@ -70,7 +70,7 @@ GOLDENS := $(patsubst tests/golden/%.c,build/san/bin/%,$(wildcard tests/golden/g
 VIEWER_FILES := $(sort $(shell find viewer -name '*.js' -o -name '*.css'))
 VIEWER_BANNER := /* SPDX-License-Identifier: Apache-2.0 */
 
-.PHONY: all help run test ci e2e test-kernels bench bench-viewer compare-unwind fuzz fuzz-short lint install install-deps deb test-deb clean unit browser viewer wire \
+.PHONY: all help run test ci e2e test-kernels bench bench-viewer soak compare-unwind fuzz fuzz-short lint install install-deps deb test-deb clean unit browser viewer wire \
 	format pictures
 
 all: build/flickerscope ## Build the program: build/flickerscope
@@ -271,6 +271,15 @@ compare-unwind: build/release/bin/bench_unwind_table ## Compare the unwind rows 
 
 bench-viewer: tests/node_modules/.installed build/flickerscope $(LOADS:%=build/release/bin/%) ## Measure the page in a real browser
 	@tests/bench/viewer
+
+bench-viewer: tests/bench/large/node_modules/.installed
+tests/bench/large/node_modules/.installed: tests/bench/large/package.json tests/bench/large/package-lock.json
+	$(call say,NPM,tests/bench/large)
+	$(Q)cd tests/bench/large && npm ci --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+soak: tests/node_modules/.installed build/flickerscope $(LOADS:%=build/release/bin/%) ## The page for 30 minutes at 10,000 Hz: its memory must stay (or MINUTES=2)
+	@$(NODE) tests/bench/soak.mjs $(MINUTES)
 
 # make fuzz FUZZERS="eh_frame xz": these alone.
 FUZZERS ?= $(FUZZ_PROGRAMS:fuzz_%=%)
