@@ -105,3 +105,23 @@ export function say(target, text) {
 export function announce(text) {
 	say(by_id("announce", HTMLElement), text);
 }
+
+/** A sentence, and a button behind it that leads out of what it says. It stays while figures change: a click on it is not lost. */
+export class Said {
+	/** @param {HTMLElement} target */
+	constructor(target) {
+		this.text = element("span", "");
+		this.way_out = element("button", "link");
+		this.way_out.type = "button";
+		this.way_out.hidden = true;
+		target.append(this.text, this.way_out);
+	}
+
+	/** @param {string} text @param {string} [action] empty: no button @param {() => void} [act] */
+	show(text, action = "", act = () => {}) {
+		text_set(this.text, text + (action && " "));
+		text_set(this.way_out, action);
+		this.way_out.hidden = action === "";
+		this.way_out.onclick = act;
+	}
+}

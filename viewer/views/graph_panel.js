@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What stands around the flame graph: search, the way back from a zoom, the legend, and messages. */
 
-import { by_id, element, text_set } from "views/elements";
+import { Said, by_id, element, text_set } from "views/elements";
 import { share_text } from "views/format";
 import { name_escape, name_shorten } from "views/names";
 import * as wire from "wire";
@@ -87,6 +87,7 @@ export class GraphPanel {
 		this.modules = by_id("module-legend", HTMLElement);
 		this.modules_key = "";
 		this.message = by_id("graph-message", HTMLElement);
+		this.said = new Said(this.message);
 		/** @type {RegExp | null} */
 		this.pattern = null;
 		this.search.addEventListener("input", () => this.search_take());
@@ -258,17 +259,9 @@ export class GraphPanel {
 		return crumb;
 	}
 
-	/** @param {string} text empty: none */
+	/** @param {string} text empty: none @param {string} [way_out] what a button below it does @param {() => void} [act] */
 	message_show(text, way_out = "", act = () => {}) {
 		this.message.hidden = text === "";
-		if (this.message.textContent === `${text}${way_out && ` ${way_out}`}`)
-			return;
-		this.message.replaceChildren(text);
-		if (way_out) {
-			const link = element("button", "link", way_out);
-			link.type = "button";
-			link.addEventListener("click", act);
-			this.message.append(" ", link);
-		}
+		this.said.show(text, way_out, act);
 	}
 }

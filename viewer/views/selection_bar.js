@@ -4,7 +4,7 @@
  * a time is said beside it, with a way out where there is one.
  */
 
-import { by_id, element } from "views/elements";
+import { Said, by_id, element } from "views/elements";
 import { clock_ms_text, count_text, cpus_text, share_text, time_parse } from "views/format";
 import { name_escape } from "views/names";
 import { ranges_text } from "views/ranges";
@@ -52,6 +52,7 @@ export class SelectionBar {
 		this.words = element("span", "words");
 		this.problem = element("span", "problem");
 		this.problem.setAttribute("role", "alert");
+		this.said = new Said(this.problem);
 		this.clear = element("button", "button", "Clear", element("kbd", "", "Esc"));
 		this.clear.type = "button";
 		this.clear.addEventListener("click", actions.clear);
@@ -154,21 +155,7 @@ export class SelectionBar {
 
 	/** @param {Shown["problem"]} problem */
 	problem_show(problem) {
-		const parts = [];
-		if (problem) {
-			parts.push(`${problem.text} `);
-			if (problem.action && problem.act) {
-				const link = element("button", "link", problem.action);
-				link.type = "button";
-				link.addEventListener("click", problem.act);
-				parts.push(link);
-			}
-		}
-		const text = problem ? problem.text : "";
-		if (this.problem.dataset.text === text)
-			return;
-		this.problem.dataset.text = text;
-		this.problem.replaceChildren(...parts);
+		this.said.show(problem?.text ?? "", problem?.action, problem?.act);
 	}
 
 	/** @param {boolean} force */
