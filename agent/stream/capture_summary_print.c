@@ -437,7 +437,7 @@ static void json_decimal(FILE *file, const char *key, uint64_t value, int digits
 	fprintf(file, ",\"%s\":%" PRIu64 ".%0*" PRIu64, key, value / unit, digits, value % unit);
 }
 
-/* By the wall clock, in UTC (ISO 8601). */
+/* By the wall clock, in UTC (ISO 8601); null for a clock without a date. */
 static void json_start_time(FILE *file, const struct capture_summary *summary)
 {
 	uint64_t wall_us = summary->start_us - (uint64_t)summary->wall_shift_s * US_PER_S;
@@ -445,6 +445,10 @@ static void json_start_time(FILE *file, const struct capture_summary *summary)
 	char text[32] = "";
 	struct tm when;
 
+	if (!timeline_is_dated((int64_t)wall_us)) {
+		fprintf(file, ",\"start_time\":null");
+		return;
+	}
 	if (gmtime_r(&seconds, &when))
 		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &when);
 	fprintf(file, ",\"start_time\":\"%s.%06uZ\"", text, (unsigned int)(wall_us % US_PER_S));

@@ -42,7 +42,8 @@ test('the window and a selection are saved from a live page, by keyboard, in bot
 		assert.match(name, /^flickerscope-.+-\d{8}T\d{6}Z\.flk$/);
 		const summary = await info(join(folder, `${theme}.flk`));
 		assert.ok(summary.samples > 100 && summary.closed_in_order, JSON.stringify(summary));
-		assert.match(await page.textContent('#announce'), /^Saved /);
+		/* No more than once a second, so perhaps not yet. */
+		await page.waitForFunction(() => document.querySelector('#announce').textContent.startsWith('Saved '));
 
 		assert.ok(await page.locator('#selection button', { hasText: 'Save' }).isHidden(), 'nothing is selected');
 		await page.keyboard.press(' ');

@@ -53,12 +53,18 @@ function two(value) {
 	return String(value).padStart(2, "0");
 }
 
+/** Files without a date begin near 1970: their clock is nobody's wall clock (agent/profile/timeline.h). */
+const dated_from_us = Date.UTC(2000, 0) * 1e3;
+
 /**
- * "12:03:12"
+ * "12:03:12", by the reader's own clock; of a clock without a date hours from its zero.
  * @param {number} wall_us
  */
 export function clock_text(wall_us) {
-	const date = new Date(Math.floor(wall_us / 1e6) * 1e3);
+	const seconds = Math.floor(wall_us / 1e6);
+	if (wall_us < dated_from_us)
+		return `${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
+	const date = new Date(seconds * 1e3);
 	return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
 
