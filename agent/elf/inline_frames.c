@@ -603,30 +603,36 @@ static int read_dwarf(struct opened *opened, struct bytes_reader argument,
 	return r;
 }
 
-/* The one that stays open between jobs. */
-static struct opened kept = { .reading = { .fd = -1 }, .debug_reading = { .fd = -1 } };
+/* Those that stay open between jobs, the one used last first. */
+static struct opened *kept[INLINE_FRAMES_KEPT_MAX];
+
+static void forget(size_t index)
+{
+	if (kept[index])
+		cleanup_opened_free(kept[index]);
+	free(TAKE(kept[index]));
+}
 
 void inline_frames_forget(void)
 {
-	cleanup_opened_free(&kept);
-	kept = (struct opened){ .reading = file_reading_none(),
-				.debug_reading = file_reading_none() };
+	for (size_t i = 0; i < INLINE_FRAMES_KEPT_MAX; i++)
+		forget(i);
 }
 
-static int keep_open(int file_fd, int debug_fd)
+static int open_files(struct opened *opened, int file_fd, int debug_fd)
 {
-	int r = file_reading_begin(file_fd, &kept.reading);
+	int r = file_reading_begin(file_fd, &opened->reading);
 
 	if (r == 0)
-		r = file_reading_begin(debug_fd, &kept.debug_reading);
+		r = file_reading_begin(debug_fd, &opened->debug_reading);
 	if (r == 0)
-		r = executable_file_open(kept.reading.fd, &kept.file);
+		r = executable_file_open(opened->reading.fd, &opened->file);
 	if (r)
 		return r;
 	elf_version(EV_CURRENT);
-	kept.elf = elf_begin(debug_fd >= 0 ? kept.debug_reading.fd : kept.reading.fd,
-			     ELF_C_READ_MMAP, NULL);
-	return kept.elf ? 0 : INLINE_FRAMES_NONE;
+	opened->elf = elf_begin(debug_fd >= 0 ? opened->debug_reading.fd : opened->reading.fd,
+				ELF_C_READ_MMAP, NULL);
+	return opened->elf ? 0 : INLINE_FRAMES_NONE;
 }
 
 /* Whether @fd is the file that is being read, as it was then; -1: whether none is. */
@@ -640,27 +646,49 @@ static bool is_kept(const struct file_reading *reading, int fd)
 	       file_version_equal(&version, &reading->version);
 }
 
-static bool is_too_large(void)
+/* Puts the files first, in the place of the oldest ones if they were not kept. */
+static int bring_first(int file_fd, int debug_fd)
 {
-	const struct mallinfo2 memory = mallinfo2();
+	struct opened *found;
+	size_t index = 0;
 
-	return memory.uordblks + memory.hblkhd > INLINE_FRAMES_KEPT_BYTES_MAX;
+	while (index < INLINE_FRAMES_KEPT_MAX &&
+	       !(kept[index] && is_kept(&kept[index]->reading, file_fd) &&
+		 is_kept(&kept[index]->debug_reading, debug_fd)))
+		index++;
+	if (index == INLINE_FRAMES_KEPT_MAX) {
+		forget(--index);
+		kept[index] = calloc(1, sizeof(*kept[index]));
+		if (!kept[index])
+			return -ENOMEM;
+		kept[index]->reading = kept[index]->debug_reading = file_reading_none();
+	}
+	found = kept[index];
+	memmove(&kept[1], &kept[0], index * sizeof(kept[0]));
+	kept[0] = found;
+	return found->elf ? 0 : open_files(found, file_fd, debug_fd);
+}
+
+static void keep_within_bytes(void)
+{
+	for (size_t i = INLINE_FRAMES_KEPT_MAX; i-- > 0;) {
+		const struct mallinfo2 memory = mallinfo2();
+
+		if (memory.uordblks + memory.hblkhd > INLINE_FRAMES_KEPT_BYTES_MAX)
+			forget(i);
+	}
 }
 
 int inline_frames_job(int file_fd, int debug_fd, struct bytes_reader argument,
 		      struct bytes_writer *ret_result)
 {
-	int r = 0;
+	int r = bring_first(file_fd, debug_fd);
 
-	if (!kept.elf || !is_kept(&kept.reading, file_fd) ||
-	    !is_kept(&kept.debug_reading, debug_fd)) {
-		inline_frames_forget();
-		r = keep_open(file_fd, debug_fd);
-	}
 	if (r == 0)
-		r = read_dwarf(&kept, argument, ret_result);
-	if (r || is_too_large())
-		inline_frames_forget();
+		r = read_dwarf(kept[0], argument, ret_result);
+	if (r)
+		forget(0);
+	keep_within_bytes();
 	return r;
 }
 

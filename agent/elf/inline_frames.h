@@ -20,15 +20,17 @@
 #include "base/bytes.h"
 
 enum inline_frames_limits {
-	INLINE_FRAMES_ADDRESSES_MAX = 8192,	  /* of one job */
-	INLINE_FRAMES_DIES_SOON = 1 << 19,	  /* about 0.25 s; no further unit is begun then */
-	INLINE_FRAMES_UNIT_DIES_MAX = 4 << 20,	  /* a larger unit is left out */
-	INLINE_FRAMES_DEPTH_MAX = 128,		  /* blocks and functions in each other */
-	INLINE_FRAMES_INTERVALS_MAX = 4 << 20,	  /* of one unit's scopes, and of its spans */
-	INLINE_FRAMES_LINES_MAX = 8 << 20,	  /* of one unit */
-	INLINE_FRAMES_UNITS_MAX = 1 << 20,	  /* of a file */
-	INLINE_FRAMES_KEPT_BYTES_MAX = 256 << 20, /* of memory, between jobs */
-	INLINE_FRAMES_TIME_LIMIT_MS = 10000,	  /* for struct worker_job_type */
+	INLINE_FRAMES_ADDRESSES_MAX = 8192,    /* of one job */
+	INLINE_FRAMES_DIES_SOON = 1 << 19,     /* about 0.25 s; no further unit is begun then */
+	INLINE_FRAMES_UNIT_DIES_MAX = 4 << 20, /* a larger unit is left out */
+	INLINE_FRAMES_DEPTH_MAX = 128,	       /* blocks and functions in each other */
+	INLINE_FRAMES_INTERVALS_MAX = 4 << 20, /* of one unit's scopes, and of its spans */
+	INLINE_FRAMES_LINES_MAX = 8 << 20,     /* of one unit */
+	INLINE_FRAMES_UNITS_MAX = 1 << 20,     /* of a file */
+	INLINE_FRAMES_KEPT_MAX = 4,	       /* files that stay open between jobs ... */
+	INLINE_FRAMES_KEPT_BYTES_MAX = 256
+				       << 20, /* ... as long as all memory is no more than this */
+	INLINE_FRAMES_TIME_LIMIT_MS = 10000,  /* for struct worker_job_type */
 };
 
 /* Outcomes beyond those of executable_file.h. */
@@ -37,8 +39,8 @@ enum inline_frames_outcome {
 };
 
 /*
- * The files stay open for the next job, which mostly is about the same: unpacking their sections and
- * finding their units takes far longer than reading one unit. For a process with one thread.
+ * The last files stay open for the next jobs, which mostly are about the same ones: unpacking their
+ * sections and finding their units takes far longer than reading one unit. For a process with one thread.
  *
  * @file_fd, @debug_fd: the file, and its debug file or -1. Borrowed.
  * @argument: addresses, 8 bytes each, rising.
