@@ -9,33 +9,23 @@
  * Needs root. Prints a line every thirtieth of the time; the exit code is 1 when memory grew by more than a tenth from the
  * middle third to the last.
  */
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { setPriority, tmpdir } from 'node:os';
+import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { openBrowser, openPage } from '../browser/page.mjs';
 import { loadPath, program, sleep } from '../e2e/agent.mjs';
+import { folder, start } from './children.mjs';
 
 const MINUTES = Number(process.argv[2] ?? 30), LINES = 30, GROWTH_MAX = 1.1;
-const folder = mkdtempSync(join(tmpdir(), 'flickerscope-soak-'));
-const running = [];
-process.on('exit', () => {
-	for (const child of running) child.kill('SIGKILL');
-	rmSync(folder, { recursive: true, force: true });
-});
 
-running.push(spawn(loadPath('tree'), ['-s', String(MINUTES * 60 + 60)], { stdio: 'ignore' }));
-const agent = spawn(program, ['live', '-F', '10000', '--window', `${Math.max(10, Math.round(MINUTES * 6))}s`, '--listen', '127.0.0.1:0',
+start(loadPath('tree'), ['-s', MINUTES * 60 + 60]);
+const agent = start(program, ['live', '-F', 10000, '--window', `${Math.max(10, Math.round(MINUTES * 6))}s`, '--listen', '127.0.0.1:0',
 	'--token-file', join(folder, 'token')], { stdio: ['ignore', 'pipe', 'inherit'] });
-running.push(agent);
 /* An agent on a busy machine is started so, too. */
 setPriority(agent.pid, -20);
-let text = '';
-agent.stdout.on('data', (chunk) => (text += chunk));
-while (!text.includes('\n')) await sleep(10);
+await agent.said;
 
 const browser = await openBrowser();
-const page = await openPage(browser, { url: text.split('\n')[0] });
+const page = await openPage(browser, { url: agent.text.split('\n')[0] });
 const session = await page.context().newCDPSession(page);
 const memory = [];
 console.log(`# ${MINUTES} minutes at 10,000 Hz\n\n| at, s | samples kept | kept, MB | memory of the page, MB | behind, ms |\n| --- | --- | --- | --- | --- |`);
