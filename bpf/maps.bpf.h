@@ -159,6 +159,13 @@ struct {
 } filter_pids SEC(".maps") __weak;
 
 /*
+ * The cgroups and users that are sampled, when there are such filters.
+ *   writer: the agent; a cgroup that is made anew under its name has another id
+ *   reader: sample_cpu()
+ */
+struct sample_filter filter __weak;
+
+/*
  * The rows of the unwind tables, in slabs, so that they take memory only when there are any.
  *   writer: the agent, through shared memory; pages of a file lie whole in one slab
  *   reader: unwind_find_row()

@@ -9,6 +9,8 @@
 
 /* Set before the load: the verifier drops what is switched off. */
 const volatile bool config_pid_filter = false;
+const volatile __u32 config_cgroup_count = 0;
+const volatile __u32 config_user_count = 0;
 const volatile bool config_kernel_frames = true;
 const volatile bool config_user_frames = true;
 const volatile __u64 config_ring_size = 0;
@@ -185,6 +187,34 @@ static __always_inline __u64 walk_stacks(struct bpf_perf_event_data *ctx, struct
 	return sizeof(*event) + (kernel.frame_count + user.frame_count) * sizeof(__u64);
 }
 
+/* Whether the running task is in one of the cgroups, or below it. */
+static __always_inline bool in_cgroup(void)
+{
+	for (__u32 i = 0; i < config_cgroup_count && i < SAMPLE_CGROUPS_MAX; i++) {
+		__u64 id = filter.cgroups[i].id;
+
+		if (id && bpf_get_current_ancestor_cgroup_id((int)filter.cgroups[i].level) == id)
+			return true;
+	}
+	return false;
+}
+
+static __always_inline bool is_of_user(void)
+{
+	__u32 user = (__u32)bpf_get_current_uid_gid();
+
+	for (__u32 i = 0; i < config_user_count && i < SAMPLE_USERS_MAX; i++)
+		if (filter.users[i] == user)
+			return true;
+	return false;
+}
+
+static __always_inline bool is_asked_for(__u32 pid)
+{
+	return (!config_pid_filter || bpf_map_lookup_elem(&filter_pids, &pid)) &&
+	       (!config_cgroup_count || in_cgroup()) && (!config_user_count || is_of_user());
+}
+
 static __always_inline int take_sample(struct bpf_perf_event_data *ctx, bool plain)
 {
 	__u64 now_ns = bpf_ktime_get_ns();
@@ -204,7 +234,7 @@ static __always_inline int take_sample(struct bpf_perf_event_data *ctx, bool pla
 	since_last = count_tick(counters, task, now_ns, pid_tgid != 0);
 	if (!pid_tgid)
 		return 0;
-	if (config_pid_filter && !bpf_map_lookup_elem(&filter_pids, &pid)) {
+	if (!is_asked_for(pid)) {
 		counters->value[SAMPLER_FILTERED]++;
 		return 0;
 	}

@@ -23,6 +23,8 @@ enum sample_limits {
 	SAMPLE_RING_CPUS = 16, /* CPUs that share one ring */
 	SAMPLE_RINGS_MAX = SAMPLE_CPUS_MAX / SAMPLE_RING_CPUS,
 	SAMPLE_PIDS_MAX = 8192, /* processes that a pid filter can hold, children included */
+	SAMPLE_CGROUPS_MAX = 8, /* cgroups that a filter can hold */
+	SAMPLE_USERS_MAX = 16,	/* users that a filter can hold */
 	SAMPLE_KNOWN_PROCESSES_MAX = 16384, /* processes whose first sample was already announced */
 };
 
@@ -78,11 +80,21 @@ struct sample_event {
 
 _Static_assert(sizeof(struct sample_event) == 56, "the ring's record has no padding");
 
+/* What else is asked for than processes by their pids: how many of each count is set before the load. */
+struct sample_filter {
+	struct {
+		__u64 id;    /* of cgroup version 2; 0: there is no such cgroup now */
+		__u32 level; /* how deep it lies, 0 being the root */
+		__u32 reserved;
+	} cgroups[SAMPLE_CGROUPS_MAX]; /* with all below each */
+	__u32 users[SAMPLE_USERS_MAX]; /* real user ids, as the host counts */
+};
+
 /* What the kernel side counts, per CPU, since it was loaded. Index into struct sampler_counters. */
 enum sampler_counter {
 	SAMPLER_TICKS,		/* timer interrupts seen, idle ones included */
 	SAMPLER_IDLE,		/* ... of these while the CPU was idle */
-	SAMPLER_FILTERED,	/* samples left out by the pid, CPU or cgroup filter */
+	SAMPLER_FILTERED,	/* samples left out by the pid, cgroup or user filter */
 	SAMPLER_EMITTED,	/* samples written to a ring */
 	SAMPLER_LOST_RING_FULL, /* lost: no room in the ring */
 	SAMPLER_LOST_RING_BUSY, /* lost: the ring's lock was refused (an interrupt inside itself) */

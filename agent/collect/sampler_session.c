@@ -28,7 +28,8 @@ enum {
 	SAMPLE_SIZE_EXPECTED = 400,	    /* bytes of a record, about */
 	RING_SIZE_LEAST = 8 << 20,
 	RING_SIZE_MOST = 256 << 20,
-	FDS_ELSEWHERE = 512, /* what the rest of the agent may need */
+	FDS_ELSEWHERE = 512,	      /* what the rest of the agent may need */
+	FILTER_FOLLOW_NS = 500000000, /* between two looks at which cgroups there are */
 };
 
 /* What was seen of one CPU's counters at the last look. */
@@ -44,6 +45,8 @@ struct sampler_session {
 	struct sampler_program *program;
 	struct sampler_counters *counters; /* of the program, by CPU number */
 	struct side_band *side_band;
+	struct task_filter *task_filter; /* NULL: none */
+	uint64_t filter_followed_ns;
 	size_t ring_count;
 	struct sample_ring *rings[SAMPLE_RINGS_MAX]; /* those that are wanted, without holes */
 	uint32_t cpu_end;			     /* behind the last online CPU */
@@ -84,6 +87,7 @@ void sampler_session_free(struct sampler_session *session)
 	for (size_t i = 0; i < session->ring_count; i++)
 		sample_ring_free(session->rings[i]);
 	side_band_free(session->side_band);
+	task_filter_free(session->task_filter);
 	sampler_program_free(session->program);
 	fd_close(session->epoll_fd);
 	fd_close(session->soon_fd);
@@ -148,6 +152,8 @@ static int load_program(struct sampler_session *session, const struct sampler_op
 	struct sampler_program_options program_options = {
 		.pid_filter = options->pid_count > 0,
 		.children = options->children,
+		.cgroup_count = (uint32_t)options->tasks.cgroup_count,
+		.user_count = (uint32_t)options->tasks.user_count,
 		.kernel_frames = options->kernel_frames,
 		.user_frames = options->user_frames,
 		.unwind = options->unwind,
@@ -291,6 +297,9 @@ static int open_all(struct sampler_session *session, const struct sampler_option
 	if (options->pid_count)
 		r = pid_filter_fill(session->program, options->pids, options->pid_count,
 				    options->children);
+	if (r == 0 && (options->tasks.cgroup_count || options->tasks.user_count))
+		r = task_filter_new(&options->tasks, sampler_program_filter(session->program),
+				    &session->task_filter);
 	if (r < 0)
 		return r;
 	r = open_wakeups(session);
@@ -415,12 +424,22 @@ static void report_losses(struct sampler_session *session, const struct sampler_
 	}
 }
 
+static void follow_filter(struct sampler_session *session, uint64_t now_ns)
+{
+	if (!session->task_filter || now_ns - session->filter_followed_ns < FILTER_FOLLOW_NS)
+		return;
+	session->filter_followed_ns = now_ns;
+	task_filter_follow(session->task_filter);
+}
+
 uint64_t sampler_session_drain(struct sampler_session *session, const struct sampler_sink *sink)
 {
 	bool requested = take_request(session);
+	uint64_t now_ns = monotonic_ns();
 	uint64_t complete_ns =
-		sample_drain_until(&session->drain, monotonic_ns() - SAMPLE_DRAIN_REORDER_NS, sink);
+		sample_drain_until(&session->drain, now_ns - SAMPLE_DRAIN_REORDER_NS, sink);
 
+	follow_filter(session, now_ns);
 	report_losses(session, sink);
 	if (requested && sample_drain_waits(&session->drain))
 		drain_soon(session);

@@ -17,15 +17,18 @@
 
 #include "base/cleanup.h"
 #include "collect/sampler_sink.h"
+#include "collect/task_filter.h"
 #include "sample_abi.h"
 
 struct sampler_session;
 
 struct sampler_options {
-	uint32_t frequency_hz;	/* 1 to SAMPLE_FREQUENCY_MAX_HZ */
-	const uint32_t *pids;	/* processes, or threads standing for theirs; with all threads */
-	size_t pid_count;	/* 0: all processes */
-	bool children;		/* of @pids: present and future ones too, and their children */
+	uint32_t frequency_hz; /* 1 to SAMPLE_FREQUENCY_MAX_HZ */
+	const uint32_t *pids;  /* processes, or threads standing for theirs; with all threads */
+	size_t pid_count;      /* 0: all processes */
+	bool children;	       /* of @pids: present and future ones too, and their children */
+	struct task_filter_options
+		tasks;		/* what else of them; all filters must let a sample pass */
 	const bool *cpu_chosen; /* [SAMPLE_CPUS_MAX]; NULL: all CPUs */
 	uint64_t ring_size;	/* bytes of all rings together; 0: sampler_ring_size() */
 	bool kernel_frames;

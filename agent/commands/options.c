@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,7 @@ enum long_option {
 	OPTION_LIMIT,
 	OPTION_EVENT,
 	OPTION_CONFIG,
+	OPTION_USER,
 };
 
 static const struct option_row rows[] = {
@@ -41,6 +43,10 @@ static const struct option_row rows[] = {
 	  "samples a second on each CPU, 1 to 10000 (99)" },
 	{ "pid", 'p', "PID", OPTIONS_SAMPLING,
 	  "only this process, its threads and children; may be given again" },
+	{ "cgroup", 'G', "CGROUP", OPTIONS_SAMPLING,
+	  "only this cgroup (version 2) and those below it; may be given again" },
+	{ "user", OPTION_USER, "USER", OPTIONS_SAMPLING,
+	  "only processes of this user, a name or a number; may be given again" },
 	{ "cpus", 'C', "CPUS", OPTIONS_SAMPLING, "only these CPUs, as in 0-3,5" },
 	{ "debuginfod", OPTION_DEBUGINFOD, "URL", OPTIONS_SAMPLING,
 	  "ask this server for missing debug files (none); may be given again" },
@@ -297,6 +303,40 @@ static int take_debuginfod(struct options *options, int code, const char *value)
 	return 0;
 }
 
+static bool parse_user(const char *text, uint32_t *ret_user)
+{
+	const struct passwd *entry = getpwnam(text);
+	uint64_t number;
+
+	if (entry)
+		*ret_user = entry->pw_uid;
+	else if (parse_number(text, 0, UINT32_MAX - 1, &number))
+		*ret_user = (uint32_t)number;
+	else
+		return false;
+	return true;
+}
+
+/* Whose processes are sampled. */
+static int take_tasks(struct options *options, int code, const char *value)
+{
+	if (code == 'G') {
+		if (!value[0])
+			return wrong(options, code, "''", "the cgroup needs a name");
+		if (options->cgroup_count == SAMPLE_CGROUPS_MAX)
+			return wrong(options, code, value, "too many cgroups: 8 are the most");
+		options->cgroups[options->cgroup_count++] = value;
+		return 0;
+	}
+	if (options->user_count == SAMPLE_USERS_MAX)
+		return wrong(options, code, value, "too many users: 16 are the most");
+	if (!parse_user(value, &options->users[options->user_count]))
+		return wrong(options, code, value,
+			     "there is no such user; a number is taken as well");
+	options->user_names[options->user_count++] = value;
+	return 0;
+}
+
 static int take_sampling(struct options *options, int code, const char *value)
 {
 	uint64_t number;
@@ -380,6 +420,9 @@ static int take(struct options *options, int code, const char *value)
 	case 'p':
 	case 'C':
 		return take_sampling(options, code, value);
+	case 'G':
+	case OPTION_USER:
+		return take_tasks(options, code, value);
 	case OPTION_DEBUGINFOD:
 	case OPTION_DEBUGINFOD_CACHE:
 		return take_debuginfod(options, code, value);

@@ -37,7 +37,7 @@ enum options_outcome {
 
 /* Which options a command takes; the rest are refused. */
 enum options_group {
-	OPTIONS_SAMPLING = 1,  /* -F -p -C --debuginfod --debuginfod-cache */
+	OPTIONS_SAMPLING = 1,  /* -F -p -G --user -C --debuginfod --debuginfod-cache */
 	OPTIONS_SERVING = 2,   /* --listen --token-file --host */
 	OPTIONS_WINDOW = 4,    /* --window --memory */
 	OPTIONS_OUTPUT = 8,    /* -o --force */
@@ -56,6 +56,11 @@ struct options {
 	uint32_t frequency_hz;
 	uint32_t pids[OPTIONS_PIDS_MAX];
 	uint32_t pid_count; /* 0: all processes */
+	const char *cgroups[SAMPLE_CGROUPS_MAX];
+	uint32_t cgroup_count; /* 0: all */
+	uint32_t users[SAMPLE_USERS_MAX];
+	const char *user_names[SAMPLE_USERS_MAX]; /* as they were given */
+	uint32_t user_count;			  /* 0: all */
 	bool cpu_chosen[SAMPLE_CPUS_MAX];
 	bool cpus_chosen; /* false: all CPUs */
 	const char *debuginfod_urls[OPTIONS_DEBUGINFOD_URLS_MAX];

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -51,23 +52,45 @@ int sampling_loop_new(struct loop **ret_loop)
 	return 0;
 }
 
-/* "process 12, 13 and children; 2 CPUs": what the page says is shown. Empty: everything. */
+/* Appends to what the page says is shown; what has no room any more is left out. */
+__attribute__((format(printf, 3, 4))) static void append(char *text, size_t size,
+							 const char *format, ...)
+{
+	size_t used = strlen(text);
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text + used, size - used, format, arguments);
+	va_end(arguments);
+}
+
+/* "process 12, 13 and children; cgroup web; 2 CPUs": what the page says is shown. Empty: everything. */
 static void describe_filter(const struct options *options, char *ret_text, size_t size)
 {
-	size_t used = 0;
 	unsigned int cpus = 0;
 
 	ret_text[0] = 0;
-	for (uint32_t i = 0; i < options->pid_count && used < size - 32; i++)
-		used += (size_t)snprintf(ret_text + used, size - used, "%s%u",
-					 i ? ", " : "process ", options->pids[i]);
+	for (uint32_t i = 0; i < options->pid_count; i++)
+		append(ret_text, size, "%s%u", i ? ", " : "process ", options->pids[i]);
 	if (options->pid_count)
-		used += (size_t)snprintf(ret_text + used, size - used, " and children");
+		append(ret_text, size, " and children");
+	for (uint32_t i = 0; i < options->cgroup_count; i++)
+		append(ret_text, size, "%s%s",
+		       i	     ? ", "
+		       : ret_text[0] ? "; cgroup "
+				     : "cgroup ",
+		       options->cgroups[i]);
+	for (uint32_t i = 0; i < options->user_count; i++)
+		append(ret_text, size, "%s%s",
+		       i	     ? ", "
+		       : ret_text[0] ? "; user "
+				     : "user ",
+		       options->user_names[i]);
 	for (unsigned int i = 0; i < SAMPLE_CPUS_MAX; i++)
 		cpus += options->cpu_chosen[i];
 	if (options->cpus_chosen)
-		snprintf(ret_text + used, size - used, "%s%u %s", used ? "; " : "", cpus,
-			 cpus == 1 ? "CPU" : "CPUs");
+		append(ret_text, size, "%s%u %s", ret_text[0] ? "; " : "", cpus,
+		       cpus == 1 ? "CPU" : "CPUs");
 }
 
 static int open_writer(struct sampling *sampling, const struct options *options)
@@ -101,6 +124,12 @@ int sampling_start(const struct options *options, struct loop *loop, const char 
 			.pids = options->pids,
 			.pid_count = options->pid_count,
 			.children = true,
+			.tasks = {
+				.cgroups = options->cgroups,
+				.cgroup_count = options->cgroup_count,
+				.users = options->users,
+				.user_count = options->user_count,
+			},
 			.cpu_chosen = options->cpus_chosen ? options->cpu_chosen : NULL,
 			.kernel_frames = true,
 			.user_frames = true,

@@ -10,6 +10,7 @@ struct mount_row {
 	const char *point; /* octal escapes included */
 	size_t point_size;
 	bool is_fuse;
+	bool is_cgroups; /* all of version 2 */
 };
 
 struct cursor {
@@ -67,8 +68,8 @@ static bool word_is_fuse(const char *word, size_t size)
 static bool parse_row(struct cursor line, struct mount_row *ret_row)
 {
 	uint64_t parent, major, minor;
-	const char *word;
-	size_t size;
+	const char *word, *root;
+	size_t size, root_size;
 
 	if (!read_number(&line, &ret_row->id) || !read_character(&line, ' ') ||
 	    !read_number(&line, &parent) || !read_character(&line, ' ') ||
@@ -77,7 +78,7 @@ static bool parse_row(struct cursor line, struct mount_row *ret_row)
 		return false;
 	ret_row->major = (uint32_t)major;
 	ret_row->minor = (uint32_t)minor;
-	read_word(&line, &word);
+	root_size = read_word(&line, &root);
 	ret_row->point_size = read_word(&line, &ret_row->point);
 	while (line.at < line.end) {
 		size = read_word(&line, &word);
@@ -85,6 +86,9 @@ static bool parse_row(struct cursor line, struct mount_row *ret_row)
 			continue;
 		size = read_word(&line, &word);
 		ret_row->is_fuse = word_is_fuse(word, size);
+		ret_row->is_cgroups = size == strlen("cgroup2") &&
+				      memcmp(word, "cgroup2", size) == 0 && root_size == 1 &&
+				      *root == '/';
 		return true;
 	}
 	return false;
@@ -155,5 +159,23 @@ bool mount_info_path_is_fuse(const char *text, size_t size, const char *path)
 	while (next_row(&cursor, &row))
 		if (row.is_fuse && point_leads_to(&row, path))
 			return true;
+	return false;
+}
+
+bool mount_info_cgroups(const char *text, size_t size, char ret_path[PATH_MAX])
+{
+	struct cursor cursor = { text, text + size };
+	struct mount_row row;
+
+	while (next_row(&cursor, &row)) {
+		size_t length = 0;
+
+		if (!row.is_cgroups || row.point_size >= PATH_MAX)
+			continue;
+		for (size_t place = 0; place < row.point_size;)
+			ret_path[length++] = point_character(&row, &place);
+		ret_path[length] = '\0';
+		return true;
+	}
 	return false;
 }

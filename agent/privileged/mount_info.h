@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Questions to the text of /proc/PID/mountinfo (proc(5)): where is FUSE, without asking the FUSE
- * daemon, which may be anybody's and may never answer.
+ * daemon, which may be anybody's and may never answer; and where are the cgroups.
  *
  * Pure functions; lines that make no sense are passed over. Any thread.
  */
 #ifndef FLICKERSCOPE_MOUNT_INFO_H
 #define FLICKERSCOPE_MOUNT_INFO_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,5 +28,11 @@ enum mount_kind mount_info_kind(const char *text, size_t size, uint64_t mount_id
 
 /* Whether @path leads through a FUSE mount: one is mounted at a prefix of it. */
 bool mount_info_path_is_fuse(const char *text, size_t size, const char *path);
+
+/*
+ * Where all cgroups of version 2 are mounted, wherever an administrator has put them. False when they
+ * are not, or only some.
+ */
+bool mount_info_cgroups(const char *text, size_t size, char ret_path[PATH_MAX]);
 
 #endif

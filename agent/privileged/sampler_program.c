@@ -140,6 +140,8 @@ static void configure(struct sampler_bpf *skeleton, const struct sampler_program
 {
 	size_found_rows(skeleton, options->unwind);
 	skeleton->rodata->config_pid_filter = options->pid_filter;
+	skeleton->rodata->config_cgroup_count = options->cgroup_count;
+	skeleton->rodata->config_user_count = options->user_count;
 	skeleton->rodata->config_kernel_frames = options->kernel_frames;
 	skeleton->rodata->config_user_frames = options->user_frames;
 	skeleton->rodata->config_frames_max = options->frames_max;
@@ -230,6 +232,11 @@ int sampler_program_ring_fd(const struct sampler_program *program, uint32_t ring
 struct sampler_counters *sampler_program_counters(const struct sampler_program *program)
 {
 	return program->skeleton->bss->counters_of_cpu;
+}
+
+struct sample_filter *sampler_program_filter(struct sampler_program *program)
+{
+	return &program->skeleton->bss->filter;
 }
 
 struct sampler_program_maps sampler_program_maps(const struct sampler_program *program)

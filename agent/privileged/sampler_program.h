@@ -20,6 +20,8 @@ struct sampler_program_options {
 	bool ring_wanted[SAMPLE_RINGS_MAX]; /* whether a CPU of that ring is sampled */
 	bool pid_filter;		    /* only processes of sampler_program_add_pid() */
 	bool children;			    /* ... and their children from now on */
+	uint32_t cgroup_count;		    /* of sampler_program_filter(): 0: all */
+	uint32_t user_count;		    /* the same */
 	bool kernel_frames;
 	bool user_frames;
 	bool unwind;	     /* user stacks by unwind_maps, where they know a process */
@@ -44,6 +46,9 @@ int sampler_program_ring_fd(const struct sampler_program *program, uint32_t ring
 
 /* One for each CPU number, SAMPLE_CPUS_MAX of them, shared with the programs as they count. */
 struct sampler_counters *sampler_program_counters(const struct sampler_program *program);
+
+/* The cgroups and users that are sampled, shared with the programs: to be filled in. */
+struct sample_filter *sampler_program_filter(struct sampler_program *program);
 
 /* The maps of the unwind tables: for unwind_maps.c. */
 struct sampler_program_maps {

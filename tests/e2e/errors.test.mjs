@@ -118,6 +118,16 @@ test('-p of no process: one line, exit 1', async (t) => {
 	assertOneLine(await shell(live(folder, '-p 4194303')), 1, /4194303/);
 });
 
+test('-G and --user of nobody, and -G where cgroups are not the host\'s or of version 1: one line', async (t) => {
+	const folder = temporaryFolder(t);
+	assertOneLine(await shell(live(folder, '-G /no/such')), 1, /no cgroup \/no\/such below \//);
+	assertOneLine(await shell(live(folder, '-G a/../b')), 1, /a\/\.\.\/b.*downwards/);
+	assertOneLine(await run(['live', '--user', 'no such user']), 2, /--user no such user/, /number/);
+	assertOneLine(await shell(`unshare --cgroup ${live(folder, '-G x')}`), 1, /cgroup namespace/, /--cgroupns=host/);
+	assertOneLine(await shell(`unshare -m bash -c 'umount -l -a -t cgroup2; exec ${live(folder, '-G x')}'`), 1, /version 2/, /-p/);
+	assertOneLine(await shell(`unshare -pf --mount-proc ${live(folder)}`), 1, /pid namespace/, /--pid=host/);
+});
+
 test('-C of a CPU that is not there: one line, exit 1', async (t) => {
 	const folder = temporaryFolder(t);
 	assertOneLine(await shell(live(folder, '-C 1023')), 1, /1023/);

@@ -238,10 +238,25 @@ static void a_fuse_root_covers_every_path(void)
 	CHECK(mount_info_path_is_fuse(text, strlen(text), "/tmp/perf-1.map"));
 }
 
+static void the_folder_of_cgroups_is_found_where_it_is_mounted(void)
+{
+	static const char text[] =
+		"30 27 0:24 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n"
+		"31 30 0:28 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
+		"32 30 0:29 /web /srv/web rw - cgroup2 cgroup2 rw\n"
+		"33 30 0:29 / /mnt/all\\040of\\040it rw shared:9 - cgroup2 cgroup2 rw\n";
+	char path[PATH_MAX] = "untouched";
+
+	CHECK(!mount_info_cgroups(text, strlen(text) - 75, path));
+	CHECK_STR_EQ(path, "untouched");
+	CHECK(mount_info_cgroups(text, strlen(text), path));
+	CHECK_STR_EQ(path, "/mnt/all of it");
+}
+
 TESTS(TEST(an_executable_line_gives_all_its_fields), TEST(a_path_keeps_its_blanks),
       TEST(anonymous_memory_has_no_path), TEST(bad_lines_are_passed_over),
       TEST(our_own_maps_are_understood_whole), TEST(the_start_is_found_behind_any_name),
       TEST(the_innermost_pid_and_the_effective_user_are_taken),
       TEST(the_unified_path_wins_unless_it_is_unused), TEST(a_long_cgroup_path_is_cut),
       TEST(containers_are_told_by_their_managers_paths), TEST(fuse_mounts_are_told_from_others),
-      TEST(a_fuse_root_covers_every_path))
+      TEST(a_fuse_root_covers_every_path), TEST(the_folder_of_cgroups_is_found_where_it_is_mounted))

@@ -7,11 +7,14 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "privileged/cgroup_folder.h"
 #include "check.h"
 
 enum {
@@ -213,6 +216,137 @@ static void first_sample_of_a_process_makes_the_fd_readable(void)
 	CHECK_EQ(poll(&poll_fd, 1, 0), 0);
 }
 
+/* A child that burns as @user, in the cgroup of @procs_path, until it is killed. */
+static pid_t start_burning(uid_t user, const char *procs_path)
+{
+	pid_t child = fork();
+
+	if (child)
+		return child;
+	if (procs_path) {
+		FILE *procs = fopen(procs_path, "we");
+
+		if (!procs || fprintf(procs, "0") < 0 || fclose(procs) != 0)
+			_exit(1);
+	}
+	if (setresuid(user, user, user) != 0)
+		_exit(1);
+	for (;;)
+		burn_known_function(BURN_MS);
+}
+
+/* Until a child was seen twenty times, or 5 s have passed, which a crowded machine may take. */
+static void see_until(struct sampler_session *session, const struct sampler_sink *sink, int child)
+{
+	struct seen *seen = sink->context;
+	uint64_t end_ns = now_ns() + 5000000000, wanted = seen->of_child[child] + 20;
+
+	while (seen->of_child[child] < wanted && now_ns() < end_ns) {
+		usleep(20000);
+		sampler_session_drain(session, sink);
+	}
+	CHECK(seen->of_child[child] >= wanted);
+}
+
+static void end_children(const struct seen *seen)
+{
+	for (int i = 0; i < CHILDREN; i++) {
+		if (!seen->child_pids[i])
+			continue;
+		kill((pid_t)seen->child_pids[i], SIGKILL);
+		waitpid((pid_t)seen->child_pids[i], NULL, 0);
+	}
+}
+
+static void only_processes_of_the_users_are_sampled(void)
+{
+	CLEANUP(sampler_session_free) struct sampler_session *session = NULL;
+	const uint32_t users[] = { 54321, 54322 };
+	struct sampler_options options = options_for(NULL);
+	struct seen seen = { .pid = (uint32_t)getpid() };
+	struct sampler_sink sink = { &seen, see_sample, see_event, see_loss };
+
+	options.pid_count = 0;
+	options.tasks = (struct task_filter_options){ .users = users, .user_count = 2 };
+	if (!open_or_skip(&options, &session))
+		return;
+	for (uint32_t i = 0; i < 3; i++)
+		seen.child_pids[i] = (uint32_t)start_burning(54320 + i, NULL);
+	see_until(session, &sink, 1);
+	see_until(session, &sink, 2);
+	end_children(&seen);
+	CHECK_EQ(seen.of_child[0], 0);
+	CHECK_EQ(seen.others, 0);
+}
+
+/* A cgroup with a child in it, and one below with another; one beside it; and the same name made anew. */
+static void a_cgroup_is_sampled_with_all_below_and_by_its_name(void)
+{
+	CLEANUP(sampler_session_free) struct sampler_session *session = NULL;
+	struct cgroup_folder folder;
+	char name[64], path[PATH_MAX + 96], beside[PATH_MAX + 128];
+	char inner[PATH_MAX + 128], below[PATH_MAX + 160];
+	const char *const cgroups[] = { name };
+	struct sampler_options options = options_for(NULL);
+	struct seen seen = { .pid = (uint32_t)getpid() };
+	struct sampler_sink sink = { &seen, see_sample, see_event, see_loss };
+
+	if (cgroup_folder_open(&folder) < 0)
+		SKIP("there are no cgroups of version 2 here");
+	snprintf(name, sizeof(name), "flickerscope-test-%d", getpid());
+	snprintf(path, sizeof(path), "%s/%s", folder.path, name);
+	snprintf(beside, sizeof(beside), "%s-2", path);
+	snprintf(inner, sizeof(inner), "%s/in", path);
+	fd_close(folder.fd);
+	if (mkdir(path, 0755) < 0)
+		SKIP("cgroups cannot be made here");
+	CHECK_EQ(mkdir(beside, 0755), 0);
+	CHECK_EQ(mkdir(inner, 0755), 0);
+	options.pid_count = 0;
+	options.tasks = (struct task_filter_options){ .cgroups = cgroups, .cgroup_count = 1 };
+	if (open_or_skip(&options, &session)) {
+		const char *const places[] = { path, inner, beside };
+
+		for (int i = 0; i < 3; i++) {
+			snprintf(below, sizeof(below), "%s/cgroup.procs", places[i]);
+			seen.child_pids[i] = (uint32_t)start_burning(0, below);
+		}
+		see_until(session, &sink, 0);
+		see_until(session, &sink, 1);
+		end_children(&seen);
+		/* As a service that is started again. */
+		CHECK_EQ(rmdir(inner) | rmdir(path), 0);
+		CHECK_EQ(mkdir(path, 0755), 0);
+		snprintf(below, sizeof(below), "%s/cgroup.procs", path);
+		memset(seen.child_pids, 0, sizeof(seen.child_pids));
+		seen.child_pids[3] = (uint32_t)start_burning(0, below);
+		see_until(session, &sink, 3);
+		end_children(&seen);
+		CHECK_EQ(seen.of_child[2], 0);
+	}
+	rmdir(inner);
+	rmdir(path);
+	rmdir(beside);
+}
+
+static void cgroups_that_are_not_there_are_refused(void)
+{
+	struct sampler_session *session = NULL;
+	struct sampler_options options = options_for(NULL);
+	const char *name = "flickerscope-not-there";
+	int r;
+
+	options.pid_count = 0;
+	options.tasks = (struct task_filter_options){ .cgroups = &name, .cgroup_count = 1 };
+	r = sampler_session_open(&options, &session);
+	if (r == -EPERM || r == -EACCES || r == -EXDEV || r == -ENOSYS || r == -ENODEV)
+		SKIP("the kernel does not let this process sample cgroups");
+	CHECK_EQ(r, -ENOENT);
+	name = "../unified";
+	CHECK_EQ(sampler_session_open(&options, &session), -EINVAL);
+	CHECK(!session);
+}
+
 static void rate_reached_is_at_most_the_rate_asked_for(void)
 {
 	CLEANUP(sampler_session_free) struct sampler_session *session = NULL;
@@ -271,6 +405,9 @@ static void ring_sizes_follow_the_load_within_their_bounds(void)
 TESTS(TEST(own_process_is_sampled_in_its_function),
       TEST(children_belong_to_the_filter_from_their_fork_on),
       TEST(first_sample_of_a_process_makes_the_fd_readable),
+      TEST(only_processes_of_the_users_are_sampled),
+      TEST(a_cgroup_is_sampled_with_all_below_and_by_its_name),
+      TEST(cgroups_that_are_not_there_are_refused),
       TEST(rate_reached_is_at_most_the_rate_asked_for),
       TEST(missing_process_and_offline_cpu_are_refused),
       TEST(ring_sizes_follow_the_load_within_their_bounds))
