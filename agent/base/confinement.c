@@ -5,14 +5,17 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -24,7 +27,7 @@ enum {
 
 /* --- system calls ---------------------------------------------------------------------------- */
 
-static const int parsing_calls[] = {
+static const int basic_calls[] = {
 	/* descriptors: */
 	SCMP_SYS(close),
 	SCMP_SYS(dup2),
@@ -68,16 +71,37 @@ static const int parsing_calls[] = {
 	SCMP_SYS(tgkill),
 };
 
-/* Beyond those for parsing. */
+/* To start threads, and to end them. */
+static const int thread_calls[] = {
+	SCMP_SYS(clone),       SCMP_SYS(exit),
+	SCMP_SYS(rseq),	       SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(sched_yield), SCMP_SYS(set_robust_list),
+};
+
+/* Whether it is a terminal, and how wide. */
+static const int terminal_calls[] = {
+	SCMP_SYS(ioctl),
+};
+
+/* Connections that others open, and what is to happen when. */
+static const int serving_calls[] = {
+	SCMP_SYS(accept4),	  SCMP_SYS(clock_getres),    SCMP_SYS(epoll_create1),
+	SCMP_SYS(epoll_ctl),	  SCMP_SYS(epoll_pwait),     SCMP_SYS(epoll_wait),
+	SCMP_SYS(eventfd2),	  SCMP_SYS(fdatasync),	     SCMP_SYS(fstatfs),
+	SCMP_SYS(getpeername),	  SCMP_SYS(getsockname),     SCMP_SYS(getsockopt),
+	SCMP_SYS(recvfrom),	  SCMP_SYS(sendto),	     SCMP_SYS(setsockopt),
+	SCMP_SYS(shutdown),	  SCMP_SYS(signalfd4),	     SCMP_SYS(socketpair),
+	SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime), SCMP_SYS(uname),
+	SCMP_SYS(wait4),
+};
+
+/* Files beneath a folder that it has open. */
+static const int folder_calls[] = {
+	SCMP_SYS(getdents64),
+	SCMP_SYS(openat2),
+};
+
 static const int downloading_calls[] = {
-	/* threads: */
-	SCMP_SYS(clone),
-	SCMP_SYS(clone3),
-	SCMP_SYS(exit),
-	SCMP_SYS(rseq),
-	SCMP_SYS(sched_getaffinity),
-	SCMP_SYS(sched_yield),
-	SCMP_SYS(set_robust_list),
 	/* connections: */
 	SCMP_SYS(bind),
 	SCMP_SYS(connect),
@@ -111,19 +135,31 @@ static const int downloading_calls[] = {
 	SCMP_SYS(uname),
 };
 
-static bool is_in(const int *calls, size_t count, int number)
-{
-	for (size_t i = 0; i < count; i++)
-		if (calls[i] == number)
-			return true;
-	return false;
-}
+#define BIT(confinement) (1u << (confinement))
+
+static const struct {
+	const int *calls;
+	size_t count;
+	unsigned int confinements; /* that have them */
+} groups[] = {
+	{ basic_calls, ARRAY_SIZE(basic_calls), ~0u },
+	{ thread_calls, ARRAY_SIZE(thread_calls), ~BIT(CONFINED_TO_PARSING) },
+	{ terminal_calls, ARRAY_SIZE(terminal_calls),
+	  BIT(CONFINED_TO_READING) | BIT(CONFINED_TO_SERVING) | BIT(CONFINED_TO_SERVING_A_FOLDER) },
+	{ serving_calls, ARRAY_SIZE(serving_calls),
+	  BIT(CONFINED_TO_SERVING) | BIT(CONFINED_TO_SERVING_A_FOLDER) },
+	{ folder_calls, ARRAY_SIZE(folder_calls), BIT(CONFINED_TO_SERVING_A_FOLDER) },
+	{ downloading_calls, ARRAY_SIZE(downloading_calls), BIT(CONFINED_TO_DOWNLOADING) },
+};
 
 bool confinement_allows(enum confinement confinement, int number)
 {
-	return is_in(parsing_calls, ARRAY_SIZE(parsing_calls), number) ||
-	       (confinement == CONFINED_TO_DOWNLOADING &&
-		is_in(downloading_calls, ARRAY_SIZE(downloading_calls), number));
+	for (size_t group = 0; group < ARRAY_SIZE(groups); group++)
+		for (size_t i = 0;
+		     groups[group].confinements & BIT(confinement) && i < groups[group].count; i++)
+			if (groups[group].calls[i] == number)
+				return true;
+	return false;
 }
 
 /* Allows a call where bits of an argument have a value. */
@@ -134,16 +170,29 @@ static int allow_where(scmp_filter_ctx filter, int call, unsigned int argument, 
 				SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, mask, value));
 }
 
+static int allow_ioctl(scmp_filter_ctx filter)
+{
+	int r = allow_where(filter, SCMP_SYS(ioctl), 1, UINT32_MAX, TCGETS);
+
+	return r < 0 ? r : allow_where(filter, SCMP_SYS(ioctl), 1, UINT32_MAX, TIOCGWINSZ);
+}
+
 static int allow(scmp_filter_ctx filter, enum confinement confinement, int call)
 {
-	const bool may_execute = confinement == CONFINED_TO_DOWNLOADING;
+	const bool downloads = confinement == CONFINED_TO_DOWNLOADING;
 
 	switch (call) {
 	case SCMP_SYS(mmap):
 	case SCMP_SYS(mprotect):
-		if (may_execute)
+		if (downloads)
 			break;
 		return allow_where(filter, call, 2, PROT_EXEC, 0);
+	case SCMP_SYS(clone):
+		return allow_where(filter, call, 0, CLONE_THREAD, CLONE_THREAD);
+	case SCMP_SYS(ioctl):
+		if (downloads)
+			break;
+		return allow_ioctl(filter);
 	case SCMP_SYS(tgkill):
 		return allow_where(filter, call, 0, UINT32_MAX, (uint64_t)getpid());
 	case SCMP_SYS(prlimit64):
@@ -158,13 +207,17 @@ static int allow(scmp_filter_ctx filter, enum confinement confinement, int call)
 
 static int add_rules(scmp_filter_ctx filter, enum confinement confinement)
 {
-	int r = 0;
+	/*
+	 * What it is to start stands in memory, where a filter cannot look. Told that there is no such
+	 * call, libc takes clone().
+	 */
+	int r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(parsing_calls); i++)
-		r = allow(filter, confinement, parsing_calls[i]);
-	if (confinement == CONFINED_TO_DOWNLOADING)
-		for (size_t i = 0; r == 0 && i < ARRAY_SIZE(downloading_calls); i++)
-			r = allow(filter, confinement, downloading_calls[i]);
+	for (size_t group = 0; group < ARRAY_SIZE(groups); group++)
+		for (size_t i = 0; r == 0 && groups[group].confinements & BIT(confinement) &&
+				   i < groups[group].count;
+		     i++)
+			r = allow(filter, confinement, groups[group].calls[i]);
 	return r;
 }
 
@@ -210,27 +263,65 @@ int confine_files(void)
 	return r;
 }
 
-/* --- privileges ------------------------------------------------------------------------------ */
-
-static int drop_capabilities(void)
+int confine_files_to(int folder_fd)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
-
-	return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
+	return fchdir(folder_fd) < 0 || chroot(".") < 0 ? -errno : 0;
 }
 
-int confine_privileges(void)
+/* --- privileges ------------------------------------------------------------------------------ */
+
+static int keep_capabilities(uint64_t kept)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
+		sets[i].effective = sets[i].permitted = (uint32_t)(kept >> (32 * i));
+	return syscall(SYS_capset, &header, sets) < 0 ? -errno : 0;
+}
+
+int confine_privileges(uint64_t kept)
 {
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
-	if (geteuid() == 0) {
-		/* Those that a program might give it: refused where root is none, and needless there. */
-		for (int capability = 0; capability <= CAP_LAST_CAP; capability++)
+	if (geteuid() != 0)
+		return keep_capabilities(0);
+	/* Those that a program might give it: refused where root is none, and needless there. */
+	for (int capability = 0; capability <= CAP_LAST_CAP; capability++)
+		if (!(kept & UINT64_C(1) << capability))
 			prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
-		if (setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0 &&
-		    setresuid(NOBODY, NOBODY, NOBODY) < 0)
-			return -errno;
-	}
-	return drop_capabilities();
+	if (prctl(PR_SET_KEEPCAPS, kept != 0, 0, 0, 0) < 0)
+		return -errno;
+	if (setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0 &&
+	    setresuid(NOBODY, NOBODY, NOBODY) < 0)
+		return -errno;
+	return keep_capabilities(kept);
+}
+
+/* --- all of it ------------------------------------------------------------------------------- */
+
+static int confine_root_directory(enum confinement confinement, int folder_fd)
+{
+	int r;
+
+	if (geteuid() != 0 || confinement == CONFINED_TO_DOWNLOADING)
+		return 0;
+	r = folder_fd >= 0 ? confine_files_to(folder_fd) : confine_files();
+	/* Forbidden in some containers; all but a folder's server have no call that could open a file. */
+	return r == -EPERM ? 0 : r;
+}
+
+int confine_process(enum confinement confinement, int folder_fd)
+{
+	int death_signal = 0, r;
+
+	tzset(); /* reads a file, which cannot be reached later */
+	prctl(PR_GET_PDEATHSIG, &death_signal);
+	r = confine_root_directory(confinement, folder_fd);
+	if (r == 0)
+		r = confine_privileges(folder_fd >= 0 ? UINT64_C(1) << CAP_DAC_READ_SEARCH : 0);
+	/* The change of the user takes it back. */
+	if (r == 0 && prctl(PR_SET_PDEATHSIG, death_signal) < 0)
+		r = -errno;
+	return r == 0 ? confine_system_calls(confinement) : r;
 }

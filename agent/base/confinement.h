@@ -10,20 +10,25 @@
 #define FLICKERSCOPE_CONFINEMENT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum confinement {
 	CONFINED_TO_PARSING,	 /* memory, and descriptors that it has or is sent */
 	CONFINED_TO_DOWNLOADING, /* ... and threads, connections, and files that all may read */
+	CONFINED_TO_READING,	 /* parsing, with threads, for a terminal */
+	CONFINED_TO_SERVING,	 /* reading, for connections that others open, with timers */
+	CONFINED_TO_SERVING_A_FOLDER, /* ... and files beneath a folder that it has open */
 	CONFINEMENTS,
 };
 
 /*
- * Becomes nobody, without capabilities, without a way to new ones. Who is not root stays who it is. In a
- * user namespace that has no such user the user stays as well.
+ * Becomes nobody, without capabilities but those of the set @kept (1 << CAP_...), without a way to new
+ * ones. Who is not root stays who it is, and keeps none. In a user namespace that has no such user the
+ * user stays as well.
  *
  * Returns 0 or -errno.
  */
-int confine_privileges(void);
+int confine_privileges(uint64_t kept);
 
 /*
  * Makes the root directory one without any entry. Needs root, /proc and fork(); before
@@ -33,14 +38,28 @@ int confine_privileges(void);
  */
 int confine_files(void);
 
+/* Makes the folder the root directory. Needs root. Returns as confine_files() does. */
+int confine_files_to(int folder_fd);
+
 /*
  * From now on every system call that is not in the list fails with EPERM, and so do memory that can be
- * executed (but for downloading, which loads libraries) and signals to others. The last step: the
- * other functions need more.
+ * executed (but for downloading, which loads libraries), signals to others, new processes, and what
+ * may be done to a terminal but to ask for its size. The last step: the other functions need more.
  *
  * Returns 0 or -errno.
  */
 int confine_system_calls(enum confinement confinement);
+
+/*
+ * All three, as far as who runs it can: without root the root directory stays. A signal that was asked
+ * for when the parent ends (PR_SET_PDEATHSIG) goes on being sent.
+ *
+ * @folder_fd: of the folder that is to be served, which root may go on reading whoever its files
+ *	belong to; -1: none.
+ *
+ * Returns 0 or -errno.
+ */
+int confine_process(enum confinement confinement, int folder_fd);
 
 /* For tests: whether a system call's number is in the list. */
 bool confinement_allows(enum confinement confinement, int number);

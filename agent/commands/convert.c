@@ -3,12 +3,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/confined_child.h"
 #include "base/log.h"
 #include "base/output_file.h"
 #include "commands/commands.h"
 #include "commands/loading.h"
 #include "commands/options.h"
 #include "convert/formats.h"
+#include "convert/input.h"
 #include "convert/merged_profile.h"
 #include "convert/output.h"
 
@@ -57,32 +59,36 @@ static const char *title_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
-	return strcmp(path, "-") == 0 ? "standard input" : slash && slash[1] ? slash + 1 : path;
+	return slash && slash[1] ? slash + 1 : input_name(path);
 }
 
-static int write_profile(struct merged_profile *profile, const struct format *format,
-			 const struct options *options)
-{
-	CLEANUP(output_file_free) struct output_file *file = NULL;
-	CLEANUP(output_free) struct output *output = NULL;
-	int r = output_file_open(options->output, options->force, &file);
+struct converting {
+	const struct options *options;
+	const struct format *format;
+	int input_fd;
+	int output_fd;
+};
 
-	if (r < 0)
-		return r;
-	r = output_new(output_file_fd(file), &output);
+static int write_profile(const struct converting *converting, struct merged_profile *profile)
+{
+	CLEANUP(output_free) struct output *output = NULL;
+	const struct options *options = converting->options;
+	int r = output_new(converting->output_fd, &output);
+
 	if (!r)
-		r = format->write(profile, title_of(options->arguments[0]), output);
+		r = converting->format->write(profile, title_of(options->arguments[0]), output);
 	if (!r)
 		r = output_finish(output);
-	if (r < 0)
-		return log_errno(r, "write %s", options->output);
-	return output_file_commit(file);
+	return r < 0 ? log_errno(r, "write %s", options->output) : 0;
 }
 
-static int convert(const struct options *options, const struct format *format)
+/* In a process that has nothing but the two descriptors. */
+static int convert_confined(void *context)
 {
 	CLEANUP(merged_profile_free) struct merged_profile *profile = NULL;
-	int r = load_profile(options->arguments[0], options, &profile);
+	const struct converting *converting = context;
+	const struct options *options = converting->options;
+	int r = load_profile(converting->input_fd, options, &profile);
 
 	if (r < 0)
 		return r;
@@ -91,7 +97,24 @@ static int convert(const struct options *options, const struct format *format)
 			    time_range_is_whole(&options->range)
 				    ? "in it"
 				    : "from --from on and before --to");
-	return write_profile(profile, format, options);
+	return write_profile(converting, profile);
+}
+
+static int convert(const struct options *options, const struct format *format)
+{
+	CLEANUP(output_file_free) struct output_file *file = NULL;
+	CLEANUP(fd_close) int input_fd = -1;
+	struct converting converting = { .options = options, .format = format };
+	int r = input_open_file(options->arguments[0], &input_fd);
+
+	if (r == 0)
+		r = output_file_open(options->output, options->force, &file);
+	if (r < 0)
+		return r;
+	converting.input_fd = input_fd;
+	converting.output_fd = output_file_fd(file);
+	r = confined_child_run(convert_confined, &converting, options->arguments[0]);
+	return r < 0 ? r : output_file_commit(file);
 }
 
 int command_convert(int argc, char **argv)

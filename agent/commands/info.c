@@ -4,9 +4,9 @@
 
 #include "base/log.h"
 #include "commands/commands.h"
+#include "commands/loading.h"
 #include "commands/options.h"
-#include "commands/progress.h"
-#include "convert/input.h"
+#include "stream/capture_reader.h"
 #include "stream/capture_reader.h"
 #include "stream/capture_summary.h"
 
@@ -23,21 +23,16 @@ int command_info(int argc, char **argv)
 {
 	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
 	struct capture_summary summary;
-	struct progress progress = progress_begin("Reading");
-	struct input_options input = {
-		.progress = progress_update,
-		.progress_context = &progress,
-	};
 	struct options options;
 	const char *path;
-	int r = options_parse(&usage_info, argc, argv, &options);
+	int fd, r = options_parse(&usage_info, argc, argv, &options);
 
 	if (r)
 		return r == OPTIONS_HELP ? EXIT_CODE_OK : EXIT_CODE_USAGE;
 	path = options.arguments[0];
-	input.event = options.event;
-	r = input_open(path, &input, &reader);
-	progress_end(&progress);
+	r = load_confined(&options, &fd);
+	if (!r)
+		r = load_capture(fd, &options, &reader);
 	if (r)
 		return EXIT_CODE_FAILED;
 	r = capture_summary_read(reader, &summary);

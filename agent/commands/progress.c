@@ -30,7 +30,6 @@ void progress_update(void *context, uint64_t done, uint64_t all)
 	if (ms - progress->begin_ms < QUIET_MS || ms - progress->shown_ms < INTERVAL_MS)
 		return;
 	progress->shown_ms = ms;
-	progress->is_shown = true;
 	/* A message that comes meanwhile is written over it. */
 	if (all)
 		fprintf(stderr, "\033[K%s: %.0f%%\r", progress->what,
@@ -39,9 +38,8 @@ void progress_update(void *context, uint64_t done, uint64_t all)
 		fprintf(stderr, "\033[K%s: %.1f MB\r", progress->what, (double)done / 1e6);
 }
 
-void progress_end(struct progress *progress)
+void progress_end(const struct progress *progress)
 {
-	if (progress->is_shown)
+	if (progress->is_terminal && monotonic_ms() - progress->begin_ms >= QUIET_MS)
 		fputs("\r\033[K", stderr);
-	progress->is_shown = false;
 }

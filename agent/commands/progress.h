@@ -14,7 +14,6 @@ struct progress {
 	uint64_t begin_ms;
 	uint64_t shown_ms;
 	bool is_terminal;
-	bool is_shown;
 };
 
 struct progress progress_begin(const char *what);
@@ -27,6 +26,7 @@ struct progress progress_begin(const char *what);
  */
 void progress_update(void *context, uint64_t done, uint64_t all);
 
-void progress_end(struct progress *progress);
+/* Also of what a child process has shown. */
+void progress_end(const struct progress *progress);
 
 #endif

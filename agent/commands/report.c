@@ -72,11 +72,13 @@ int command_report(int argc, char **argv)
 {
 	CLEANUP(merged_profile_free) struct merged_profile *profile = NULL;
 	struct options options;
-	int r = options_parse(&usage_report, argc, argv, &options);
+	int fd, r = options_parse(&usage_report, argc, argv, &options);
 
 	if (r)
 		return r == OPTIONS_HELP ? EXIT_CODE_OK : EXIT_CODE_USAGE;
-	r = load_profile(options.arguments[0], &options, &profile);
+	r = load_confined(&options, &fd);
+	if (!r)
+		r = load_profile(fd, &options, &profile);
 	if (!r)
 		r = print_report(profile, &options);
 	return r < 0 ? EXIT_CODE_FAILED : EXIT_CODE_OK;

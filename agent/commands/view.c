@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/confinement.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "commands/commands.h"
@@ -51,6 +52,16 @@ static int open_store(const struct options *options, struct profile_store **ret_
 	return r;
 }
 
+/* All is open: what is left to do is to read captures and to talk to pages. */
+static int confine(const struct profile_store *store)
+{
+	int folder_fd = profile_store_folder_fd(store);
+	int r = confine_process(folder_fd < 0 ? CONFINED_TO_SERVING : CONFINED_TO_SERVING_A_FOLDER,
+				folder_fd);
+
+	return r < 0 ? log_errno(r, "give up what is not needed to serve pages") : 0;
+}
+
 static int serve(const struct options *options)
 {
 	CLEANUP(profile_store_free) struct profile_store *store = NULL;
@@ -75,6 +86,9 @@ static int serve(const struct options *options)
 	server_options.importer = importer;
 	server_options.start = start;
 	r = serving_start(options, &server_options, &server);
+	if (r < 0)
+		return r;
+	r = confine(store);
 	return r < 0 ? r : serving_run(server);
 }
 

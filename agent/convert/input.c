@@ -316,19 +316,26 @@ int input_open_fd(int fd, const char *name, const struct input_options *options,
 	return r ? r : open_capture(TAKE_FD(memory_fd), name, options->quiet, ret_reader);
 }
 
+int input_open_file(const char *path, int *ret_fd)
+{
+	int fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+					: open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return log_errno(-errno, "open %s", input_name(path));
+	*ret_fd = fd;
+	return 0;
+}
+
+const char *input_name(const char *path)
+{
+	return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
 int input_open(const char *path, const struct input_options *options,
 	       struct capture_reader **ret_reader)
 {
-	int fd;
+	int fd, r = input_open_file(path, &fd);
 
-	if (strcmp(path, "-") == 0) {
-		fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
-		if (fd < 0)
-			return log_errno(-errno, "standard input");
-		return input_open_fd(fd, "standard input", options, ret_reader);
-	}
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return log_errno(-errno, "open %s", path);
-	return input_open_fd(fd, path, options, ret_reader);
+	return r < 0 ? r : input_open_fd(fd, input_name(path), options, ret_reader);
 }

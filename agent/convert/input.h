@@ -32,6 +32,15 @@ struct input_options {
 int input_open(const char *path, const struct input_options *options,
 	       struct capture_reader **ret_reader);
 
+/*
+ * The file alone, for who wants to be confined before anything of it is read. Returns 0 or -errno;
+ * logged.
+ */
+int input_open_file(const char *path, int *ret_fd);
+
+/* What a path is called in messages. */
+const char *input_name(const char *path);
+
 /* @fd: taken. @name: for messages, and the capture's title. */
 int input_open_fd(int fd, const char *name, const struct input_options *options,
 		  struct capture_reader **ret_reader);

@@ -11,11 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/confined_child.h"
 #include "base/escape.h"
 #include "base/log.h"
 #include "convert/input.h"
@@ -426,23 +428,59 @@ static void name_file(const struct profile_store *store, struct named_file *file
 				 PROFILE_STORE_NAME_SIZE_MAX - 16, name, ++others + 1);
 }
 
+struct reading {
+	const char *name;
+	const struct input_options *options;
+	int source_fd;
+	int capture_fd; /* a memfd for the capture that is made; left empty of what is one already */
+	bool is_capture;
+};
+
+static bool is_regular(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+/* In a process of its own: says what is wrong with the file, and makes a capture of what is none. */
+static int read_confined(void *context)
+{
+	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
+	const struct reading *reading = context;
+	int r = reading->is_capture ? 0
+				    : input_write(reading->source_fd, reading->name,
+						  reading->options, reading->capture_fd);
+
+	if (r == 0)
+		r = input_open_fd(reading->is_capture ? reading->source_fd : reading->capture_fd,
+				  reading->name, reading->options, &reader);
+	return r == -ENOMEM ? log_errno(r, "read %s", reading->name) : r;
+}
+
 /* Opens a file, converting what is foreign, and keeps what it was made of where that can be read again. */
 static int open_file(struct named_file *file, const char *path, const struct input_options *options)
 {
-	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
-	struct stat status;
-	int r = input_open(path, options, &reader);
+	static const struct input_options none = { 0 };
+	CLEANUP(fd_close) int source_fd = -1;
+	CLEANUP(fd_close) int capture_fd = memfd_create("flickerscope-input", MFD_CLOEXEC);
+	struct reading reading = { .name = input_name(path), .options = options ? options : &none };
+	int r = capture_fd < 0 ? log_errno(-errno, "memory for the file's content")
+			       : input_open_file(path, &source_fd);
 
 	if (r < 0)
 		return r;
-	file->fd = fcntl(capture_reader_fd(reader), F_DUPFD_CLOEXEC, 0);
-	if (file->fd < 0)
-		return log_errno(-errno, "open %s", path);
-	if (strcmp(path, "-") != 0)
-		file->source_fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (file->source_fd >= 0 && (fstat(file->source_fd, &status) < 0 ||
-				     !S_ISREG(status.st_mode) || is_capture(file->source_fd)))
-		fd_close(TAKE_FD(file->source_fd));
+	reading.source_fd = source_fd;
+	reading.capture_fd = capture_fd;
+	reading.is_capture = is_regular(source_fd) && is_capture(source_fd);
+	r = confined_child_run(read_confined, &reading, reading.name);
+	if (r < 0)
+		return r;
+	file->fd = reading.is_capture ? TAKE_FD(source_fd) : TAKE_FD(capture_fd);
+	/* The one that read it has left its place somewhere, which is shared. */
+	if (!reading.is_capture && strcmp(path, "-") != 0 && is_regular(source_fd) &&
+	    lseek(source_fd, 0, SEEK_SET) == 0)
+		file->source_fd = TAKE_FD(source_fd);
 	return 0;
 }
 
@@ -468,6 +506,11 @@ int profile_store_new_files(char *const *paths, size_t count, const struct input
 	}
 	*ret_store = TAKE(store);
 	return 0;
+}
+
+int profile_store_folder_fd(const struct profile_store *store)
+{
+	return store->folder ? dirfd(store->folder) : -1;
 }
 
 int profile_store_new_folder(const char *path, struct profile_store **ret_store)

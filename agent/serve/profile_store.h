@@ -34,7 +34,8 @@ enum profile_store_limit {
 };
 
 /*
- * Opens the files that are named, converting what is foreign.
+ * Opens the files that are named, converting what is foreign, each in a confined process of its own
+ * (base/confined_child.h): before any thread exists.
  *
  * @input: how they are read (convert/input.h); NULL: as if it were all zeros.
  *
@@ -48,6 +49,9 @@ int profile_store_new_folder(const char *path, struct profile_store **ret_store)
 
 void profile_store_free(struct profile_store *store); /* NULL is fine */
 DEFINE_CLEANUP(struct profile_store *, profile_store_free);
+
+/* Of the folder that is served, borrowed; -1: it is files. */
+int profile_store_folder_fd(const struct profile_store *store);
 
 /* The page to begin with: of the only file, of two side by side, or the list. */
 void profile_store_start(const struct profile_store *store,

@@ -53,8 +53,7 @@ struct worker {
 	enum child_state child_state;
 	int child_socket;
 	struct loop_source *child_source;
-	pid_t child_pid; /* 0 until the forker has told */
-	int child_pidfd;
+	pid_t child_pid;      /* 0 until the forker has told */
 	const char *lost_job; /* name of the job that the dying child had; NULL: none */
 	bool is_cancelled;    /* the child dies because nobody wants its job's result any more */
 
@@ -136,10 +135,13 @@ static void fail_all_jobs(struct worker *worker, int outcome)
 		finish_first_job(worker, outcome, (struct worker_result){ 0 });
 }
 
+/* By its parent, which may do so whatever we have become since. A fork that was ordered comes first. */
 static void kill_child(struct worker *worker)
 {
-	if (worker->child_pidfd >= 0)
-		syscall(SYS_pidfd_send_signal, worker->child_pidfd, SIGKILL, NULL, 0);
+	const char order[] = { WORKER_KILL };
+
+	worker_message_send(worker->forker_socket, order, sizeof(order), NULL, 0,
+			    worker_message_fds(-1, -1));
 }
 
 /* Gives the child up, whatever it is doing; the job that it had ends with @outcome. */
@@ -230,6 +232,7 @@ static int order_child(struct worker *worker)
 {
 	CLEANUP(fd_close) int own_end = -1;
 	CLEANUP(fd_close) int child_end = -1;
+	const char order[] = { WORKER_START };
 	int ends[2], size = 4 * WORKER_ARGUMENT_SIZE_MAX, r;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
@@ -240,7 +243,7 @@ static int order_child(struct worker *worker)
 	setsockopt(own_end, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	if (fcntl(own_end, F_SETFL, O_NONBLOCK) < 0)
 		return -errno;
-	r = worker_message_send(worker->forker_socket, "+", 1, NULL, 0,
+	r = worker_message_send(worker->forker_socket, order, sizeof(order), NULL, 0,
 				worker_message_fds(child_end, -1));
 	if (r < 0)
 		return r;
@@ -307,7 +310,6 @@ static void handle_end(struct worker *worker, const struct worker_event *event)
 	worker->ended_cpu_us += event->cpu_us;
 	worker->child_pid = 0;
 	worker->is_cancelled = false;
-	fd_close(TAKE_FD(worker->child_pidfd));
 	worker->child_state = CHILD_NONE;
 	start_child_later(worker);
 }
@@ -345,9 +347,6 @@ static void on_forker_event(uint32_t events, void *context)
 		return;
 	}
 	worker->child_pid = event.pid;
-	worker->child_pidfd = TAKE_FD(fds.at[0]);
-	if (worker->child_state == CHILD_DYING)
-		kill_child(worker);
 }
 
 static int fork_forker(struct worker *worker)
@@ -382,7 +381,7 @@ int worker_new(struct loop *loop, const struct worker_job_type *types, size_t ty
 	worker->loop = loop;
 	worker->types = types;
 	worker->type_count = type_count;
-	worker->forker_socket = worker->child_socket = worker->child_pidfd = -1;
+	worker->forker_socket = worker->child_socket = -1;
 	for (size_t i = 0; i < WORKER_QUEUE_MAX; i++)
 		worker->jobs[i].inputs = worker_message_fds(-1, -1);
 	r = fork_forker(worker);
@@ -409,20 +408,17 @@ void worker_free(struct worker *worker)
 	loop_remove(worker->timer);
 	loop_remove(worker->child_source);
 	loop_remove(worker->forker_source);
-	kill_child(worker);
-	fd_close(worker->child_pidfd);
 	fd_close(worker->child_socket);
+	if (worker->forker_socket >= 0)
+		shutdown(worker->forker_socket, SHUT_RDWR); /* its end, and that of its child */
 	fd_close(worker->forker_socket);
 	while (worker->job_count) {
 		struct job job = take_first_job(worker);
 
 		job_release(&job);
 	}
-	/* Whatever child it has goes with it. */
-	if (worker->forker_pid > 0) {
-		kill(worker->forker_pid, SIGKILL);
+	if (worker->forker_pid > 0)
 		waitpid(worker->forker_pid, NULL, 0);
-	}
 	free(worker);
 }
 

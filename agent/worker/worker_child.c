@@ -100,16 +100,6 @@ static void be_first_to_go(void)
 		return; /* as good as it gets */
 }
 
-static int confine(enum confinement confinement)
-{
-	int r = 0;
-
-	/* Forbidden in some containers; there is no system call left that could open a file. */
-	if (confinement == CONFINED_TO_PARSING && geteuid() == 0)
-		r = confine_files();
-	return r == 0 || r == -EPERM ? confine_privileges() : r;
-}
-
 /* A second bound beside the agent's timer: processor time of this job, in whole seconds. */
 static void limit_job(unsigned int time_limit_ms)
 {
@@ -195,20 +185,15 @@ static void forget_when_idle(int socket, const struct worker_job_type *types, si
 noreturn void worker_child_run(int socket, pid_t forker_pid, const struct worker_job_type *types,
 			       size_t type_count)
 {
-	const enum confinement confinement = confinement_of(types, type_count);
 	uint8_t *message = malloc(sizeof(struct worker_request) + WORKER_ARGUMENT_SIZE_MAX);
 
 	socket = worker_process_isolate("flickerscope-wk", socket);
 	be_first_to_go();
-	if (!message || socket < 0 || confine(confinement) < 0 ||
+	if (!message || socket < 0 || worker_process_die_with(forker_pid) < 0 ||
+	    confine_process(confinement_of(types, type_count), -1) < 0 ||
 	    limit_resources(types, type_count) < 0)
 		_exit(1);
-	/* After the change of the user id, which takes this back. */
-	if (worker_process_die_with(forker_pid) < 0)
-		_exit(1);
 	mallopt(M_MMAP_THRESHOLD, LARGE_ALLOCATION_SIZE);
-	if (confine_system_calls(confinement) < 0)
-		_exit(1);
 	while (serve_job(socket, types, type_count, message) >= 0) {
 		malloc_trim(0);
 		forget_when_idle(socket, types, type_count);

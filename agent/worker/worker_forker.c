@@ -19,10 +19,10 @@ struct forker {
 	size_t type_count;
 };
 
-static void tell(const struct forker *forker, struct worker_event event, int fd)
+static void tell(const struct forker *forker, struct worker_event event)
 {
 	if (worker_message_send(forker->socket, &event, sizeof(event), NULL, 0,
-				worker_message_fds(fd, -1)) < 0)
+				worker_message_fds(-1, -1)) < 0)
 		_exit(1); /* nobody listens any more */
 }
 
@@ -62,13 +62,17 @@ static void handle_order(struct forker *forker)
 
 	if (worker_message_receive(forker->socket, order, sizeof(order), &size, &fds) < 0)
 		_exit(0);
+	if (order[0] == WORKER_KILL) {
+		if (forker->child_pid)
+			kill(forker->child_pid, SIGKILL);
+		return;
+	}
 	r = start_child(forker, fds.at[0]);
 	if (r < 0)
-		tell(forker, (struct worker_event){ .kind = WORKER_NOT_STARTED, .status = r }, -1);
+		tell(forker, (struct worker_event){ .kind = WORKER_NOT_STARTED, .status = r });
 	else
 		tell(forker,
-		     (struct worker_event){ .kind = WORKER_STARTED, .pid = forker->child_pid },
-		     forker->child_pidfd);
+		     (struct worker_event){ .kind = WORKER_STARTED, .pid = forker->child_pid });
 }
 
 static uint64_t microseconds(struct timeval time)
@@ -83,13 +87,11 @@ static void handle_end(struct forker *forker)
 
 	if (wait4(forker->child_pid, &status, 0, &usage) != forker->child_pid)
 		_exit(1);
-	tell(forker,
-	     (struct worker_event){ .kind = WORKER_ENDED,
-				    .pid = forker->child_pid,
-				    .status = status,
-				    .cpu_us = microseconds(usage.ru_utime) +
-					      microseconds(usage.ru_stime) },
-	     -1);
+	tell(forker, (struct worker_event){ .kind = WORKER_ENDED,
+					    .pid = forker->child_pid,
+					    .status = status,
+					    .cpu_us = microseconds(usage.ru_utime) +
+						      microseconds(usage.ru_stime) });
 	fd_close(TAKE_FD(forker->child_pidfd));
 	forker->child_pid = 0;
 }

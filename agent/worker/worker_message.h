@@ -3,8 +3,8 @@
  * The messages between the agent, the forker and the worker: one packet each on a SOCK_SEQPACKET
  * socket, with at most two file descriptors (SCM_RIGHTS, unix(7)).
  *
- *   agent -> forker   enum worker_order without a head, with the socket for a new child
- *   forker -> agent   struct worker_event; with a pidfd when it tells of a start
+ *   agent -> forker   a byte of enum worker_order; with the socket for a new child when it is to start
+ *   forker -> agent   struct worker_event
  *   agent -> worker   struct worker_request, argument; with the inputs' descriptors
  *   worker -> agent   struct worker_reply; with the result's memfd
  *
@@ -28,8 +28,13 @@ struct worker_message_fds {
 	int at[WORKER_MESSAGE_FDS_MAX];
 };
 
+enum worker_order {
+	WORKER_START = 1,
+	WORKER_KILL, /* its child, if there is one */
+};
+
 enum worker_event_kind {
-	WORKER_STARTED = 1, /* status is 0; a pidfd comes along */
+	WORKER_STARTED = 1, /* status is 0 */
 	WORKER_NOT_STARTED, /* status is -errno */
 	WORKER_ENDED,	    /* status is that of waitpid() */
 };

@@ -24,8 +24,19 @@ const bytesOf = async (answer) => Buffer.from(await answer.arrayBuffer());
 
 const idOf = (name) => Buffer.from(name).toString('hex');
 
+/* The process as it stands while it serves: what it is allowed is tried in test_confinement. */
+function assertConfined(viewer, capabilities) {
+	const status = Object.fromEntries(readFileSync(`/proc/${viewer.pid}/status`, 'utf8').split('\n').map((line) => line.split(':\t')));
+	assert.equal(status.Uid, '65534\t65534\t65534\t65534');
+	assert.equal(status.NoNewPrivs, '1');
+	assert.equal(status.Seccomp, '2');
+	for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'])
+		assert.equal(BigInt(`0x${status[set]}`), ['CapPrm', 'CapEff', 'CapBnd'].includes(set) ? capabilities : 0n, set);
+}
+
 test('a file is served in ranges and whole, to who has the token', async (t) => {
 	const viewer = await startAgent(t, [golden], { command: 'view' });
+	assertConfined(viewer, 0n);
 	const start = await ask(viewer, '/');
 	assert.equal(start.status, 302);
 	assert.equal(start.headers.get('location'), `/?profile=${idOf('small.capture')}`);
@@ -68,6 +79,7 @@ test('a folder lists its profiles and serves nothing that is not in it', async (
 	symlinkSync('/etc', join(folder, 'etc'));
 	spawnSync('mkfifo', [join(folder, 'pipe.flk')]);
 	const viewer = await startAgent(t, [folder], { command: 'view' });
+	assertConfined(viewer, 1n << 2n); // CAP_DAC_READ_SEARCH
 	assert.equal((await ask(viewer, '/')).headers.get('location'), '/list.html');
 	const list = await (await ask(viewer, '/profiles')).json();
 	assert.deepEqual([list.folder, list.cut], ['profiles', false]);

@@ -4,11 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
+#include <pthread.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -34,9 +37,7 @@ static int in_child(int (*run)(enum confinement), enum confinement confinement)
 	int status;
 
 	if (pid == 0) {
-		if (confinement == CONFINED_TO_PARSING && getuid() == 0 && confine_files() < 0)
-			_exit(255);
-		if (confine_privileges() < 0 || confine_system_calls(confinement) < 0)
+		if (confine_process(confinement, -1) < 0)
 			_exit(255);
 		_exit(run(confinement));
 	}
@@ -55,7 +56,9 @@ static int try_all_others(enum confinement confinement)
 		    (number >= UPROBE_FIRST && number <= UPROBE_LAST))
 			continue;
 		errno = 0;
-		if (syscall(number, -1, -1, -1, -1, -1, -1) != -1 || errno != EPERM)
+		/* Of one call it is said that there is none, so that libc takes another. */
+		if (syscall(number, -1, -1, -1, -1, -1, -1) != -1 ||
+		    errno != (number == SYS_clone3 ? ENOSYS : EPERM))
 			count++;
 	}
 	return count;
@@ -103,6 +106,78 @@ static void what_is_allowed_is_bounded_by_its_arguments(void)
 		CHECK_EQ(in_child(try_arguments, (enum confinement)confinement), 0);
 }
 
+static void *end_at_once(void *context)
+{
+	return context;
+}
+
+static int try_threads_and_processes(enum confinement confinement)
+{
+	const bool may_start_threads = confinement != CONFINED_TO_PARSING;
+	pthread_t thread;
+	pid_t pid;
+
+	if ((pthread_create(&thread, NULL, end_at_once, NULL) == 0) != may_start_threads)
+		return 1;
+	if (may_start_threads && pthread_join(thread, NULL) != 0)
+		return 2;
+	pid = fork();
+	if (pid == 0)
+		_exit(0);
+	return pid < 0 && errno == EPERM ? 0 : 3;
+}
+
+static void threads_are_started_by_some_and_processes_by_none(void)
+{
+	for (int confinement = 0; confinement < CONFINEMENTS; confinement++)
+		CHECK_EQ(in_child(try_threads_and_processes, (enum confinement)confinement), 0);
+}
+
+/* What is written into a terminal's input is run by the shell behind us. */
+static int try_terminal(enum confinement confinement)
+{
+	struct winsize size;
+
+	if (ioctl(STDIN_FILENO, TIOCSTI, "x") == 0 || errno != EPERM)
+		return 1;
+	return ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0 || errno != EPERM ? 0 : 2;
+}
+
+static void a_terminal_is_asked_for_its_size_alone(void)
+{
+	CHECK_EQ(in_child(try_terminal, CONFINED_TO_READING), 0);
+	CHECK_EQ(in_child(try_terminal, CONFINED_TO_SERVING), 0);
+}
+
+/* Of what is beneath the folder all can be read, and of what is not nothing. */
+static void a_folder_that_is_served_is_all_there_is(void)
+{
+	char folder[] = "/tmp/flickerscope-test-XXXXXX", path[64];
+	pid_t pid;
+	int status = -1, fd;
+
+	CHECK_OR_RETURN(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/inside", folder);
+	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0));
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	pid = fork();
+	if (pid == 0) {
+		const struct open_how how = { .flags = O_RDONLY };
+		int r = confine_process(CONFINED_TO_SERVING_A_FOLDER, fd);
+
+		_exit(r < 0 || getuid() == 0						    ? 1
+		      : syscall(SYS_openat2, fd, "inside", &how, sizeof(how)) < 0	    ? 2
+		      : syscall(SYS_openat2, fd, "../../etc/hosts", &how, sizeof(how)) >= 0 ? 3
+		      : syscall(SYS_openat2, fd, "/etc/hosts", &how, sizeof(how)) >= 0	    ? 4
+											    : 0);
+	}
+	waitpid(pid, &status, 0);
+	CHECK_EQ(status, 0);
+	close(fd);
+	unlink(path);
+	rmdir(folder);
+}
+
 static int raise_own(enum confinement confinement)
 {
 	raise(SIGKILL);
@@ -141,18 +216,37 @@ static bool row_has(const char *row, int number)
 	return is_there;
 }
 
+/* Each row names what its confinement has beyond that of another row. */
 static void the_lists_are_those_of_the_readme(void)
 {
-	char parsing[LINE_SIZE], downloading[LINE_SIZE];
+	static const struct {
+		const char *name;
+		enum confinement beyond;
+	} rows[] = {
+		[CONFINED_TO_PARSING] = { "parsing", CONFINED_TO_PARSING },
+		[CONFINED_TO_DOWNLOADING] = { "downloading", CONFINED_TO_PARSING },
+		[CONFINED_TO_READING] = { "reading", CONFINED_TO_PARSING },
+		[CONFINED_TO_SERVING] = { "serving", CONFINED_TO_READING },
+		[CONFINED_TO_SERVING_A_FOLDER] = { "serving a folder", CONFINED_TO_SERVING },
+	};
 
-	CHECK_OR_RETURN(read_row("parsing", parsing));
-	CHECK_OR_RETURN(read_row("downloading", downloading));
-	for (int number = 0; number < NUMBERS; number++) {
-		CHECK_EQ(confinement_allows(CONFINED_TO_PARSING, number), row_has(parsing, number));
-		CHECK_EQ(confinement_allows(CONFINED_TO_DOWNLOADING, number),
-			 row_has(parsing, number) || row_has(downloading, number));
+	for (int confinement = 0; confinement < CONFINEMENTS; confinement++) {
+		enum confinement beyond = rows[confinement].beyond;
+		char row[LINE_SIZE];
+
+		CHECK_OR_RETURN(read_row(rows[confinement].name, row));
+		for (int number = 0; number < NUMBERS; number++) {
+			bool is_given = (int)beyond != confinement &&
+					confinement_allows(beyond, number);
+
+			CHECK_EQ(confinement_allows((enum confinement)confinement, number),
+				 is_given || row_has(row, number));
+			CHECK(!is_given || !row_has(row, number));
+		}
 	}
 }
 
 TESTS(TEST(every_other_system_call_is_refused), TEST(what_is_allowed_is_bounded_by_its_arguments),
+      TEST(threads_are_started_by_some_and_processes_by_none),
+      TEST(a_terminal_is_asked_for_its_size_alone), TEST(a_folder_that_is_served_is_all_there_is),
       TEST(a_process_may_end_itself), TEST(the_lists_are_those_of_the_readme))

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/confined_child.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/confinement.h"
+#include "base/log.h"
+
+enum { EXIT_CODE_MAX = 255 };
+
+static int run(int (*work)(void *context), void *context, pid_t parent_pid)
+{
+	int r = prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ? -errno : 0;
+
+	/* It may have died before. */
+	if (r == 0 && getppid() != parent_pid)
+		r = -ESRCH;
+	if (r == 0)
+		r = confine_process(CONFINED_TO_READING, -1);
+	return r < 0 ? log_errno(r, "give up what is not needed to read a file") : work(context);
+}
+
+static int wait_for(pid_t pid, const char *name)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return log_errno(-errno, "wait for the process that reads %s", name);
+	if (WIFEXITED(status))
+		return -WEXITSTATUS(status);
+	log_error("%s: reading it ended the process that did so, by signal %d (%s)", name,
+		  WTERMSIG(status), strsignal(WTERMSIG(status)));
+	return -EIO;
+}
+
+int confined_child_run(int (*work)(void *context), void *context, const char *name)
+{
+	pid_t own_pid = getpid(), pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		return log_errno(-errno, "start a process that reads %s", name);
+	if (pid == 0) {
+		int r = run(work, context, own_pid);
+
+		fflush(NULL);
+		_exit(r < 0 && r >= -EXIT_CODE_MAX ? -r : r ? EIO : 0);
+	}
+	return wait_for(pid, name);
+}

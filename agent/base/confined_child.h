@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Has work done by a child process that is confined (base/confinement.h): for what reads a stranger's
+ * file while we keep what has to be done around it, as putting the result in its place. The child
+ * has what is open, and the memory as it is at the fork; it is killed when we end.
+ *
+ * For a process with one thread. Signals are as they were: Ctrl-C ends both.
+ */
+#ifndef FLICKERSCOPE_CONFINED_CHILD_H
+#define FLICKERSCOPE_CONFINED_CHILD_H
+
+/*
+ * @work: returns 0 or -errno, having logged it.
+ * @name: of what it reads, for the message when that ends the child.
+ *
+ * Returns what @work returned, or -errno; logged.
+ */
+int confined_child_run(int (*work)(void *context), void *context, const char *name);
+
+#endif
