@@ -58,6 +58,8 @@ const rate_low_seconds = 3;
 
 /** The first columns go first. */
 const later_wait_ms = 500;
+/** What did not come is asked for again after this. */
+const later_again_ms = 1000;
 
 /** How long the page looks for unusual moments at a time, and how long it then does something else. */
 const unusual_budget_ms = 6;
@@ -132,6 +134,8 @@ export class Page {
 		this.rate_low_count = 0;
 		/** Filters, links and settings of the view, once they are here. @type {PageTools | null} */
 		this.tools = null;
+		/** @type {ReturnType<typeof setTimeout> | undefined} */
+		this.later_timer = undefined;
 		this.shades = frame_shades_make("light");
 		flame_input_listen(this.graph);
 		this.panel.back.addEventListener("click", () => this.go(-1));
@@ -238,8 +242,7 @@ export class Page {
 			this.begun = true;
 			this.second_passed();
 			/* The agent may be gone when somebody wants it. */
-			setTimeout(() => later_fetch().then((later) => this.later_take(later)).catch(() => {}),
-				location.hash ? 0 : later_wait_ms);
+			this.later_come(location.hash ? 0 : later_wait_ms);
 		}
 		const { first } = this.map.geometry;
 		this.map.paint();
@@ -756,6 +759,13 @@ export class Page {
 			this.connection.say(problem);
 			this.second_passed();
 		});
+	}
+
+	/** Fetches it, again and again should the agent just be starting anew. @param {number} wait_ms */
+	later_come(wait_ms) {
+		clearTimeout(this.later_timer);
+		this.later_timer = setTimeout(() => later_fetch().then((later) => this.later_take(later),
+			() => this.later_come(later_again_ms)), wait_ms);
 	}
 
 	/** @param {import("later_fetch").Later} later */

@@ -9,12 +9,11 @@
  * programs are scheduled before all others, so that 200 ms are 200 ms. own: only these two are sampled, for machines
  * on which others work at the same time. Needs root. The exit code is 1 when another function was first.
  */
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { setPriority, tmpdir } from 'node:os';
+import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { mapPoint, openBrowser, openPage, painted } from '../browser/page.mjs';
 import { loadPath, program, sleep } from '../e2e/agent.mjs';
+import { folder, start, stop } from './children.mjs';
 
 const TIMES = Number(process.argv[2] ?? 10), OWN = process.argv[3] === 'own', BURN_MS = 200, EVERY_S = 5, QUIET_S = 72, MARK_S = 40;
 const FUNCTION = 'burst_known_function';
@@ -27,35 +26,21 @@ if (process.argv[2] === 'serve') {
 	}
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'flickerscope-culprit-'));
-const running = new Set();
-process.on('exit', () => {
-	for (const child of running) child.kill('SIGKILL');
-	rmSync(folder, { recursive: true, force: true });
-});
-function start(command, ...args) {
-	const child = spawn(command, args.map(String), { stdio: ['pipe', 'pipe', 'inherit'] });
-	running.add(child);
-	return { child, stop: () => (running.delete(child), child.kill('SIGTERM')) };
-}
-
 /** @returns {Promise<{ first: string, words: string }>} what the page says of the first mark that the culprit made */
 async function once(browser, turn) {
 	const offset_ms = Math.round(Math.random() * (999 - BURN_MS));
-	const server = start('chrt', '-f', 20, process.execPath, process.argv[1], 'serve');
+	const server = start('chrt', ['-f', 20, process.execPath, process.argv[1], 'serve']);
 	/* The same process, before and while it burns. */
-	const culprit = start('sh', '-c', 'read go; exec "$@"', 'sh', 'chrt', '-f', 20, loadPath('burst'), '-m', offset_ms, '-n', BURN_MS,
-		'-e', EVERY_S, '-s', 120);
-	const agent = start(program, 'live', '--listen', '127.0.0.1:0', '--token-file', join(folder, `token-${turn}`),
-		...(OWN ? ['-p', server.child.pid, '-p', culprit.child.pid] : []));
-	setPriority(agent.child.pid, -20);
-	let text = '';
-	agent.child.stdout.on('data', (chunk) => (text += chunk));
-	while (!text.includes('\n')) await sleep(10);
-	const page = await openPage(browser, { url: text.split('\n')[0] });
+	const culprit = start('sh', ['-c', 'read go; exec "$@"', 'sh', 'chrt', '-f', 20, loadPath('burst'), '-m', offset_ms, '-n', BURN_MS,
+		'-e', EVERY_S, '-s', 120], { stdio: ['pipe', 'ignore', 'inherit'] });
+	const agent = start(program, ['live', '--listen', '127.0.0.1:0', '--token-file', join(folder, `token-${turn}`),
+		...(OWN ? ['-p', server.pid, '-p', culprit.pid] : [])], { stdio: ['ignore', 'pipe', 'inherit'] });
+	setPriority(agent.pid, -20);
+	await agent.said;
+	const page = await openPage(browser, { url: agent.text.split('\n')[0] });
 	await sleep(QUIET_S * 1000);
 	const since_us = await page.evaluate(() => window.flickerscope.source.now_us());
-	culprit.child.stdin.end('go\n');
+	culprit.stdin.end('go\n');
 	try {
 		/* A mark that holds one of its bursts, be it of other work as well. */
 		const moment = await (await page.waitForFunction((since_us) => {
@@ -74,10 +59,8 @@ async function once(browser, turn) {
 	} catch (error) {
 		return { first: '', words: /Timeout/.test(error.message) ? `no mark within ${MARK_S} s, or nothing in it beyond chance` : error.message };
 	} finally {
-		culprit.stop();
-		server.stop();
 		await page.close();
-		agent.stop();
+		await Promise.all([culprit, server, agent].map((child) => stop(child, 'SIGTERM')));
 	}
 }
 

@@ -8,12 +8,12 @@
  *
  * Needs root; 30 minutes without a number. Prints the marks; the exit code is 1 when there is one.
  */
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { setPriority, tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import { join } from 'node:path';
-import { loadPath, program } from '../e2e/agent.mjs';
+import { loadPath, program, sleep } from '../e2e/agent.mjs';
 import '../viewer/bare_names.mjs';
+import { folder, start } from './children.mjs';
 
 const REQUEST_MS = 5, WORK_MS = 0.5, PRIORITY = 20;
 
@@ -23,20 +23,14 @@ if (process.argv[2] === 'serve') {
 	}, REQUEST_MS);
 } else {
 	const minutes = Number(process.argv[2] ?? 30), seconds = Math.round(minutes * 60);
-	const folder = mkdtempSync(join(tmpdir(), 'flickerscope-steady-'));
-	const start = (...command) => spawn('chrt', ['-f', String(PRIORITY), ...command], { stdio: 'ignore' });
-	const loads = [start(loadPath('burst'), '-m', '300', '-n', '200', '-s', String(seconds + 60)),
-		start(process.execPath, process.argv[1], 'serve')];
-	process.on('exit', () => {
-		for (const load of loads) load.kill('SIGKILL');
-		rmSync(folder, { recursive: true, force: true });
-	});
-	await new Promise((done) => setTimeout(done, 1000));
+	const load = (...command) => start('chrt', ['-f', PRIORITY, ...command]);
+	const loads = [load(loadPath('burst'), '-m', 300, '-n', 200, '-s', seconds + 60), load(process.execPath, process.argv[1], 'serve')];
+	await sleep(1000);
 	const file = join(folder, 'steady.flk');
-	const agent = spawn(program, ['record', '-F', '99', '-o', file, '-d', String(seconds), ...loads.flatMap(({ pid }) => ['-p', String(pid)])],
+	const agent = start(program, ['record', '-F', 99, '-o', file, '-d', seconds, ...loads.flatMap(({ pid }) => ['-p', pid])],
 		{ stdio: ['ignore', 'inherit', 'inherit'] });
 	setPriority(agent.pid, -20);
-	if (await new Promise((done) => agent.on('close', done))) process.exit(2);
+	if ((await agent.ended).code) process.exit(2);
 
 	const { FileFeed } = await import('file_feed');
 	const { Profile } = await import('model/profile');

@@ -23,7 +23,7 @@ async function startBurst(t, ...args) {
 
 /** Opens the page and waits until whole seconds are there. */
 async function openWithSeconds(t, agent, options, seconds = 3) {
-	const page = await openPage(browser, agent, options);
+	const page = await openPage(options?.in ?? browser, agent, options);
 	t.after(() => page.close());
 	await page.waitForFunction((seconds) => {
 		const { source } = window.flickerscope;
@@ -129,7 +129,15 @@ test('an agent that is started again is followed by the same page, with a hatche
 	const folder = temporaryFolder(t);
 	const load = startLoad(t, 'burst', ['-m', 0, '-n', 999, '-s', 100]);
 	const first = await startAgent(t, ['-F', '199', '-p', load.pid], { folder });
-	const page = await openWithSeconds(t, first, { mayDisconnect: true }, 1);
+	/* The agent stops before the second part of the page was fetched, too. */
+	let away = true;
+	const holding = { newPage: async (options) => {
+		const opened = await browser.newPage(options);
+		await opened.route('**/later-*.js', (route) => (away ? route.abort('connectionrefused') : route.continue()));
+		return opened;
+	} };
+	const page = await openWithSeconds(t, first, { in: holding, mayDisconnect: true }, 1);
+	assert.equal(await page.evaluate(() => window.flickerscope.tools), null);
 	const stopped_us = await page.evaluate(() => window.flickerscope.source.now_us());
 	assert.equal((await first.stop()).code, 0);
 	await page.waitForFunction(() => document.getElementById('state').dataset.kind === 'lost');
@@ -138,6 +146,8 @@ test('an agent that is started again is followed by the same page, with a hatche
 	await sleep(1500); // the time that will be hatched
 
 	await startAgent(t, ['-F', '199', '-p', load.pid], { folder, port: first.port });
+	away = false;
+	await page.waitForFunction(() => window.flickerscope.tools);
 	await page.waitForFunction((us) => document.getElementById('state').dataset.kind === 'live' &&
 		window.flickerscope.source.now_us() > us + 4e6, stopped_us);
 	assert.equal(await page.isVisible('#retry'), false);

@@ -83,6 +83,26 @@ test("samples of a segment stand in the order of time, whatever order they come 
 	assert.deepEqual(text(rows), text(all.map(({ time_us, cpu }) => [time_us, cpu])));
 });
 
+test("sums over any rows of a block are those of plain counting, while it is filled and once it is closed", () => {
+	const profile = new Profile(), random = random_make(31);
+	const maker = new SegmentMaker();
+	for (let chunk = 0; chunk < 8; chunk++) {
+		maker.fill(profile, Array.from({ length: 400 }, () => ({ cpu: Math.floor(random() * (chunk + 1) * 40), tid: Math.floor(random() * 300),
+			time_us: start_us + chunk * 50_000 - 20_000 + Math.floor(random() * 90_000), stack: ["main", `f${Math.floor(random() * 300)}`] })),
+			{ closed: chunk === 7 });
+		const [block] = profile.blocks;
+		for (let round = 0; round < 4; round++) {
+			const [first, end] = round ? [random(), random()].map((part) => Math.floor(part * (block.count + 1))).sort((a, b) => a - b) : [0, block.count];
+			for (const name of ["cpu", "thread", "stack", "status"]) {
+				const plain = new Map();
+				for (const value of block[name].subarray(first, end)) plain.set(value, (plain.get(value) ?? 0) + 1);
+				const counted = [...block.counts(name, first, end).entries()].filter(([, count]) => count);
+				assert.deepEqual(new Map(counted), new Map([...plain].sort(([a], [b]) => a - b)), `${name} of ${first} to ${end}`);
+			}
+		}
+	}
+});
+
 test("listeners are told the stretch that looks different", () => {
 	const profile = new Profile(), changes = [];
 	const maker = new SegmentMaker();

@@ -22,6 +22,8 @@ const covered_span_max_us = 2 * wire.WIRE_SEGMENT_SPAN_MAX_US;
 /** Bits of a sample's status: 3 of the user part's, 3 of the kernel part's, then enum wire_busy. */
 export const busy_shift = 6;
 export const user_status_mask = 7;
+/** What is summed up. */
+const column_names = /** @type {const} */ (["cpu", "thread", "stack", "status"]);
 /** How many rows are sorted in a segment in all: many times what an agent's order asks for. */
 const sorted_rows_max = 1 << 25;
 
@@ -65,6 +67,18 @@ class Fill {
 	}
 }
 
+/**
+ * @param {Uint32Array} sums by what is in a column
+ * @param {CountArray} column
+ * @param {number} first row
+ * @param {number} end
+ * @param {1 | -1} sign whether they are added or taken away
+ */
+function rows_sum(sums, column, first, end, sign) {
+	for (let row = first; row < end; row++)
+		sums[column[row]] += sign;
+}
+
 export class Block {
 	/**
 	 * @param {SegmentHead} head
@@ -89,6 +103,10 @@ export class Block {
 		this.stack = new Uint8Array(0);
 		/** enum wire_stack of both parts and enum wire_busy, see busy_shift */
 		this.status = new Uint8Array(0);
+		/** All sorted samples by what is in each column, so that a large stretch is summed up by its blocks. */
+		this.sums = { cpu: new Uint32Array(0), thread: new Uint32Array(0), stack: new Uint32Array(0), status: new Uint32Array(256) };
+		/** One more than the highest of its samples. */
+		this.cpu_count = 0;
 		/** Threads and stacks of the dictionary. */
 		this.thread_ids = new Int32Array(1);
 		this.thread_count = 1;
@@ -115,6 +133,7 @@ export class Block {
 		return this.time.length * (4 + this.cpu.BYTES_PER_ELEMENT + this.thread.BYTES_PER_ELEMENT +
 			this.stack.BYTES_PER_ELEMENT + 1) + this.stack_ids.byteLength +
 			this.thread_ids.byteLength + this.gaps.length * 48 +
+			this.sums.stack.byteLength + this.sums.thread.byteLength + this.sums.cpu.byteLength +
 			this.rates.reduce((sum, { mhz }) => sum + mhz.byteLength + 64, 0) + 512;
 	}
 
@@ -251,6 +270,7 @@ export class Block {
 			thread_most = Math.max(thread_most, record.thread[i]);
 		}
 		this.time = array_grown(this.time, end);
+		this.cpu_count = Math.max(this.cpu_count, cpu_most + 1);
 		this.cpu = array_grown(array_widened(this.cpu, cpu_most), end);
 		this.thread = array_grown(array_widened(this.thread, thread_most), end);
 		this.stack = array_grown(this.stack, end);
@@ -337,8 +357,11 @@ export class Block {
 			sorted &&= !i || time[i - 1] <= time[i];
 			least = Math.min(least, time[i]);
 		}
-		if (!sorted)
-			this.sort_from(this.bound(least, sorted_count));
+		if (sorted || this.may_sort(this.bound(least, sorted_count))) {
+			this.sums_add(sorted_count);
+			if (!sorted)
+				this.sort_from(this.bound(least, sorted_count));
+		}
 		this.sorted_count = this.count;
 		if (this.count > sorted_count)
 			this.touch(this.start_us + least, this.start_us + time[this.count - 1] + 1);
@@ -347,15 +370,53 @@ export class Block {
 		return { from_us, to_us: this.to_us };
 	}
 
+	/** Counts the rows that are new, wherever they will stand. @param {number} first */
+	sums_add(first) {
+		const { sums, count } = this;
+		const sizes = { cpu: this.cpu_count, thread: this.thread_count, stack: this.stack_count, status: 256 };
+		for (const name of column_names) {
+			sums[name] = array_grown(sums[name], sizes[name]);
+			rows_sum(sums[name], this[name], first, count, 1);
+		}
+	}
+
+	/**
+	 * How many of the samples [first, end) have each value of a column. What is larger, they or the others, is not looked at.
+	 * @param {typeof column_names[number]} name
+	 * @param {number} first
+	 * @param {number} end
+	 * @returns {Uint32Array} to read only, longer than there are values
+	 */
+	counts(name, first, end) {
+		const { [name]: column, sums: { [name]: sums }, sorted_count } = this;
+		if (end - first === sorted_count)
+			return sums;
+		if (2 * (end - first) < sorted_count) {
+			const counts = new Uint32Array(sums.length);
+			rows_sum(counts, column, first, end, 1);
+			return counts;
+		}
+		const counts = sums.slice();
+		rows_sum(counts, column, 0, first, -1);
+		rows_sum(counts, column, end, sorted_count, -1);
+		return counts;
+	}
+
+	/**
+	 * Refused without an end are rows of a hostile file that always go back: then those that are new are left out.
+	 * @param {number} from
+	 */
+	may_sort(from) {
+		this.sorted_rows += this.count - from;
+		if (this.sorted_rows <= sorted_rows_max)
+			return true;
+		this.left_out += this.count - this.sorted_count;
+		this.count = this.sorted_count;
+		return false;
+	}
+
 	/** @param {number} from */
 	sort_from(from) {
-		this.sorted_rows += this.count - from;
-		/* Refused without an end: rows of a hostile file that always go back. */
-		if (this.sorted_rows > sorted_rows_max) {
-			this.left_out += this.count - this.sorted_count;
-			this.count = this.sorted_count;
-			return;
-		}
 		const rows = this.count - from;
 		/* One number holds the time and the row: 32 and 22 bits. */
 		const keys = new Float64Array(rows);
@@ -415,5 +476,7 @@ export class Block {
 		this.status = this.status.slice(0, count);
 		this.stack_ids = this.stack_ids.slice(0, this.stack_count);
 		this.thread_ids = this.thread_ids.slice(0, this.thread_count);
+		this.sums.stack = this.sums.stack.slice(0, this.stack_count);
+		this.sums.thread = this.sums.thread.slice(0, this.thread_count);
 	}
 }

@@ -189,10 +189,11 @@ export class CallTree {
 
 	/** Kinds of frames that occur. @returns {Set<number>} */
 	kinds() {
-		/* Asked of each of a hundred thousand nodes: a set would be felt. */
-		const seen = new Uint8Array(256);
+		/* Asked of each of a hundred thousand nodes: a set and calls would be felt. */
+		const { calls, symbols } = this.dictionary;
+		const shown = calls.columns[1], kinds = symbols.columns[1], seen = new Uint8Array(256);
 		for (let node = 1; node < this.count; node++)
-			seen[this.kind(node)] = 1;
+			seen[kinds[Math.max(0, shown[this.calls[node]])]] = 1;
 		return new Set(Array.from(seen.keys()).filter((kind) => seen[kind]));
 	}
 }
@@ -256,19 +257,19 @@ class CallCounter {
 		const calls = this.calls_reached();
 		const count = calls.length;
 		const parent = new Int32Array(count), self = new Uint32Array(count);
-		for (let node = 1; node < count; node++)
-			self[node] = counts[calls[node]];
-		/* Now the scratch leads from call to node. */
-		for (let node = 0; node < count; node++)
-			counts[calls[node]] = node;
-		for (let node = 1; node < count; node++)
-			parent[node] = counts[parents[calls[node]]];
-		for (let node = 0; node < count; node++)
-			counts[calls[node]] = 0;
 		parent[0] = -1;
+		/* Callers come first: the scratch already leads from theirs to their node. */
+		for (let node = 1; node < count; node++) {
+			const call = calls[node];
+			self[node] = counts[call];
+			counts[call] = node;
+			parent[node] = counts[parents[call]];
+		}
 		const total = self.slice();
-		for (let node = count - 1; node > 0; node--)
+		for (let node = count - 1; node > 0; node--) {
 			total[parent[node]] += total[node];
+			counts[calls[node]] = 0;
+		}
 		return new CallTree(dictionary, calls, parent, self, total);
 	}
 
@@ -305,16 +306,15 @@ class CallCounter {
  * @param {number} first
  * @param {number} end
  */
-function rows_count(counter, { stack, stack_ids, stack_count }, first, end) {
+function rows_count(counter, block, first, end) {
+	const { stack, stack_ids, stack_count } = block;
 	if (end - first < stack_count) {
 		for (let row = first; row < end; row++)
 			counter.add(stack_ids[stack[row]], 1);
 		return;
 	}
 	/* Many samples of few stacks: counted where they are near one another. */
-	const counts = new Uint32Array(stack_count);
-	for (let row = first; row < end; row++)
-		counts[stack[row]]++;
+	const counts = block.counts("stack", first, end);
 	for (let number = 1; number < stack_count; number++)
 		if (counts[number])
 			counter.add(stack_ids[number], counts[number]);

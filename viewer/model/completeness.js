@@ -167,9 +167,8 @@ export function completeness(profile, ranges) {
 export function completeness_share(profile, from_us, to_us) {
 	const counts = new Float64Array(user_status_mask + 1);
 	for (const block of profile.blocks_in(from_us, to_us)) {
-		const [first, end] = block.rows(from_us, to_us);
-		for (let row = first; row < end; row++)
-			counts[block.status[row] & user_status_mask]++;
+		block.counts("status", ...block.rows(from_us, to_us)).forEach((count, status) =>
+			(counts[status & user_status_mask] += count));
 	}
 	return { stacks: counts.reduce((sum, count) => sum + count, 0) - counts[wire.WIRE_STACK_NONE],
 		complete: counts[wire.WIRE_STACK_COMPLETE] };

@@ -15,9 +15,8 @@ function cpu_counts(profile, ranges) {
 	const counts = new Map();
 	for (const { from_us, to_us } of ranges)
 		for (const block of profile.blocks_in(from_us, to_us)) {
-			const [first, end] = block.rows(from_us, to_us);
-			for (let row = first; row < end; row++)
-				counts.set(block.cpu[row], (counts.get(block.cpu[row]) ?? 0) + 1);
+			block.counts("cpu", ...block.rows(from_us, to_us)).forEach((count, cpu) =>
+				counts.set(cpu, (counts.get(cpu) ?? 0) + count));
 		}
 	return counts;
 }

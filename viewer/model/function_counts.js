@@ -122,10 +122,15 @@ export function thread_counts(profile, ranges, filter) {
 	for (const { from_us, to_us } of ranges) {
 		for (const block of profile.blocks_in(from_us, to_us)) {
 			const [first, end] = block.rows(from_us, to_us);
-			const keeps = filter?.keeps(block);
+			const { thread, thread_ids } = block;
+			if (!filter) {
+				block.counts("thread", first, end).forEach((count, number) => (counts[thread_ids[number]] += count));
+				continue;
+			}
+			const keeps = filter.keeps(block);
 			for (let row = first; row < end; row++)
-				if (!keeps || keeps(row))
-					counts[block.thread_ids[block.thread[row]]]++;
+				if (keeps(row))
+					counts[thread_ids[thread[row]]]++;
 		}
 	}
 	return counts;

@@ -21,8 +21,8 @@ import * as wire from "wire";
 export const GAP_LOADING = 0x100;
 export const GAP_SKIPPED = 0x101;
 
-/** What the page keeps at most, in bytes of samples and names, unless told otherwise. */
-export const profile_bytes_max = 512 * 1024 * 1024;
+/** What the page keeps at most, in bytes of samples and names, unless told otherwise: with all the rest of it it is to stay below 300 MB. */
+export const profile_bytes_max = 270e6;
 /** Segments that are kept; 60 s each, or 1 MiB. */
 export const blocks_max = 16384;
 /** Below this the dictionary is not made anew: it would free little. */
@@ -439,10 +439,10 @@ export class Profile {
 					continue;
 				const { asked_us, by_cpu } = this.periods(block.start_us +
 					block.time[(first + end) >>> 1]);
-				/* Of tens of millions of samples each look-up is felt: first how many each CPU has. */
-				const keeps = filter?.keeps(block), counts = new Uint32Array(wire.WIRE_CPUS_MAX);
-				for (let row = first; row < end; row++)
-					if (!keeps || keeps(row))
+				const keeps = filter?.keeps(block);
+				const counts = keeps ? new Uint32Array(wire.WIRE_CPUS_MAX) : block.counts("cpu", first, end);
+				for (let row = first; keeps && row < end; row++)
+					if (keeps(row))
 						counts[block.cpu[row]]++;
 				counts.forEach((count, cpu) => (busy_us += count * (by_cpu[cpu] || asked_us)));
 			}

@@ -37,7 +37,7 @@ const depth_max = 1024;
 /** Below this share of all, names are in no order of their own: a comparison of thousands of them would be felt. */
 const named_least = 1 / 1000;
 
-/** Children of every node, in two arrays; those of a node are sorted when first asked for. */
+/** Children of every node as chains; those of a node are gathered and sorted when first asked for, which is of few. */
 export class FlameOrder {
 	/**
 	 * @param {FlameTree} tree
@@ -47,16 +47,15 @@ export class FlameOrder {
 		this.tree = tree;
 		this.name = name;
 		const { count, parent } = tree;
-		this.first = new Int32Array(count + 1);
-		for (let node = 1; node < count; node++)
-			this.first[parent[node] + 1]++;
-		for (let node = 0; node < count; node++)
-			this.first[node + 1] += this.first[node];
-		this.children = new Int32Array(Math.max(0, count - 1));
-		const next = this.first.slice();
-		for (let node = 1; node < count; node++)
-			this.children[next[parent[node]]++] = node;
-		this.sorted = new Uint8Array(count);
+		/** The first child of a node and the next one of its parent; 0: none. */
+		this.first = new Int32Array(count);
+		this.next = new Int32Array(count);
+		for (let node = count - 1; node > 0; node--) {
+			this.next[node] = this.first[parent[node]];
+			this.first[parent[node]] = node;
+		}
+		/** @type {Map<number, Int32Array>} by parent */
+		this.sorted = new Map();
 	}
 
 	/**
@@ -64,25 +63,25 @@ export class FlameOrder {
 	 * live. A parent may have thousands of children of one sample each: they are sorted as plain
 	 * numbers, total and place in one; then those that are large enough by name.
 	 * @param {number} node
-	 * @returns {Int32Array} a view: do not change it
+	 * @returns {Int32Array} do not change it
 	 */
 	of(node) {
-		const children = this.children.subarray(this.first[node], this.first[node + 1]);
-		if (this.sorted[node] || children.length < 2)
-			return children;
-		this.sorted[node] = 1;
-		const { total } = this.tree;
-		const keys = new Float64Array(children.length);
-		for (let i = 0; i < keys.length; i++)
-			keys[i] = -total[children[i]] * places_max + i;
-		keys.sort();
-		const unsorted = children.slice();
-		for (let i = 0; i < keys.length; i++) {
-			const place = keys[i] % places_max;
-			children[i] = unsorted[place < 0 ? place + places_max : place];
-		}
+		const known = this.sorted.get(node);
+		if (known)
+			return known;
+		const { tree: { total }, first, next } = this;
+		/** @type {number[]} */
+		const unsorted = [];
+		for (let child = first[node]; child; child = next[child])
+			unsorted.push(child);
+		const keys = Float64Array.from(unsorted, (child, i) => -total[child] * places_max + i).sort();
+		const children = Int32Array.from(keys, (key) => {
+			const place = key % places_max;
+			return unsorted[place < 0 ? place + places_max : place];
+		});
 		if (this.name)
 			this.head_sort(children, this.name);
+		this.sorted.set(node, children);
 		return children;
 	}
 

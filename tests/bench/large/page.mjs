@@ -8,25 +8,18 @@
  *
  * MINUTES of the first capture: 60. Headless Chromium draws in software here. Prints tables in Markdown.
  */
-import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { dragTimes, loaded, mapPoint, openBrowser, openPage, painted } from '../../browser/page.mjs';
 import { program, root, sleep } from '../../e2e/agent.mjs';
+import { folder, start, stop } from '../children.mjs';
 import { capture_write } from './capture.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const CPUS = 64, MINUTES = Number(process.argv[2] ?? 60), TURNS = 7, DRAG_S = 158, LIMIT_MS = 60_000;
-const folder = mkdtempSync(join(tmpdir(), 'flickerscope-bench-'));
-const running = [];
-process.on('exit', () => {
-	for (const child of running) child.kill('SIGKILL');
-	rmSync(folder, { recursive: true, force: true });
-});
-
 const at = (values, share) => values[Math.min(values.length - 1, Math.floor(values.length * share))];
 function row(label, values, target = '') {
 	values.sort((a, b) => a - b);
@@ -84,12 +77,9 @@ const graph_facts = (page) => page.evaluate(() => ({ samples: window.flickerscop
 /* ---- parts ---- */
 
 async function open_view(browser, file) {
-	const child = spawn(program, ['view', '--listen', '127.0.0.1:0', '--token-file', join(folder, 'token'), file], { stdio: ['ignore', 'pipe', 'inherit'] });
-	running.push(child);
-	let text = '';
-	child.stdout.on('data', (chunk) => (text += chunk));
-	while (!text.includes('\n')) await sleep(10);
-	const page = await openPage(browser, { url: text.split('\n')[0] });
+	const child = start(program, ['view', '--listen', '127.0.0.1:0', '--token-file', join(folder, 'token'), file], { stdio: ['ignore', 'pipe', 'inherit'] });
+	await child.said;
+	const page = await openPage(browser, { url: child.text.split('\n')[0] });
 	await page.waitForFunction(() => window.flickerscope.tools && !window.flickerscope.source.profile.loading, null, { timeout: 600_000 });
 	await loaded(page);
 	/* What is unusual has been looked for. */
@@ -326,7 +316,7 @@ const kept = await opened.page.evaluate(() => ({ samples: window.flickerscope.so
 	said: document.querySelector('#notice').textContent }));
 console.log(`\nMemory of the page: ${heap_mb.toFixed(0)} MB, of which samples and names ${profile_mb.toFixed(0)}; ${kept.samples} samples, ${kept.evicted} let go. Target: 300 MB. It says: "${kept.said}"`);
 await opened.page.close();
-opened.child.kill('SIGTERM');
+await stop(opened.child, 'SIGTERM');
 
 table('Three minutes with 200,000 calls');
 opened = await open_view(browser, wide);
@@ -339,7 +329,7 @@ table(`The same tree, ${samples} samples, ${calls} calls, beside others`);
 await own_update(opened.page);
 const { server, origin } = await serve(await tree_take(opened.page));
 await opened.page.close();
-opened.child.kill('SIGTERM');
+await stop(opened.child, 'SIGTERM');
 await d3_measure(browser, origin, 1);
 await speedscope_measure(browser, origin);
 await d3_measure(browser, origin, 0);
