@@ -166,6 +166,7 @@ export class Page {
 			source: (source) => this.source_take(source),
 			changed: (from, end) => this.data_changed(from, end),
 			renumbered: () => this.graph.renumbered(this.graph_tree()),
+			joined: () => this.joined_compare(),
 			state: () => this.state_show(),
 			notice: () => {
 				this.notice_show(this.source.facts());
@@ -444,7 +445,7 @@ export class Page {
 	}
 
 	/** @param {"before" | "rest" | null} [choice] of what is the same in every second the rest of these is the news */
-	compare(choice = this.selection && this.selection.length > 1 ? "rest" : "before") {
+	compare(choice = this.source.other || this.selection && this.selection.length > 1 ? "rest" : "before") {
 		if (choice && !this.changes_panel) {
 			this.later((later) => {
 				this.later_take(later);
@@ -457,6 +458,16 @@ export class Page {
 			this.select([this.map.shown_range()]);
 		else
 			this.graph_update();
+	}
+
+	/** Two captures: all of the second against the first, unless somebody chose already. */
+	joined_compare() {
+		const { source } = this;
+		const start_us = source.joined_us - source.base_us;
+		if (this.selection || this.tools?.linked || !(start_us < source.now_us()))
+			return;
+		this.select_shown([{ start_us, end_us: source.now_us() }]);
+		this.compare("rest");
 	}
 
 	/** @param {Moment | undefined} moment */
@@ -675,6 +686,7 @@ export class Page {
 			following: this.map.following && source.live(),
 			can_save: source.live() && this.connection.can_save(),
 			compared: this.changes ? this.compared : null,
+			other: this.source.other && "the other capture",
 			/* While dragging the words follow the graph. */
 			summary: this.previewing && this.graph_stale ? null
 				: source.summary(ranges),

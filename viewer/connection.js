@@ -19,8 +19,8 @@ import { WireError } from "wire_bytes";
 /** @typedef {import("views/status_bar").State} State */
 /** @typedef {import("transfer").FileLike} FileLike */
 
-/** The profile that the page's address names; null: the page is of a live agent. */
-const profile_id = new URLSearchParams(location.search).get("profile");
+/** The profile that the page's address names, and the one that it is compared with; null: the page is of a live agent. */
+const [profile_id, before_id] = ["profile", "before"].map((name) => new URLSearchParams(location.search).get(name));
 
 /** How long it is said that a file was refused: what is shown goes on without it. */
 const problem_shown_ms = 20000;
@@ -36,6 +36,7 @@ export class Connection {
 	 * @param {(source: ProfileSource) => void} events.source another profile is shown from now on
 	 * @param {(from: number, end: number) => void} events.changed columns of it look different
 	 * @param {() => void} events.renumbered identities of its calls are others
+	 * @param {() => void} events.joined two captures have been read, to be compared
 	 * @param {() => void} events.state
 	 * @param {() => void} events.notice what notice() says is something else
 	 */
@@ -45,7 +46,7 @@ export class Connection {
 		this.form = null;
 		/** @type {LiveFeed | null} */
 		this.feed = null;
-		/** @type {import("file_feed").FileFeed | null} */
+		/** @type {import("file_feed").FileFeed | import("joined_feed").JoinedFeed | null} */
 		this.file_feed = null;
 		/** @type {ProfileSource | null} */
 		this.source = null;
@@ -89,7 +90,7 @@ export class Connection {
 	async open_remote(id, token, event = "") {
 		try {
 			const file = await RemoteFile.open(id, token, event);
-			await this.open_capture(file);
+			await this.open_capture(file, before_id === null ? null : await RemoteFile.open(before_id, token, ""));
 			this.remote = file;
 		} catch (error) {
 			if (!(error instanceof TransferError))
@@ -161,13 +162,14 @@ export class Connection {
 	/**
 	 * Opens a capture in place of what is shown; what is no capture changes nothing.
 	 * @param {FileLike & { name: string }} file
+	 * @param {FileLike & { name: string } | null} [before] that it is compared with
 	 */
-	async open_capture(file) {
+	async open_capture(file, before = null) {
 		this.remote = this.imported = null;
 		try {
 			const head = await file.slice(0, wire.wire_file_header.SIZE).arrayBuffer();
 			file_header_read(new Uint8Array(head));
-			await this.file_read(file);
+			await this.file_read(file, before);
 		} catch (error) {
 			if (!(error instanceof WireError || error instanceof DOMException))
 				throw error;
@@ -177,20 +179,21 @@ export class Connection {
 		this.events.state();
 	}
 
-	/** @param {FileLike & { name: string }} file */
-	async file_read(file) {
-		const { FileFeed } = await later_fetch();
-		const profile = new Profile();
-		const feed = new FileFeed({ file, sink: profile });
+	/** @param {FileLike & { name: string }} file @param {FileLike & { name: string } | null} before */
+	async file_read(file, before) {
+		const { FileFeed, JoinedFeed } = await later_fetch();
+		const profile = new Profile({ by_name: before !== null });
+		const feed = before ? new JoinedFeed({ before, file, sink: profile }) : new FileFeed({ file, sink: profile });
 		this.file_feed?.stop();
 		this.file_feed = feed;
 		this.file_problem = "";
-		this.title = file.name;
+		this.title = file.name + (before ? ` compared with ${before.name}` : "");
 		this.feed?.stop();
 		this.feed = null;
 		this.token_asked = false;
 		this.form?.hide();
-		this.source_show(new ProfileSource(profile, () => false));
+		const source = new ProfileSource(profile, () => false, before?.name);
+		this.source_show(source);
 		const { complete, damaged } = await feed.read();
 		if (this.file_feed !== feed)
 			return;
@@ -199,6 +202,10 @@ export class Connection {
 		else if (!complete)
 			this.file_problem = `This capture ends early, at ${clock_text(profile.wall_us(
 				profile.covered_us))}. All before that is shown.`;
+		if (feed instanceof JoinedFeed) {
+			source.joined_us = feed.from_us;
+			this.events.joined();
+		}
 	}
 
 	/** @param {() => boolean} is_live */

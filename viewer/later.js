@@ -3,6 +3,7 @@
 
 export { FileFeed } from "file_feed";
 export { import_file } from "import_file";
+export { JoinedFeed } from "joined_feed";
 export { Changes } from "model/changes";
 export { Shape } from "model/shape";
 export { Unusual } from "model/unusual";

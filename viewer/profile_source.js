@@ -73,8 +73,12 @@ export class ProfileSource {
 	/**
 	 * @param {Profile} [profile]
 	 * @param {() => boolean} [is_live] whether more is to come
+	 * @param {string} [other] what the capture before this one is called, where two are compared
 	 */
-	constructor(profile = new Profile(), is_live = () => true) {
+	constructor(profile = new Profile(), is_live = () => true, other = "") {
+		this.other = other;
+		/** Where the second of two captures begins, once both are read: each is then compared with the other. */
+		this.joined_us = Infinity;
 		this.profile = profile;
 		this.heat = new Heat(profile);
 		/** Once its part of the page is here. @type {import("model/unusual").Unusual | null} */
@@ -435,11 +439,16 @@ export class ProfileSource {
 	 * @returns {Range[]}
 	 */
 	baseline(ranges, choice) {
-		const { base_us, profile } = this;
+		const { base_us, profile, joined_us } = this;
 		const of = this.timeline(ranges);
-		const found = choice === "before" ? baseline_before(of[0], profile.oldest_us)
-			: baseline_rest(of, { from_us: profile.oldest_us, to_us: profile.covered_us });
-		return found.map(({ from_us, to_us }) => ({ start_us: from_us - base_us, end_us: to_us - base_us }));
+		const all = { from_us: profile.oldest_us, to_us: profile.covered_us };
+		const sides = of[0].from_us < joined_us ? { own: { ...all, to_us: Math.min(all.to_us, joined_us) }, other: { ...all, from_us: joined_us } }
+			: { own: { ...all, from_us: joined_us }, other: { ...all, to_us: joined_us } };
+		const found = choice === "before" ? baseline_before(of[0], sides.own.from_us)
+			: this.other ? [sides.other] : baseline_rest(of, all);
+		/* Time of which nothing is known is no time without work. */
+		return found.flatMap(({ from_us, to_us }) => profile.known(from_us, to_us).map(([from, to]) => ({ from_us: from, to_us: to })))
+			.map(({ from_us, to_us }) => ({ start_us: from_us - base_us, end_us: to_us - base_us }));
 	}
 
 	/** @param {Range[]} ranges @param {Range[]} baseline @returns {import("model/changes").Changes | null} null: its code has not come */

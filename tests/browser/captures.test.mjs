@@ -128,8 +128,18 @@ test('a folder is a list: a click opens a profile, two are compared, names stay 
 	await frames[0].locator('#map-focus').click({ position });
 	await frames[0].waitForFunction(() => window.flickerscope.selection !== null);
 	assert.equal(await frames[1].evaluate(() => window.flickerscope.selection), null);
+	assert.deepEqual(await axeFindings(page), []);
 	await frames[1].click('#theme');
 	await frames[0].waitForFunction(() => document.documentElement.dataset.shown === 'dark');
+
+	/* Both on one page: the second is selected, and compared with the first. */
+	await page.click('#difference');
+	await page.waitForFunction(() => window.flickerscope?.ranges && !document.querySelector('#changes').hidden);
+	assert.match(await page.textContent('#state'), /^stacks\.folded compared with one\.flk/);
+	assert.equal(await page.locator('#selection .compared option:checked').textContent(), 'the other capture');
+	const [selected, all] = await page.evaluate(() => [window.flickerscope.graph.tree.now.total[0], window.flickerscope.source.profile.sample_count]);
+	assert.equal(selected, 100);
+	assert.ok(all > 100);
 	assert.deepEqual(problems, []);
 	await context.close();
 });

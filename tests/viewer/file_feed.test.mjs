@@ -10,6 +10,8 @@ import { deflateRawSync } from "node:zlib";
 
 const wire = await import("wire");
 const { FileFeed } = await import("file_feed");
+const { JoinedFeed } = await import("joined_feed");
+const { Changes } = await import("model/changes");
 const { Profile } = await import("model/profile");
 const { WireError } = await import("wire_bytes");
 
@@ -144,4 +146,38 @@ test("a file that is stopped is read no further", async () => {
 	feed.stop();
 	await feed.read();
 	assert.equal(profile.sample_count, 0);
+});
+
+/** 20 s of one CPU, busy with some functions in turn; those of each build of the program have keys of their own. */
+async function build_record(build, rate_hz, from_us, names) {
+	const maker = new SegmentMaker({ start_us: from_us, frequency_mhz: rate_hz * 1000, wall_shift_s: build });
+	const frame = (name) => ({ name, module: `/opt/build-${build}/shop`, key: `${build} ${name}` });
+	const samples = Array.from({ length: 20 * rate_hz }, (_, i) => ({ time_us: from_us + Math.round(i * 1e6 / rate_hz),
+		process: "shop", stack: ["main", names[i % names.length]].map(frame) }));
+	const encoder = new SegmentEncoder(1);
+	return new Blob([file_header_encode(), await encoder.chunk(maker.records(samples), from_us + 20e6, true)]);
+}
+
+test("two captures are one profile: a rebuilt program's functions are the same ones, and rates do not matter", async () => {
+	/* The older one last, by another clock, by the same agent. */
+	const before = await build_record(1, 99, start_us + 9e9 + 123_456, ["parse", "render", "render", "send"]);
+	const file = await build_record(2, 297, start_us, ["parse", "parse", "parse", "send"]);
+	const profile = new Profile({ by_name: true });
+	const feed = new JoinedFeed({ before, file, sink: profile });
+	const outcome = await feed.read();
+	assert.deepEqual([outcome.damaged, outcome.segments, profile.blocks.length, profile.loading], [0, 2, 2, false]);
+	const [first, second] = profile.blocks;
+	assert.equal(feed.from_us, second.start_us);
+	assert.ok(second.start_us - first.covered_us >= 1e6 && second.start_us - first.covered_us < 2e6);
+	assert.equal((second.start_us - start_us) % 1e6, 0, "offsets within the second stay what they were");
+	assert.deepEqual([profile.wall_us(first.start_us), profile.wall_us(second.start_us)], [start_us + 9e9 + 123_456 - 1e6, start_us - 2e6]);
+	const [was, is] = [first, second].map(({ start_us, covered_us }) => [{ from_us: start_us, to_us: covered_us }]);
+	const changes = new Changes(profile, is, was);
+	assert.deepEqual([changes.cpus_busy.now, changes.cpus_busy.before].map((cpus) => Math.round(cpus * 100) / 100), [1, 1]);
+	const rows = Object.fromEntries(changes.functions(9).map(({ name, before, now, certainty }) => [name, [before, now, certainty].map((one) =>
+		(typeof one === "number" ? Math.round(one * 100) / 100 : one))]));
+	assert.deepEqual(rows, { parse: [0.25, 0.75, "certain"], render: [0.5, 0, "certain"] });
+	/* The other way round, from the capture that was sampled less. */
+	const back = new Changes(profile, was, is).cpus_busy;
+	assert.deepEqual([back.now, back.before].map((cpus) => Math.round(cpus * 100) / 100), [1, 1]);
 });

@@ -299,12 +299,15 @@ export class Changes {
 	constructor(profile, ranges, baseline, filter = null) {
 		const span_us = span(ranges);
 		const { blocks, joined } = blocks_of(baseline, span_us / ranges.length);
-		const now_s = span_us / second_us, before_s = span(baseline) / second_us;
+		/* Seconds as if both had been sampled as often: so many samples are expected. */
+		const [period_us, period_before_us] = [ranges, baseline].map(([first]) => (first ? profile.periods(first.from_us).asked_us : 0));
+		const now_s = span_us / second_us, before_s = span(baseline) / second_us * (period_us / period_before_us || 1);
 		const tree_of = (/** @type {Range[]} */ of) => call_tree_build(profile, of, filter);
 		const now = tree_of(ranges), before = tree_of(baseline);
 		const counts = new FunctionCounts(profile);
 		this.profile = profile;
 		this.counts = counts;
+		this.period_us = period_us;
 		this.tree = new ChangeTree(now, before, now_s, before_s);
 		this.now_totals = counts.totals(now);
 		this.before_totals = counts.totals(before);
@@ -342,8 +345,7 @@ export class Changes {
 
 	/** CPUs for so many samples in so many seconds. @param {number} samples @param {number} seconds */
 	cpus(samples, seconds) {
-		const { frequency_mhz } = this.profile.facts();
-		return frequency_mhz && seconds ? samples / seconds / (frequency_mhz / 1000) : 0;
+		return seconds ? samples / seconds * this.period_us / second_us : 0;
 	}
 
 	/**

@@ -13,7 +13,7 @@ class Copier {
 	/** @param {Dictionary} from */
 	constructor(from) {
 		this.from = from;
-		this.to = new Dictionary();
+		this.to = new Dictionary(from.named !== null);
 		this.module_ids = new Int32Array(from.modules.count);
 		this.function_ids = new Int32Array(from.functions.count);
 		this.frame_ids = new Int32Array(from.frames.count);

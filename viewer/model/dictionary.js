@@ -34,7 +34,10 @@ export function thread_text({ comm, tid }) {
 }
 
 export class Dictionary {
-	constructor() {
+	/** @param {boolean} [by_name] functions of one name in files of one name are one, as those of two builds of a program are */
+	constructor(by_name = false) {
+		/** The first function of each file's name and its own. @type {Map<string, number> | null} */
+		this.named = by_name ? new Map() : null;
 		this.strings = new StringTable();
 		/** key low, key high */
 		this.modules = new RowTable(2);
@@ -125,7 +128,23 @@ export class Dictionary {
 		if (id < count && (had_module !== this.function_module[id] || had_start !== start ||
 		    had_name !== this.function_name[id]))
 			this.names_version++;
+		this.name_join(id);
 		return id;
+	}
+
+	/** @param {number} id */
+	name_join(id) {
+		const own = this.function_canonical(id), name = this.function_name[own], module = this.module_text(this.function_module[own]);
+		if (!this.named || !name || !module)
+			return;
+		const key = `${this.strings.texts[name]} ${module.slice(module.lastIndexOf("/") + 1)}`;
+		const first = this.function_canonical(this.named.get(key) ?? own);
+		this.named.set(key, first);
+		if (first !== own) {
+			this.function_owner[own] = first;
+			this.owners_version++;
+			this.names_version++;
+		}
 	}
 
 	/**
@@ -152,6 +171,7 @@ export class Dictionary {
 		if (name)
 			this.function_name[owner] = name;
 		this.names_version++;
+		this.name_join(owner);
 	}
 
 	/** @param {number} id */

@@ -59,15 +59,15 @@ function events_read(text) {
 }
 
 export class Profile {
-	/** @param {{ bytes_max?: number, compact_stacks_min?: number }} [limits] */
-	constructor({ bytes_max = profile_bytes_max, compact_stacks_min = compact_stacks_default } = {}) {
+	/** @param {{ bytes_max?: number, compact_stacks_min?: number, by_name?: boolean }} [options] by_name: see Dictionary */
+	constructor({ bytes_max = profile_bytes_max, compact_stacks_min = compact_stacks_default, by_name = false } = {}) {
 		this.bytes_max = bytes_max;
 		this.compact_stacks_min = compact_stacks_min;
 		/** Of the blocks. */
 		this.block_bytes = 0;
 		/** @type {Map<string, number>} by instance */
 		this.oldest_segments = new Map();
-		this.dictionary = new Dictionary();
+		this.dictionary = new Dictionary(by_name);
 		/** In order of time. @type {Block[]} */
 		this.blocks = [];
 		/** @type {Map<string, Block>} by instance and segment */

@@ -28,6 +28,7 @@ import { ranges_text } from "views/ranges";
  * @property {boolean} following
  * @property {boolean} can_save
  * @property {"before" | "rest" | null} compared what it is compared with; null: nothing
+ * @property {string} other what "rest" is called; empty: all the rest
  * @property {Summary | null} summary null while it is being dragged faster than counted
  * @property {{ text: string, action?: string, act?: () => void } | null} problem
  */
@@ -208,11 +209,12 @@ export class SelectionBar {
 	}
 
 	/** @param {Shown} shown */
-	baseline_show({ compared, ranges: [{ start_us, end_us }] }) {
+	baseline_show({ compared, other, ranges: [{ start_us, end_us }] }) {
 		this.compared.hidden = compared === null;
 		if (!compared)
 			return;
-		const [before] = this.baseline.options;
+		const [before, rest] = this.baseline.options;
+		rest.text = other || "all the rest";
 		const offset_ms = Math.round(start_us % 1e6 / 1e3);
 		const text = end_us - start_us >= 1e6 ? "the 60 s before"
 			: `${offset_ms} to ${offset_ms + Math.round((end_us - start_us) / 1e3)} ms of each of the 60 s before`;
