@@ -345,9 +345,16 @@ static __always_inline bool unwind_frame(struct sample_scratch *scratch_area)
 	return status != STACK_NONE;
 }
 
-/* Some frames: to be called for each would take as long as the frame itself. */
-static __always_inline bool unwind_frames(struct sample_scratch *scratch_area)
+/*
+ * Some frames: to be called for each would take as long as the frame itself. A global function, which
+ * the verifier looks at once and not for each call.
+ */
+__noinline int unwind_frames(__u32 zero)
 {
+	struct sample_scratch *scratch_area = bpf_map_lookup_elem(&scratch, &zero);
+
+	if (!scratch_area)
+		return true;
 	/* 64 bits: the verifier loses sight of two halves of a word that are spilled apart. */
 	for (__u64 i = 0; i < UNWIND_CALL_FRAMES; i++)
 		if (unwind_frame(scratch_area))
@@ -357,15 +364,7 @@ static __always_inline bool unwind_frames(struct sample_scratch *scratch_area)
 
 static long unwind_frames_callback(__u32 index, void *context)
 {
-	return unwind_frames(*(struct sample_scratch **)context);
-}
-
-/* The same as a global function, which the verifier looks at once and not for each call. */
-__noinline int unwind_frames_plain(__u32 zero)
-{
-	struct sample_scratch *scratch_area = bpf_map_lookup_elem(&scratch, &zero);
-
-	return !scratch_area || unwind_frames(scratch_area);
+	return unwind_frames(0) != 0;
 }
 
 /*
@@ -447,10 +446,10 @@ static __always_inline struct stack_walk unwind_user_stack(struct task_struct *t
 	walk->any_guessed = 0;
 	if (plain) {
 		for (int i = 0; i < UNWIND_CALLS; i++)
-			if (unwind_frames_plain(0))
+			if (unwind_frames(0))
 				break;
 	} else {
-		bpf_loop(UNWIND_CALLS, unwind_frames_callback, &scratch_area, 0);
+		bpf_loop(UNWIND_CALLS, unwind_frames_callback, 0, 0);
 	}
 	outcome.frame_count = walk->next - first_word;
 	outcome.status = walk->status == STACK_NONE ? STACK_TRUNCATED : walk->status;
