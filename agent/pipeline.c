@@ -66,6 +66,8 @@ struct pipeline {
 	uint64_t start_ns;
 	uint64_t drained_ns; /* every event before this has been taken from the kernel */
 	uint64_t written_ns; /* when the last chunk was written */
+	uint64_t ticked_ns;  /* when the drain timer last did anything */
+	uint64_t seen_count; /* samples with user code */
 	uint64_t segment_start_ns;
 	uint64_t segment_span_ns; /* how long a segment may become */
 	uint64_t lost_overload;
@@ -344,6 +346,18 @@ static int add_sample(struct pipeline *pipeline, const struct sample_event *even
 	return profile_sample(pipeline->profile, &sample);
 }
 
+/* Where CPU time goes, by some of the samples: each stands for those that are left out. */
+static void see_user_code(struct pipeline *pipeline, const struct sample_event *event,
+			  struct process *process)
+{
+	uint64_t cpu_ns = PIPELINE_SEEN_SAMPLES * NS_PER_S / pipeline->sampler.frequency_hz;
+
+	unwinder_see(pipeline->unwinder, process, event->time_ns);
+	if (event->user_frame_count && pipeline->seen_count++ % PIPELINE_SEEN_SAMPLES == 0)
+		symbolizer_see(pipeline->symbolizer, process,
+			       event->frames[event->kernel_frame_count], cpu_ns);
+}
+
 static void on_sample(void *context, const struct sample_event *event)
 {
 	struct pipeline *pipeline = context;
@@ -353,7 +367,7 @@ static void on_sample(void *context, const struct sample_event *event)
 
 	if (process) {
 		if (event->user_status != STACK_NONE)
-			unwinder_see(pipeline->unwinder, process, event->time_ns);
+			see_user_code(pipeline, event, process);
 		r = add_sample(pipeline, event, process);
 	}
 	if (r == PROFILE_FULL) {
@@ -505,8 +519,12 @@ static void on_drain_timer(void *context)
 {
 	struct pipeline *pipeline = context;
 	bool watched = pipeline->server && server_counters(pipeline->server).clients > 0;
-	uint64_t now_ns, due_ns;
+	uint64_t now_ns = monotonic_ns(), due_ns;
 
+	/* Each time costs more than what it handles: see tests/bench/README.md. */
+	if (!watched && now_ns - pipeline->ticked_ns < PIPELINE_UNWATCHED_INTERVAL_MS * NS_PER_MS)
+		return;
+	pipeline->ticked_ns = now_ns;
 	drain(pipeline);
 	now_ns = monotonic_ns();
 	process_table_expire(pipeline->processes, now_ns);
@@ -720,10 +738,17 @@ static int make_debuginfod(struct pipeline *pipeline, const struct pipeline_opti
 	return pipeline->fetch_worker ? debuginfod_new(&debuginfod, &pipeline->debuginfod) : 0;
 }
 
+static const char *kernel_name(void *context, uint64_t address)
+{
+	return sampler_session_kernel_name(context, address);
+}
+
 static int make_names(struct pipeline *pipeline, const struct pipeline_options *options)
 {
-	struct symbolizer_options symbolizer = { .kernel_names = true,
-						 .tables_bytes_max = options->memory_bytes / 4 };
+	struct symbolizer_options symbolizer = {
+		.kernel_names = { kernel_name, pipeline->session },
+		.tables_bytes_max = options->memory_bytes / 4,
+	};
 	int r = process_files_new(&pipeline->process_files);
 
 	if (r < 0)

@@ -24,7 +24,9 @@ struct server;
 
 enum pipeline_limits {
 	PIPELINE_DRAIN_INTERVAL_MS = 50,
-	PIPELINE_WRITE_INTERVAL_MS = 1000, /* of chunks while nobody looks */
+	PIPELINE_UNWATCHED_INTERVAL_MS = 200, /* between two drains while nobody looks ... */
+	PIPELINE_WRITE_INTERVAL_MS = 1000,    /* ... and between two chunks */
+	PIPELINE_SEEN_SAMPLES = 8, /* one of so many tells the symbolizer where CPU time goes */
 	PIPELINE_NAMES_WAIT_MS = 6000,	   /* at the end of a recording, at most */
 	PIPELINE_STACK_CACHE_ENTRIES = 131072,
 	PIPELINE_THREAD_CACHE_ENTRIES = 16384,

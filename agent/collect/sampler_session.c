@@ -521,3 +521,8 @@ int sampler_session_run_time(const struct sampler_session *session, uint64_t *re
 {
 	return sampler_program_run_time(session->program, ret_time_ns, ret_runs);
 }
+
+const char *sampler_session_kernel_name(const struct sampler_session *session, uint64_t address)
+{
+	return sampler_program_kernel_name(session->program, address);
+}

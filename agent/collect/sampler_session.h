@@ -95,4 +95,7 @@ int sampler_session_unwind_maps(const struct sampler_session *session,
 int sampler_session_run_time(const struct sampler_session *session, uint64_t *ret_time_ns,
 			     uint64_t *ret_runs);
 
+/* What the kernel calls @address of its own: see sampler_program_kernel_name(). */
+const char *sampler_session_kernel_name(const struct sampler_session *session, uint64_t address);
+
 #endif

@@ -24,7 +24,6 @@ enum {
 	/* Bits of CapEff (linux/capability.h). */
 	BIT_SYS_PTRACE = 19,
 	BIT_SYS_ADMIN = 21,
-	BIT_SYSLOG = 34,
 	BIT_PERFMON = 38,
 	BIT_BPF = 39,
 };
@@ -106,13 +105,10 @@ static struct finding look_at_privileges(void)
 	}
 	finding.verdict = GOOD;
 	finding.remedy = NULL;
-	if (!(effective >> BIT_SYS_PTRACE & 1) || !(effective >> BIT_SYSLOG & 1)) {
+	if (!(effective >> BIT_SYS_PTRACE & 1)) {
 		finding.verdict = POOR;
-		snprintf(finding.text, sizeof(finding.text),
-			 "root without CAP_SYS_PTRACE or CAP_SYSLOG");
-		finding.remedy =
-			"CAP_SYS_PTRACE shows the files of others' processes, CAP_SYSLOG the "
-			"kernel's names";
+		snprintf(finding.text, sizeof(finding.text), "root without CAP_SYS_PTRACE");
+		finding.remedy = "CAP_SYS_PTRACE shows the files of others' processes";
 	}
 	return finding;
 }
@@ -177,16 +173,6 @@ static struct finding look_at_jit(void)
 				 "sysctl net.core.bpf_jit_enable=1" };
 }
 
-static struct finding look_at_kernel_names(void)
-{
-	char line[256];
-
-	if (read_line("/proc/kallsyms", line, sizeof(line)) && strtoull(line, NULL, 16))
-		return (struct finding){ GOOD, "/proc/kallsyms tells them", NULL };
-	return (struct finding){ POOR, "/proc/kallsyms hides the addresses",
-				 "sysctl kernel.kptr_restrict=1, and run it as root" };
-}
-
 static void stop(void *context)
 {
 	loop_stop(context, 0);
@@ -236,10 +222,10 @@ static struct finding try_sampling(void)
 }
 
 static const struct check checks[] = {
-	{ "privileges", look_at_privileges },	    { "type information", look_at_types },
-	{ "lockdown", look_at_lockdown },	    { "process ids", look_at_namespace },
-	{ "sampling rate", look_at_rate },	    { "BPF", look_at_jit },
-	{ "kernel's names", look_at_kernel_names }, { "sampling", try_sampling },
+	{ "privileges", look_at_privileges }, { "type information", look_at_types },
+	{ "lockdown", look_at_lockdown },     { "process ids", look_at_namespace },
+	{ "sampling rate", look_at_rate },    { "BPF", look_at_jit },
+	{ "sampling", try_sampling },
 };
 
 static void print_json(struct output *output, const struct check *check,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Finds the function at an address: one flat format for the symbols of ELF files, kallsyms and
- * perf maps. Made by symbol_table_builder, read in place from a mapped or copied buffer.
+ * Finds the function at an address: one flat format for the symbols of ELF files and perf
+ * maps. Made by symbol_table_builder, read in place from a mapped or copied buffer.
  *
  *   header, starts (u64 each), rows, modules, strings
  *
@@ -9,8 +9,8 @@
  * the next start or before: so one bisection over 8-byte numbers answers. A function with another
  * one inside it has a row before and a row behind that one; `lead` leads both to its start.
  *
- * What an address is, the maker says: an offset in the file for ELF, a kernel or process address
- * for kallsyms and perf maps. All numbers are in the machine's byte order; the bytes never leave it.
+ * What an address is, the maker says: an offset in the file for ELF, a process's address
+ * for perf maps. All numbers are in the machine's byte order; the bytes never leave it.
  *
  * A view may be used by any number of threads.
  */

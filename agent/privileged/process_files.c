@@ -385,16 +385,6 @@ int process_files_open_path(struct process_files *files, const char *path,
 			    ret_fd);
 }
 
-int process_files_open_kernel_symbols(struct process_files *files, int *ret_fd)
-{
-	int fd = openat(files->proc_fd, "kallsyms", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-	if (fd < 0)
-		return -errno;
-	*ret_fd = fd;
-	return 0;
-}
-
 /* The [vdso] of this process, by its own maps: start and size. */
 static int find_vdso(const char **ret_start, size_t *ret_size)
 {

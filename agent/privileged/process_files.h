@@ -125,9 +125,6 @@ int process_files_open_first(struct process_files *files, int process_fd, const 
 int process_files_open_path(struct process_files *files, const char *path,
 			    const struct process_file_rules *rules, int *ret_fd);
 
-/* /proc/kallsyms. The right to see addresses is checked here, when it is opened. */
-int process_files_open_kernel_symbols(struct process_files *files, int *ret_fd);
-
 /* A copy of the kernel's vDSO for 64-bit processes, an ELF file, in a memfd. */
 int process_files_open_vdso(int *ret_fd, size_t *ret_size);
 

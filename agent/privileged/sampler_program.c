@@ -270,3 +270,21 @@ int sampler_program_run_time(const struct sampler_program *program, uint64_t *re
 	*ret_runs = info.run_cnt;
 	return 0;
 }
+
+const char *sampler_program_kernel_name(const struct sampler_program *program, uint64_t address)
+{
+	const uint64_t arguments[] = { address };
+	char *name = program->skeleton->bss->kernel_name;
+	struct bpf_test_run_opts run = {
+		.sz = sizeof(run),
+		.ctx_in = arguments,
+		.ctx_size_in = sizeof(arguments),
+	};
+	int fd = bpf_program__fd(program->skeleton->progs.name_kernel_address);
+
+	if (bpf_prog_test_run_opts(fd, &run) < 0 || (int)run.retval <= 0)
+		return NULL;
+	name[SAMPLE_KERNEL_NAME_SIZE - 1] = 0;
+	/* An address that nobody knows is printed as a number, and goes nowhere. */
+	return name[0] && strncmp(name, "0x", 2) != 0 ? name : NULL;
+}

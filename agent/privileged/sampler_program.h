@@ -71,4 +71,10 @@ int sampler_program_add_pid(const struct sampler_program *program, uint32_t pid)
 int sampler_program_run_time(const struct sampler_program *program, uint64_t *ret_time_ns,
 			     uint64_t *ret_runs);
 
+/*
+ * What the kernel calls @address of its own: "name", or "name [module]". Borrowed until the next call;
+ * NULL: it does not know. Takes a system call of some microseconds.
+ */
+const char *sampler_program_kernel_name(const struct sampler_program *program, uint64_t address);
+
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names of kernel addresses: the kernel, its modules and BPF programs, by /proc/kallsyms.
+ * Names of kernel addresses: the kernel, its modules and BPF programs, as the kernel itself tells
+ * them (printk()'s %ps), one address at a time, when it is first seen.
  *
- * The table is read at the start, and again when an address is not in it: a module was loaded or a
- * BPF program. At most once a second, and less often while that finds nothing. Nothing that leaves
- * here tells an address: keys are made of names, provisional ones are random. Owned by the loop
+ * What it said is remembered for a while: modules and BPF programs come and go, and others take
+ * their place. Nothing that leaves here tells an address: keys are made of names. Owned by the loop
  * thread.
  */
 #ifndef FLICKERSCOPE_KERNEL_SYMBOLS_H
@@ -15,40 +15,33 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
-#include "symbolize/late_name.h"
 
 struct frame_description;
 struct kernel_symbols;
-struct process_files;
-struct worker;
 
 enum kernel_symbols_limits {
-	KERNEL_SYMBOLS_READ_INTERVAL_LEAST_MS = 1000,
-	KERNEL_SYMBOLS_READ_INTERVAL_MOST_MS = 60000,
+	KERNEL_SYMBOLS_KEPT_MS = 30000, /* that an answer counts at most */
 };
 
-struct kernel_symbols_counters {
-	uint64_t reads;
-	uint64_t failed;
-	uint64_t bytes; /* of the table, now */
-	uint64_t provisional_lost;
+/* Who knows: see sampler_session_kernel_name(). */
+struct kernel_names {
+	/* "name" or "name [module]", borrowed until the next call; NULL: the kernel does not say. */
+	const char *(*name)(void *context, uint64_t address); /* NULL: nobody is asked */
+	void *context;
 };
 
-/* @files: NULL when no names are wanted. Both borrowed. */
-int kernel_symbols_new(struct worker *worker, struct process_files *files,
-		       struct kernel_symbols **ret_symbols);
+int kernel_symbols_new(struct kernel_names names, struct kernel_symbols **ret_symbols);
 void kernel_symbols_free(struct kernel_symbols *symbols); /* NULL is fine */
 DEFINE_CLEANUP(struct kernel_symbols *, kernel_symbols_free);
 
-/* Describes @address (of the instruction itself). */
+/* Describes @address (of the instruction itself). The name is borrowed until the next call. */
 void kernel_symbols_describe(struct kernel_symbols *symbols, uint64_t address,
 			     struct frame_description *ret_frame);
 
-/* Reads the table when that is due. */
+/* Forgets what is old. @now_ns: CLOCK_MONOTONIC. */
 void kernel_symbols_tick(struct kernel_symbols *symbols, uint64_t now_ns);
 
-bool kernel_symbols_next(struct kernel_symbols *symbols, struct late_name *ret_late_name);
-
-const struct kernel_symbols_counters *kernel_symbols_counters(const struct kernel_symbols *symbols);
+/* How often the kernel was asked. */
+uint64_t kernel_symbols_asked(const struct kernel_symbols *symbols);
 
 #endif

@@ -73,15 +73,23 @@ bool name_cache_find(struct name_cache *cache, uint64_t key, const char **ret_na
 	return true;
 }
 
-static void turn(struct name_cache *cache)
+static void clear_half(struct name_cache_half *half)
 {
-	struct name_cache_half *half;
-
-	cache->young = !cache->young;
-	half = &cache->halves[cache->young];
 	hash_index_clear(&half->index);
 	bytes_writer_clear(&half->text);
 	half->count = 0;
+}
+
+void name_cache_clear(struct name_cache *cache)
+{
+	clear_half(&cache->halves[0]);
+	clear_half(&cache->halves[1]);
+}
+
+static void turn(struct name_cache *cache)
+{
+	cache->young = !cache->young;
+	clear_half(&cache->halves[cache->young]);
 }
 
 void name_cache_put(struct name_cache *cache, uint64_t key, const char *name, uint32_t size)

@@ -38,6 +38,9 @@ struct name_cache {
 int name_cache_open(struct name_cache *ret_cache); /* 0 or -ENOMEM */
 void name_cache_close(struct name_cache *cache);
 
+/* Forgets all names. */
+void name_cache_clear(struct name_cache *cache);
+
 /* The name is borrowed until the next call; it may be empty. */
 bool name_cache_find(struct name_cache *cache, uint64_t key, const char **ret_name,
 		     uint32_t *ret_size);

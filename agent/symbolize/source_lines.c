@@ -62,6 +62,7 @@ struct file {
 	uint64_t *asked;		 /* those that the worker has, sorted */
 	uint32_t asked_count;
 	uint64_t submitted_ns;
+	uint64_t seen_ns;  /* of CPU time in it */
 	uint64_t spent_ns; /* of the worker's time, so far */
 	uint64_t pause_ns; /* after the last time */
 	uint64_t next_ns;  /* not asked again before */
@@ -632,6 +633,13 @@ static bool comes_before(const struct file *file, const struct file *other)
 	return file->is_program && !other->is_program;
 }
 
+/* Whether what reading it has taken is little beside what ran in it. */
+static bool is_worth_reading(const struct file *file)
+{
+	return file->spent_ns + SOURCE_LINES_FIRST_MS * NS_PER_MS <=
+	       file->seen_ns / SOURCE_LINES_SHARE;
+}
+
 /* The next file to be read now, or NULL. Notes whether others will be. */
 static struct file *next_file(struct source_lines *lines)
 {
@@ -644,8 +652,8 @@ static struct file *next_file(struct source_lines *lines)
 			continue;
 		lines->is_wanted = true;
 		if (file->state == FILE_OPEN && !file->building_id &&
-		    lines->now_ns >= file->next_ns && executable_of(lines, i) &&
-		    (!next || comes_before(file, next)))
+		    lines->now_ns >= file->next_ns && is_worth_reading(file) &&
+		    executable_of(lines, i) && (!next || comes_before(file, next)))
 			next = file;
 	}
 	return next;
@@ -719,6 +727,15 @@ unsigned int source_lines_find(struct source_lines *lines, const struct source_a
 	want(file, address->offset);
 	lines->is_wanted = true;
 	return 0;
+}
+
+void source_lines_see(struct source_lines *lines, const struct executable *executable,
+		      uint64_t cpu_ns)
+{
+	struct file *file = lines->files[executable->slot];
+
+	if (file && file->executable_id == executable->id)
+		file->seen_ns += cpu_ns;
 }
 
 uint64_t source_lines_generation(const struct source_lines *lines)

@@ -5,7 +5,8 @@
  * An address that is asked for the first time has none; it waits with others of its file, and the
  * worker answers for the whole unit that each is in. The next time the answer is there. A file is
  * read again only after a pause, twice as long each time that nothing was left over: code that runs all
- * the time is known soon, and what comes later is rare. All files together take a small share of one CPU.
+ * the time is known soon, and what comes later is rare. Reading a file takes a small share of the CPU time
+ * that was seen in it, and all files together the same share of one CPU.
  *
  * Bounded by bytes: the tables of the file used longest ago make room; a file that needs more than
  * all of it gets no more. Files that cannot be read go without. Owned by the loop thread.
@@ -20,6 +21,7 @@
 #include "elf/source_table.h"
 
 struct debug_files;
+struct executable;
 struct executable_table;
 struct mapping;
 struct source_lines;
@@ -31,7 +33,8 @@ enum source_lines_limits {
 	SOURCE_LINES_KNOWN_MAX = 1 << 20, /* ranges of one file */
 	SOURCE_LINES_PAUSE_LEAST_MS = 100,
 	SOURCE_LINES_PAUSE_MOST_MS = 5000, /* less than the worker keeps the file open */
-	SOURCE_LINES_SHARE = 20, /* reading takes 1/20 of one CPU in the long run, and ... */
+	SOURCE_LINES_FIRST_MS = 20, /* what opening a file is taken to cost, before it is known */
+	SOURCE_LINES_SHARE = 20,    /* reading takes 1/20 of one CPU in the long run, and ... */
 	SOURCE_LINES_CREDIT_MS =
 		1000, /* ... so much beyond it, saved while there was nothing to read */
 	SOURCE_LINES_EVICTED_PAUSE_MS = 10000,
@@ -85,6 +88,10 @@ DEFINE_CLEANUP(struct source_lines *, source_lines_free);
  */
 unsigned int source_lines_find(struct source_lines *lines, const struct source_address *address,
 			       struct source_frame ret_frames[SOURCE_FRAMES_MAX]);
+
+/* CPU time seen in a file: only then is reading it worth its cost. */
+void source_lines_see(struct source_lines *lines, const struct executable *executable,
+		      uint64_t cpu_ns);
 
 /* @now_ns: CLOCK_MONOTONIC; pauses count from it. */
 void source_lines_tick(struct source_lines *lines, uint64_t now_ns);

@@ -19,7 +19,6 @@
 #include "symbolize/jit_symbols.h"
 #include "symbolize/jitdump.h"
 #include "symbolize/kernel_symbols.h"
-#include "symbolize/kernel_text.h"
 #include "symbolize/perf_map_text.h"
 #include "symbolize/source_lines.h"
 #include "symbolize/symbol_jobs.h"
@@ -53,8 +52,6 @@ const struct worker_job_type *symbolizer_job_types(size_t *ret_count)
 	static const struct worker_job_type types[SYMBOL_JOB_COUNT] = {
 		[SYMBOL_JOB_ELF] = { "ELF symbols", ELF_SYMBOLS_TIME_LIMIT_MS,
 				     .run_pair = elf_symbols_job },
-		[SYMBOL_JOB_KERNEL] = { "kernel symbols", KERNEL_TEXT_TIME_LIMIT_MS,
-					.run = kernel_text_job },
 		/* These two are short, and what they read may have changed by the time. */
 		[SYMBOL_JOB_PERF_MAP] = { "perf map", PERF_MAP_TIME_LIMIT_MS, perf_map_text_job,
 					  .is_urgent = true },
@@ -95,8 +92,7 @@ int symbolizer_new(const struct symbolizer_options *options, struct symbolizer *
 	if (!symbolizer)
 		return -ENOMEM;
 	symbolizer->time_ns = UINT64_MAX;
-	r = kernel_symbols_new(options->worker, options->kernel_names ? options->files : NULL,
-			       &symbolizer->kernel);
+	r = kernel_symbols_new(options->kernel_names, &symbolizer->kernel);
 	if (r < 0)
 		return r;
 	symbolizer->debuginfod = options->debuginfod;
@@ -301,6 +297,17 @@ static void count_frame(struct symbolizer *symbolizer, const struct frame_descri
 		symbolizer->counters.frames_module_only++;
 }
 
+void symbolizer_see(struct symbolizer *symbolizer, const struct process *process, uint64_t address,
+		    uint64_t cpu_ns)
+{
+	const struct mapping *mapping = process_find_mapping(process, address);
+
+	if (process->main_executable)
+		source_lines_see(symbolizer->lines, process->main_executable, cpu_ns);
+	if (mapping && mapping->executable != process->main_executable)
+		source_lines_see(symbolizer->lines, mapping->executable, cpu_ns);
+}
+
 void symbolizer_set_time(struct symbolizer *symbolizer, uint64_t time_ns)
 {
 	symbolizer->time_ns = time_ns;
@@ -327,9 +334,8 @@ unsigned int symbolizer_kernel(struct symbolizer *symbolizer, uint64_t address, 
 	if (!frames_max)
 		return 0;
 	kernel_symbols_describe(symbolizer->kernel, address - return_address, ret_frames);
-	if (ret_frames->name)
-		demangler_name(symbolizer->demangler, ret_frames->function_key, &ret_frames->name,
-			       &ret_frames->name_size);
+	demangler_name(symbolizer->demangler, ret_frames->function_key, &ret_frames->name,
+		       &ret_frames->name_size);
 	count_frame(symbolizer, ret_frames);
 	return 1;
 }
@@ -377,7 +383,6 @@ static bool next_of_files(struct symbolizer *symbolizer, struct late_name *ret_l
 bool symbolizer_next_late_name(struct symbolizer *symbolizer, struct late_name *ret_late_name)
 {
 	if (!next_of_files(symbolizer, ret_late_name) &&
-	    !kernel_symbols_next(symbolizer->kernel, ret_late_name) &&
 	    !jit_symbols_next(symbolizer->jit, ret_late_name) &&
 	    !demangler_next(symbolizer->demangler, ret_late_name))
 		return false;
@@ -399,7 +404,6 @@ uint64_t symbolizer_generation(const struct symbolizer *symbolizer)
 const struct symbolizer_counters *symbolizer_counters(struct symbolizer *symbolizer)
 {
 	const struct file_symbols_counters *files = file_symbols_counters(symbolizer->files);
-	const struct kernel_symbols_counters *kernel = kernel_symbols_counters(symbolizer->kernel);
 	const struct jit_symbols_counters *jit = jit_symbols_counters(symbolizer->jit);
 	const struct source_lines_counters *lines = source_lines_counters(symbolizer->lines);
 	const struct demangler_counters *demangler = demangler_counters(symbolizer->demangler);
@@ -407,17 +411,16 @@ const struct symbolizer_counters *symbolizer_counters(struct symbolizer *symboli
 
 	counters->debug_files = debug_files_counters(symbolizer->debug_files)->found;
 	counters->tables = files->tables;
-	counters->tables_bytes = files->bytes + kernel->bytes + jit->bytes + lines->bytes;
+	counters->tables_bytes = files->bytes + jit->bytes + lines->bytes;
 	counters->tables_built = files->built;
 	counters->tables_evicted = files->evicted + jit->evicted + lines->evicted;
-	counters->parse_failed = files->failed + kernel->failed + jit->failed + lines->failed;
+	counters->parse_failed = files->failed + jit->failed + lines->failed;
 	counters->open_failed = files->open_failed;
 	counters->changed = files->changed + lines->changed;
-	counters->provisional_lost =
-		files->provisional_lost + kernel->provisional_lost + jit->provisional_lost;
+	counters->provisional_lost = files->provisional_lost + jit->provisional_lost;
 	counters->demangled = demangler->demangled;
 	counters->demangle_failed = demangler->failed;
-	counters->kernel_reads = kernel->reads;
+	counters->kernel_asked = kernel_symbols_asked(symbolizer->kernel);
 	counters->perf_map_reads = jit->reads;
 	counters->lined_files = lines->files;
 	counters->names_left_out = files->left_out + counters->provisional_lost;

@@ -24,6 +24,7 @@
 
 #include "base/cleanup.h"
 #include "elf/source_table.h"
+#include "symbolize/kernel_symbols.h"
 #include "symbolize/late_name.h"
 #include "wire.h"
 
@@ -65,7 +66,7 @@ struct symbolizer_options {
 	struct process_files *files;	 /* borrowed */
 	size_t tables_bytes_max;	 /* 0: SYMBOLIZER_TABLES_BYTES_DEFAULT */
 	struct debuginfod *debuginfod;	 /* borrowed; NULL: nothing is asked of the network */
-	bool kernel_names;		 /* read /proc/kallsyms */
+	struct kernel_names kernel_names;
 };
 
 struct symbolizer_counters {
@@ -85,7 +86,7 @@ struct symbolizer_counters {
 	uint64_t frames_named;
 	uint64_t frames_module_only; /* module+0xoffset: no table, or none of its functions */
 	uint64_t frames_no_module;
-	uint64_t kernel_reads; /* of /proc/kallsyms */
+	uint64_t kernel_asked; /* for the name of an address */
 	uint64_t perf_map_reads;
 	uint64_t frames_inlined;
 	uint64_t lined_files; /* now, with lines and inlined functions */
@@ -99,12 +100,19 @@ const struct worker_job_type *symbolizer_job_types(size_t *ret_count);
 /* The same for the worker that reads debug information, which takes its time. */
 const struct worker_job_type *symbolizer_debug_job_types(size_t *ret_count);
 
-/* Asks for the kernel's names at once. @options: copied. */
+/* @options: copied. */
 int symbolizer_new(const struct symbolizer_options *options, struct symbolizer **ret_symbolizer);
 
 /* Free it before the worker's callbacks can come: free the worker first, or never dispatch after. */
 void symbolizer_free(struct symbolizer *symbolizer); /* NULL is fine */
 DEFINE_CLEANUP(struct symbolizer *, symbolizer_free);
+
+/*
+ * CPU time seen in a process, innermost at @address of its user code: what reading the debug
+ * information there may cost is measured by it. Need not be told for each sample.
+ */
+void symbolizer_see(struct symbolizer *symbolizer, const struct process *process, uint64_t address,
+		    uint64_t cpu_ns);
 
 /*
  * The time of the sample whose addresses come next, CLOCK_MONOTONIC: code made at run time takes the place

@@ -1,148 +1,125 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The text of kallsyms as a symbol table. */
-#include "symbolize/kernel_text.h"
+/* What the kernel says of its addresses, as frames. What it really says: test_sampler_session.c. */
+#include "symbolize/kernel_symbols.h"
 
-#include <fcntl.h>
-
-#include "base/cleanup.h"
 #include "check.h"
-#include "elf/symbol_table.h"
+#include "symbolize/symbolizer.h"
 
-enum { TABLE_SIZE_MAX = 64 << 20 };
+#define SECOND UINT64_C(1000000000)
 
-struct parsed {
-	struct bytes_writer bytes;
-	struct symbol_table_view view;
-	int outcome;
+struct kernel {
+	const char *text;
+	uint64_t address; /* that was asked for last */
+	unsigned int asked;
 };
 
-static struct parsed parse(const char *text)
+static const char *tell(void *context, uint64_t address)
 {
-	struct parsed parsed = { .bytes = bytes_writer_with_max(TABLE_SIZE_MAX) };
+	struct kernel *kernel = context;
 
-	parsed.outcome = kernel_text_parse(text, strlen(text), &parsed.bytes);
-	if (parsed.outcome == 0)
-		parsed.outcome =
-			symbol_table_view_open(parsed.bytes.bytes, parsed.bytes.size, &parsed.view);
-	return parsed;
+	kernel->address = address;
+	kernel->asked++;
+	return kernel->text;
 }
 
-static void cleanup_parsed_free(struct parsed *parsed)
+static struct kernel_symbols *open_symbols(struct kernel *kernel)
 {
-	bytes_writer_free(&parsed->bytes);
+	struct kernel_symbols *symbols = NULL;
+
+	CHECK_EQ(kernel_symbols_new((struct kernel_names){ tell, kernel }, &symbols), 0);
+	return symbols;
 }
 
-static bool name_is(const struct parsed *parsed, uint64_t address, const char *name)
+static bool is(const char *text, uint32_t size, const char *wanted)
 {
-	struct symbol symbol;
-
-	return symbol_table_find(&parsed->view, address, &symbol) &&
-	       symbol.name_size == strlen(name) && memcmp(symbol.name, name, symbol.name_size) == 0;
+	if (size == strlen(wanted) && memcmp(text, wanted, size) == 0)
+		return true;
+	printf("#   \"%.*s\" != \"%s\"\n", (int)size, text, wanted);
+	return false;
 }
 
-static const char lines[] = "ffffffff81000000 T _text\n"
-			    "ffffffff81000100 t do_idle\n"
-			    "ffffffff81000200 T vfs_read\n"
-			    "ffffffff81000300 D some_data\n"
-			    "ffffffffc0001000 t nft_do_chain\t[nf_tables]\n"
-			    "ffffffffc0002000 t bpf_prog_6deef7357e7b4530_sample\t[bpf]\n"
-			    "ffffffffc0003000 t ftrace_trampoline\t[__builtin__ftrace]\n";
-
-static void functions_reach_to_the_next_symbol(void)
+static void check_frame(const char *text, const char *name, const char *module,
+			enum wire_module_kind kind)
 {
-	CLEANUP(parsed_free) struct parsed parsed = parse(lines);
-	struct symbol symbol;
+	struct kernel kernel = { .text = text };
+	CLEANUP(kernel_symbols_free) struct kernel_symbols *symbols = open_symbols(&kernel);
+	struct frame_description frame;
 
-	CHECK_OR_RETURN(parsed.outcome == 0);
-	CHECK(name_is(&parsed, 0xffffffff81000100, "do_idle"));
-	CHECK(name_is(&parsed, 0xffffffff810001ff, "do_idle"));
-	CHECK(name_is(&parsed, 0xffffffff81000200, "vfs_read"));
-	CHECK(!symbol_table_find(&parsed.view, 0xffffffff81000300, &symbol));
-	CHECK(!symbol_table_find(&parsed.view, 0xffffffff80ffffff, &symbol));
-	CHECK(!symbol_table_find(&parsed.view, 0, &symbol));
+	CHECK_OR_RETURN(symbols);
+	kernel_symbols_describe(symbols, 0x1234, &frame);
+	CHECK_EQ(kernel.address, 0x1234);
+	CHECK_EQ(frame.kind, WIRE_FRAME_KERNEL);
+	CHECK_EQ(frame.module_kind, kind);
+	CHECK(is(frame.name, frame.name_size, name));
+	CHECK(is(frame.module_name, frame.module_name_size, module));
+	CHECK_EQ(frame.start, 0);
+	CHECK(!frame.provisional);
 }
 
-static void the_last_function_does_not_reach_for_ever(void)
+static void names_are_taken_apart(void)
 {
-	CLEANUP(parsed_free) struct parsed parsed = parse(lines);
-	struct symbol symbol;
-
-	CHECK_OR_RETURN(parsed.outcome == 0);
-	CHECK(name_is(&parsed, 0xffffffffc0003000 + KERNEL_FUNCTION_SIZE_MAX - 1,
-		      "ftrace_trampoline"));
-	CHECK(!symbol_table_find(&parsed.view, 0xffffffffc0003000 + KERNEL_FUNCTION_SIZE_MAX,
-				 &symbol));
+	check_frame("vfs_read", "vfs_read", "[kernel]", WIRE_MODULE_KERNEL);
+	check_frame("nft_do_chain [nf_tables]", "nft_do_chain", "nf_tables",
+		    WIRE_MODULE_KERNEL_MODULE);
+	check_frame("bpf_prog_59f399574e0a6415_sample_cpu [bpf]",
+		    "bpf_prog_59f399574e0a6415_sample_cpu", "[bpf]", WIRE_MODULE_BPF);
+	check_frame("ftrace_trampoline [__builtin__ftrace]", "ftrace_trampoline", "[kernel]",
+		    WIRE_MODULE_KERNEL);
+	check_frame("a []", "a []", "[kernel]", WIRE_MODULE_KERNEL);
+	check_frame("[a]", "[a]", "[kernel]", WIRE_MODULE_KERNEL);
+	check_frame("", "[kernel]", "[kernel]", WIRE_MODULE_KERNEL);
 }
 
-static void modules_and_bpf_programs_are_told(void)
+static void what_nobody_knows_is_the_kernel(void)
 {
-	CLEANUP(parsed_free) struct parsed parsed = parse(lines);
-	struct symbol symbol;
+	CLEANUP(kernel_symbols_free) struct kernel_symbols *symbols = NULL;
+	struct frame_description first, second;
 
-	CHECK_OR_RETURN(parsed.outcome == 0);
-	CHECK_OR_RETURN(symbol_table_find(&parsed.view, 0xffffffffc0001010, &symbol));
-	CHECK(symbol.module && symbol.module_size == 9 &&
-	      memcmp(symbol.module, "nf_tables", 9) == 0);
-	CHECK_OR_RETURN(symbol_table_find(&parsed.view, 0xffffffffc0002010, &symbol));
-	CHECK(symbol.module && symbol.module_size == 3 && memcmp(symbol.module, "bpf", 3) == 0);
-	CHECK_OR_RETURN(symbol_table_find(&parsed.view, 0xffffffffc0003010, &symbol));
-	CHECK(!symbol.module);
-	CHECK_OR_RETURN(symbol_table_find(&parsed.view, 0xffffffff81000100, &symbol));
-	CHECK(!symbol.module);
+	check_frame(NULL, "[kernel]", "[kernel]", WIRE_MODULE_KERNEL);
+	CHECK_OR_RETURN(kernel_symbols_new((struct kernel_names){ 0 }, &symbols) == 0);
+	kernel_symbols_describe(symbols, 1, &first);
+	kernel_symbols_describe(symbols, 2, &second);
+	CHECK(is(first.name, first.name_size, "[kernel]"));
+	CHECK_EQ(first.function_key, second.function_key);
+	CHECK_EQ(kernel_symbols_asked(symbols), 0);
 }
 
-static void hidden_addresses_are_said_to_be_hidden(void)
+static void the_kernel_is_asked_once_for_a_while(void)
 {
-	CLEANUP(parsed_free)
-	struct parsed parsed = parse("0000000000000000 T _text\n0000000000000000 t do_idle\n");
+	struct kernel kernel = { .text = "first" };
+	CLEANUP(kernel_symbols_free) struct kernel_symbols *symbols = open_symbols(&kernel);
+	struct frame_description frame;
 
-	CHECK_EQ(parsed.outcome, KERNEL_TEXT_HIDDEN);
+	CHECK_OR_RETURN(symbols);
+	kernel_symbols_tick(symbols, 100 * SECOND);
+	for (int i = 0; i < 3; i++)
+		kernel_symbols_describe(symbols, 7, &frame);
+	CHECK_EQ(kernel.asked, 1);
+	/* A module went, and another one came to lie there. */
+	kernel.text = "second [other]";
+	kernel_symbols_tick(symbols, 101 * SECOND);
+	kernel_symbols_describe(symbols, 7, &frame);
+	CHECK(is(frame.name, frame.name_size, "first"));
+	kernel_symbols_tick(symbols, 131 * SECOND);
+	kernel_symbols_describe(symbols, 7, &frame);
+	CHECK(is(frame.name, frame.name_size, "second"));
+	CHECK_EQ(kernel_symbols_asked(symbols), 2);
 }
 
-static void nonsense_gives_no_table(void)
+static void functions_of_one_name_in_two_modules_are_two(void)
 {
-	static const char *const texts[] = {
-		"",	    "\n\n",	 "hello\n",	"ffff\n",
-		"ffff T\n", "ffff T \n", "ffff TT x\n", "fffffffffffffffff T x\n"
-	};
+	struct kernel kernel = { .text = "init [one]" };
+	CLEANUP(kernel_symbols_free) struct kernel_symbols *symbols = open_symbols(&kernel);
+	struct frame_description first, second;
 
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		CLEANUP(parsed_free) struct parsed parsed = parse(texts[i]);
-
-		CHECK_EQ(parsed.outcome, KERNEL_TEXT_EMPTY);
-	}
+	CHECK_OR_RETURN(symbols);
+	kernel_symbols_describe(symbols, 1, &first);
+	kernel.text = "init [two]";
+	kernel_symbols_describe(symbols, 2, &second);
+	CHECK(first.function_key != second.function_key);
+	CHECK(first.module_key != second.module_key);
 }
 
-static void a_bad_line_costs_only_itself(void)
-{
-	CLEANUP(parsed_free)
-	struct parsed parsed = parse("ffffffff81000000 T good\nrubbish\nffffffff81000010 T better");
-
-	CHECK_OR_RETURN(parsed.outcome == 0);
-	CHECK(name_is(&parsed, 0xffffffff81000000, "good"));
-	CHECK(name_is(&parsed, 0xffffffff81000010, "better"));
-}
-
-static void this_kernels_own_symbols_are_read(void)
-{
-	CLEANUP(fd_close) int fd = open("/proc/kallsyms", O_RDONLY | O_CLOEXEC);
-	CLEANUP(bytes_writer_free)
-	struct bytes_writer table = bytes_writer_with_max(TABLE_SIZE_MAX);
-	struct symbol_table_view view;
-	int r;
-
-	if (fd < 0)
-		SKIP("there is no /proc/kallsyms");
-	r = kernel_text_job(fd, bytes_reader_of(NULL, 0), &table);
-	if (r == KERNEL_TEXT_HIDDEN)
-		SKIP("the kernel hides its addresses");
-	CHECK_OR_RETURN(r == 0);
-	CHECK_OR_RETURN(symbol_table_view_open(table.bytes, table.size, &view) == 0);
-	CHECK(view.header->row_count > 10000);
-	CHECK(view.header->address_min >= UINT64_C(0xffff000000000000));
-}
-
-TESTS(TEST(functions_reach_to_the_next_symbol), TEST(the_last_function_does_not_reach_for_ever),
-      TEST(modules_and_bpf_programs_are_told), TEST(hidden_addresses_are_said_to_be_hidden),
-      TEST(nonsense_gives_no_table), TEST(a_bad_line_costs_only_itself),
-      TEST(this_kernels_own_symbols_are_read))
+TESTS(TEST(names_are_taken_apart), TEST(what_nobody_knows_is_the_kernel),
+      TEST(the_kernel_is_asked_once_for_a_while),
+      TEST(functions_of_one_name_in_two_modules_are_two))

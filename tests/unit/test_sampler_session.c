@@ -395,6 +395,56 @@ static void missing_process_and_offline_cpu_are_refused(void)
 	CHECK(!session);
 }
 
+/* "ffffffff81000000 T _text\t[module]": whether it is of a function that is there now. */
+static bool parse_function(char *line, uint64_t *ret_address, char **ret_name)
+{
+	char *rest = NULL, *name;
+
+	*ret_address = strtoull(line, &rest, 16);
+	if (!*ret_address || rest[0] != ' ' || !strchr("tT", rest[1]) || rest[2] != ' ')
+		return false;
+	name = rest + 3;
+	name[strcspn(name, " \t\n")] = 0;
+	*ret_name = name;
+	return true;
+}
+
+/* What the kernel calls functions is what /proc/kallsyms calls them, but for aliases. */
+static void kernel_addresses_get_the_names_of_kallsyms(void)
+{
+	enum { EVERY = 97, RIGHT_LEAST_PERCENT = 90 };
+	CLEANUP(file_close) FILE *file = fopen("/proc/kallsyms", "re");
+	CLEANUP(sampler_session_free) struct sampler_session *session = NULL;
+	struct sampler_options options = options_for(NULL);
+	uint64_t count = 0, named = 0, right = 0, address;
+	char line[1024], *name;
+	int r;
+
+	options.pid_count = 0;
+	r = sampler_session_open(&options, &session);
+	if (r == -EPERM || r == -EACCES || r == -EXDEV || r == -ENOSYS)
+		SKIP("the kernel does not let this process sample");
+	CHECK_OR_RETURN(r == 0 && file);
+	for (uint64_t i = 0; fgets(line, sizeof(line), file); i++) {
+		const char *told;
+
+		if (i % EVERY || !parse_function(line, &address, &name))
+			continue;
+		count++;
+		told = sampler_session_kernel_name(session, address);
+		named += told != NULL;
+		right += told && strncmp(told, name, strlen(name)) == 0;
+	}
+	if (!count)
+		SKIP("the kernel shows no addresses to compare with");
+	printf("# %llu functions, %llu named, %llu by the same name\n", (unsigned long long)count,
+	       (unsigned long long)named, (unsigned long long)right);
+	CHECK_EQ(named, count);
+	CHECK(right * 100 >= count * RIGHT_LEAST_PERCENT);
+	CHECK(!sampler_session_kernel_name(session, 0x1000));
+	CHECK(!sampler_session_kernel_name(session, UINT64_MAX - 4095));
+}
+
 static void ring_sizes_follow_the_load_within_their_bounds(void)
 {
 	CHECK_EQ(sampler_ring_size(99, 2), 8 << 20);
@@ -410,4 +460,5 @@ TESTS(TEST(own_process_is_sampled_in_its_function),
       TEST(cgroups_that_are_not_there_are_refused),
       TEST(rate_reached_is_at_most_the_rate_asked_for),
       TEST(missing_process_and_offline_cpu_are_refused),
+      TEST(kernel_addresses_get_the_names_of_kallsyms),
       TEST(ring_sizes_follow_the_load_within_their_bounds))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Addresses of real processes to names, through a real worker: this program's own functions, its
- * copies that were deleted, libraries loaded late, the kernel, perf maps, and files that are broken.
+ * copies that were deleted, libraries loaded late, perf maps, and files that are broken.
  */
 #include "symbolize/symbolizer.h"
 
@@ -62,10 +62,9 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static bool open_fixture_with(struct fixture *fixture, size_t bytes_max, bool kernel_names)
+static bool open_fixture_with(struct fixture *fixture, size_t bytes_max)
 {
-	struct symbolizer_options options = { .tables_bytes_max = bytes_max,
-					      .kernel_names = kernel_names };
+	struct symbolizer_options options = { .tables_bytes_max = bytes_max };
 	size_t type_count;
 	const struct worker_job_type *types = symbolizer_job_types(&type_count);
 	size_t debug_count;
@@ -90,7 +89,7 @@ static bool open_fixture_with(struct fixture *fixture, size_t bytes_max, bool ke
 
 static bool open_fixture(struct fixture *fixture)
 {
-	return open_fixture_with(fixture, 0, false);
+	return open_fixture_with(fixture, 0);
 }
 
 static void cleanup_fixture_close(struct fixture *fixture)
@@ -156,6 +155,15 @@ static struct frame_description describe(struct fixture *fixture, pid_t pid, uin
 		CHECK_EQ(symbolizer_user(fixture->symbolizer, process, address, false, &frame, 1),
 			 1);
 	return frame;
+}
+
+/* CPU time in that function. */
+static void see(struct fixture *fixture, pid_t pid, uint64_t address, uint64_t cpu_ns)
+{
+	struct process *process = process_table_find(fixture->table, (uint32_t)pid, 0);
+
+	if (process)
+		symbolizer_see(fixture->symbolizer, process, address, cpu_ns);
 }
 
 static const char *name_of(const struct frame_description *frame)
@@ -329,7 +337,12 @@ static void a_function_has_its_place_in_the_source_when_that_was_read(void)
 	CHECK_OR_RETURN(pid > 0 && open_fixture(&fixture));
 	frame = describe(&fixture, pid, known_address());
 	CHECK(!frame.file);
+	settle(&fixture);
+	/* It would cost more than what has run in it so far. */
+	frame = describe(&fixture, pid, known_address());
+	CHECK(!frame.file);
 	generation = symbolizer_generation(fixture.symbolizer);
+	see(&fixture, pid, known_address(), 10000 * MS);
 	settle(&fixture);
 	CHECK(symbolizer_generation(fixture.symbolizer) != generation);
 	frame = describe(&fixture, pid, known_address());
@@ -501,74 +514,6 @@ static void nothing_mapped_is_unresolved(void)
 	CHECK_EQ(first.module_kind, WIRE_MODULE_UNKNOWN);
 	CHECK_EQ(first.function_key, second.function_key);
 	CHECK_EQ(symbolizer_counters(fixture.symbolizer)->frames_no_module, 2);
-}
-
-/* The address of a line of kallsyms, by its name. */
-static uint64_t kernel_address(const char *wanted)
-{
-	CLEANUP(file_close) FILE *file = fopen("/proc/kallsyms", "re");
-	unsigned long long address;
-	char name[512], type;
-
-	while (file && fscanf(file, "%llx %c %511s%*[^\n]", &address, &type, name) == 3)
-		if (strcmp(name, wanted) == 0)
-			return address;
-	return 0;
-}
-
-static void a_kernel_function_gets_its_name_and_never_tells_its_address(void)
-{
-	CLEANUP(fixture_close) struct fixture fixture;
-	uint64_t address = kernel_address("vfs_read");
-	struct frame_description frame;
-	const struct seen_name *seen;
-
-	if (!address)
-		SKIP("the kernel shows no addresses");
-	CHECK_OR_RETURN(open_fixture_with(&fixture, 0, true));
-	CHECK_EQ(symbolizer_kernel(fixture.symbolizer, address + 1, true, &frame, 1), 1);
-	CHECK(frame.provisional);
-	CHECK_EQ(frame.kind, WIRE_FRAME_KERNEL);
-	CHECK_EQ(frame.module_kind, WIRE_MODULE_KERNEL);
-	CHECK_EQ(frame.start, 0);
-	CHECK(!frame.name);
-	settle(&fixture);
-	seen = find_seen(&fixture, frame.function_key);
-	CHECK_OR_RETURN(seen);
-	CHECK_STR_EQ(seen->name, "vfs_read");
-	symbolizer_kernel(fixture.symbolizer, address, false, &frame, 1);
-	CHECK_STR_EQ(name_of(&frame), "vfs_read");
-	CHECK_EQ(frame.start, 0);
-	CHECK_EQ(frame.function_key, seen->canonical_key);
-	CHECK(!frame.provisional);
-}
-
-static void an_address_that_the_kernel_does_not_name_ends_as_kernel(void)
-{
-	CLEANUP(fixture_close) struct fixture fixture;
-	struct frame_description frame;
-	const struct seen_name *seen;
-	uint64_t reads;
-
-	if (!kernel_address("vfs_read"))
-		SKIP("the kernel shows no addresses");
-	CHECK_OR_RETURN(open_fixture_with(&fixture, 0, true));
-	settle(&fixture);
-	symbolizer_kernel(fixture.symbolizer, UINT64_C(0xffffff0000001000), false, &frame, 1);
-	CHECK(frame.provisional);
-	fixture.ahead_ns = 2000 * MS;
-	settle(&fixture);
-	seen = find_seen(&fixture, frame.function_key);
-	CHECK_OR_RETURN(seen);
-	CHECK_STR_EQ(seen->name, "[kernel]");
-	reads = symbolizer_counters(fixture.symbolizer)->kernel_reads;
-	CHECK_EQ(reads, 2);
-	/* It is not read again for that, within the pause. */
-	symbolizer_kernel(fixture.symbolizer, UINT64_C(0xffffff0000002000), false, &frame, 1);
-	CHECK_STR_EQ(name_of(&frame), "[kernel]");
-	fixture.ahead_ns += 100 * MS;
-	settle(&fixture);
-	CHECK_EQ(symbolizer_counters(fixture.symbolizer)->kernel_reads, reads);
 }
 
 /* Maps @path for execution in this process; NULL when that is not possible. */
@@ -796,7 +741,7 @@ static void a_table_too_large_for_the_memory_is_left_out(void)
 	CLEANUP(fixture_close) struct fixture fixture;
 	struct frame_description frame;
 
-	CHECK_OR_RETURN(open_fixture_with(&fixture, 4096, false));
+	CHECK_OR_RETURN(open_fixture_with(&fixture, 4096));
 	log_set_level(LOG_LEVEL_ERROR);
 	describe(&fixture, getpid(), known_address());
 	settle(&fixture);
@@ -823,7 +768,7 @@ static void tables_make_room_for_each_other(void)
 	bytes = counters->tables_bytes;
 	cleanup_fixture_close(&fixture);
 	/* Not quite enough for both, with the share that perf maps have. */
-	CHECK_OR_RETURN(open_fixture_with(&fixture, (bytes - 1) / 3 * 4, false));
+	CHECK_OR_RETURN(open_fixture_with(&fixture, (bytes - 1) / 3 * 4));
 	describe(&fixture, getpid(), known_address());
 	settle(&fixture);
 	describe(&fixture, getpid(), library);
@@ -1136,8 +1081,6 @@ static const struct check_test symbolizer_tests[] = {
 	TEST(a_mangled_name_is_demangled_late_and_then_at_once),
 	TEST(the_vdso_has_names),
 	TEST(nothing_mapped_is_unresolved),
-	TEST(a_kernel_function_gets_its_name_and_never_tells_its_address),
-	TEST(an_address_that_the_kernel_does_not_name_ends_as_kernel),
 	TEST(a_malformed_file_costs_its_own_names_only),
 	TEST(a_file_that_shrinks_while_it_is_read_costs_its_own_names_only),
 	TEST(a_file_that_was_written_over_is_read_again),
