@@ -26,7 +26,8 @@ enum sample_limits {
 	SAMPLE_CGROUPS_MAX = 8, /* cgroups that a filter can hold */
 	SAMPLE_USERS_MAX = 16,	/* users that a filter can hold */
 	SAMPLE_KNOWN_PROCESSES_MAX = 16384, /* processes whose first sample was already announced */
-	SAMPLE_KERNEL_NAME_SIZE = 640, /* KSYM_NAME_LEN, a module's name, the brackets and the zero */
+	SAMPLE_KERNEL_NAME_SIZE =
+		640, /* KSYM_NAME_LEN, a module's name, the brackets and the zero */
 };
 
 /*
