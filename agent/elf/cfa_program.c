@@ -448,23 +448,34 @@ static bool run_instruction(struct program *program, uint8_t instruction)
 }
 
 /*
- * The same for those that every push and pop has, with an operand of one byte: nine of ten. False,
- * with nothing read, when it is another one.
+ * The same for those that compilers write, with operands of one byte: nearly all. False, with nothing
+ * read, when it is another one.
  */
 static inline bool run_usual_instruction(struct program *program, struct bytes_reader *instructions,
 					 uint8_t instruction)
 {
+	struct cfa_state *now = &program->now;
+	uint8_t operand;
+
 	if (instruction == CFA_NOP)
 		return true;
-	if (instructions->at == instructions->end || *instructions->at >= 0x80)
+	if (bytes_left(instructions) < 2 || *instructions->at >= 0x80)
 		return false;
-	if (instruction == CFA_DEF_CFA_OFFSET)
-		program->now.cfa_offset = *instructions->at++;
-	else if ((instruction & 0xc0) == CFA_OFFSET && (instruction & 0x3f) != REGISTER_FP &&
-		 (instruction & 0x3f) != REGISTER_RETURN)
+	operand = *instructions->at;
+	if ((instruction & 0xc0) == CFA_OFFSET) {
+		set_saved_at_cfa(now, instruction & 0x3f, scaled(program, operand));
+	} else if (instruction == CFA_DEF_CFA_OFFSET) {
+		now->cfa_offset = operand;
+	} else if (instruction == CFA_DEF_CFA_REGISTER) {
+		set_cfa_register(now, operand);
+	} else if (instruction == CFA_DEF_CFA && instructions->at[1] < 0x80) {
+		set_cfa_register(now, operand);
+		now->cfa_offset = instructions->at[1];
 		instructions->at++;
-	else
+	} else {
 		return false;
+	}
+	instructions->at++;
 	return true;
 }
 

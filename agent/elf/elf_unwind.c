@@ -9,7 +9,10 @@
 #include "elf/unwind_table.h"
 #include "elf/unwind_table_builder.h"
 
-enum { SOURCE_COUNT = 2 };
+enum {
+	SOURCE_COUNT = 2,
+	PREFETCH_DISTANCE = 8, /* functions */
+};
 
 /* One section, and the CIE of it that was prepared last. */
 struct source {
@@ -96,6 +99,10 @@ static void run_functions(struct build *build)
 	while ((i < first->count || k < second->count) && !build->builder.is_full) {
 		const struct described_function *filler;
 
+		/* In the order of addresses instructions stand anywhere: memory is asked in time. */
+		if (i + PREFETCH_DISTANCE < first->count)
+			__builtin_prefetch(first->section.bytes +
+					   first->entries[i + PREFETCH_DISTANCE].instructions);
 		if (k == second->count ||
 		    (i < first->count && first->entries[i].offset <= second->entries[k].offset)) {
 			take_function(build, &build->sources[0], &first->entries[i++]);
