@@ -43,7 +43,7 @@ int load_capture(int fd, const struct options *options, struct capture_reader **
 int load_profile(int fd, const struct options *options, struct merged_profile **ret_profile)
 {
 	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
-	struct progress progress = progress_begin("Reading");
+	struct progress progress;
 	const struct merged_profile_options loading = {
 		.name = input_name(options->arguments[0]),
 		.range = options->range,
@@ -54,6 +54,7 @@ int load_profile(int fd, const struct options *options, struct merged_profile **
 
 	if (r < 0)
 		return r;
+	progress = progress_begin("Reading"); /* anew: opening it has shown its own */
 	r = merged_profile_load(reader, &loading, ret_profile);
 	progress_end(&progress);
 	return r;

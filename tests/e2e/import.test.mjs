@@ -3,12 +3,12 @@
 import './../viewer/bare_names.mjs';
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createWriteStream, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { loadPath, program, root } from './agent.mjs';
+import { loadPath, program, root, until } from './agent.mjs';
 
 const { FileFeed } = await import('file_feed');
 const { Profile } = await import('model/profile');
@@ -193,6 +193,34 @@ test('files that cannot be read are refused in one line, in bounded memory, and 
 		assert.equal(stdout, '');
 	}
 	assert.deepEqual(readdirSync(folder).filter((name) => name.startsWith('out.flk')), []);
+});
+
+test('what takes longer than a second tells a terminal how far it has come, and a pipe nothing', async (t) => {
+	const slow = join(folder, 'slow');
+	assert.equal(spawnSync('mkfifo', [slow]).status, 0);
+	const terminal = spawn('script', ['-qec', `'${program}' report - <'${slow}'`, '/dev/null'], { stdio: ['pipe', 'pipe', 'pipe'] });
+	const piped = spawn(program, ['report', '-'], { stdio: ['pipe', 'pipe', 'pipe'] });
+	t.after(() => [terminal, piped].forEach((child) => child.kill('SIGKILL')));
+	const said = { screen: '', stdout: '', stderr: '' };
+	terminal.stdout.on('data', (text) => (said.screen += text));
+	piped.stdout.on('data', (text) => (said.stdout += text));
+	piped.stderr.on('data', (text) => (said.stderr += text));
+	const ended = [terminal, piped].map((child) => new Promise((resolve) => child.on('close', resolve)));
+	const feeds = [createWriteStream(slow), piped.stdin];
+	let count = 0;
+	await until(() => {
+		for (const feed of feeds) feed.write(sample(`1.${String(count).padStart(6, '0')}`));
+		count++;
+		return said.screen.includes('Reading');
+	}, 'how far it has come');
+	for (const feed of feeds) feed.end();
+	assert.deepEqual(await Promise.all(ended), [0, 0], said.screen + said.stderr);
+	/* Each line is written over the one before, the last one is removed; then comes what the pipe got. */
+	const [, lines, rest] = /^((?:\x1b\[KReading: \d+\.\d MB\r)+)\r\x1b\[K([^]*)$/.exec(said.screen) ?? assert.fail(JSON.stringify(said.screen));
+	assert.ok(lines);
+	assert.equal(rest.replaceAll('\r\n', '\n'), said.stdout);
+	assert.match(said.stdout, new RegExp(`^standard input: ${count} samples`));
+	assert.equal(said.stderr, '');
 });
 
 test('a line without end is given up soon, whoever goes on writing it', async () => {
