@@ -33,11 +33,11 @@ DESTDIR ?=
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)';)
 
-PACKAGES := libbpf libelf libdw libwebsockets zlib liblzma libdeflate
+PACKAGES := libbpf libelf libdw libwebsockets libssl zlib liblzma libdeflate
 ifeq ($(filter help clean run test install-deps,$(MAKECMDGOALS)),)
 PACKAGE_CFLAGS := $(shell pkg-config --cflags libbpf libelf libdw zlib libcurl 2>/dev/null)
 endif
-LIBS := -lwebsockets -lbpf -ldw -lelf -lz -ldeflate -llzma -liberty -lseccomp -lpthread
+LIBS := -lwebsockets -lssl -lcrypto -lbpf -ldw -lelf -lz -ldeflate -llzma -liberty -lseccomp -lpthread
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 \
 	    -Wno-unused-parameter

@@ -600,6 +600,7 @@ void pipeline_counters(const struct pipeline *pipeline, uint64_t *values)
 	values[WIRE_COUNTER_WINDOW_BYTES] = sample_window_bytes(pipeline->window);
 	values[WIRE_COUNTER_CLIENTS] = server.clients;
 	values[WIRE_COUNTER_CLIENTS_REFUSED] = server.clients_refused;
+	values[WIRE_COUNTER_TOKENS_REFUSED] = server.tokens_refused;
 	values[WIRE_COUNTER_CLIENTS_SKIPPED] = server.clients_skipped;
 	values[WIRE_COUNTER_PARSE_FAILED] = names->parse_failed + processes->parse_failed;
 	values[WIRE_COUNTER_WORKER_RESTARTS] = worker->restarts + unwind_worker->restarts +

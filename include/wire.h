@@ -282,6 +282,7 @@ enum wire_counter {
 					 more than there is room for, and addresses that found no
 					 room to wait */
 	WIRE_COUNTER_NAMES_EVICTED,   /* files whose names or lines made room for others */
+	WIRE_COUNTER_TOKENS_REFUSED,  /* wrong ones, and those that were not looked at any more */
 	WIRE_COUNTER_COUNT,
 };
 

@@ -13,7 +13,7 @@ build_packages=(
 	clang bpftool libbpf-dev         # the BPF programs, their skeleton and their loader
 	libelf-dev libdw-dev             # ELF files and DWARF
 	libseccomp-dev                   # what the processes that parse may ask of the kernel
-	libwebsockets-dev zlib1g-dev libdeflate-dev liblzma-dev libiberty-dev
+	libwebsockets-dev libssl-dev zlib1g-dev libdeflate-dev liblzma-dev libiberty-dev
 	libcurl4-gnutls-dev              # headers alone: loaded only for --debuginfod
 	linux-libc-dev
 	esbuild zopfli                   # minify and pack the page
@@ -26,6 +26,7 @@ test_packages=(
 	python3-prometheus-client        # reads /metrics as Prometheus does
 	dpkg-dev                         # makes the package
 	systemd                          # its systemd-analyze judges the service; it is not run
+	openssl                          # makes a certificate
 	strace                           # what reaches the disk, and when
 	xz-utils                         # packs .gnu_debugdata
 	jq binutils g++ clang-format cppcheck fonts-liberation
@@ -60,7 +61,7 @@ clang_runtime() {
 has() {
 	case $1 in
 	nodejs) command -v node ;;
-	npm | clang | chromium | gcc | make | jq | cppcheck | esbuild | zopfli) command -v "$1" ;;
+	npm | clang | chromium | gcc | make | jq | cppcheck | esbuild | zopfli | openssl) command -v "$1" ;;
 	pkg-config) command -v pkg-config ;;
 	clang-format) command -v clang-format ;;
 	linux-perf) command -v perf ;;
@@ -76,7 +77,7 @@ if ! command -v apt-get >/dev/null 2>&1; then
 	for command in gcc make pkg-config clang bpftool esbuild zopfli; do
 		command -v "$command" >/dev/null 2>&1 || missing+=("$command")
 	done
-	for library in libbpf libelf libdw libwebsockets zlib libdeflate liblzma libcurl; do
+	for library in libbpf libelf libdw libwebsockets libssl zlib libdeflate liblzma libcurl; do
 		pkg-config --exists "$library" 2>/dev/null || missing+=("$library (development files)")
 	done
 	[ ${#missing[@]} -eq 0 ] && exit 0

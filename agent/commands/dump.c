@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -59,13 +60,13 @@ static int connect_to(uint16_t port)
 	return TAKE_FD(fd);
 }
 
-/* The number in "7780.sock"; 0 for any other name. */
-static uint16_t port_of(const char *name)
+/* The number in "7780.sock", 0 for an agent behind a proxy; -1 for any other name. */
+static int port_of(const char *name)
 {
 	char *end;
-	unsigned long port = isdigit((unsigned char)name[0]) ? strtoul(name, &end, 10) : 0;
+	unsigned long port = isdigit((unsigned char)name[0]) ? strtoul(name, &end, 10) : ULONG_MAX;
 
-	return port && port <= UINT16_MAX && strcmp(end, ".sock") == 0 ? (uint16_t)port : 0;
+	return port <= UINT16_MAX && strcmp(end, ".sock") == 0 ? (int)port : -1;
 }
 
 /* Connects to the only agent that runs. */
@@ -78,13 +79,13 @@ static int find_agent(int *ret_socket)
 	unsigned int count = 0;
 
 	while (folder && (entry = readdir(folder))) {
-		uint16_t port = port_of(entry->d_name);
-		int fd = port ? connect_to(port) : -1;
+		int port = port_of(entry->d_name);
+		int fd = port >= 0 ? connect_to((uint16_t)port) : -1;
 		size_t used = strlen(ports);
 
 		if (fd < 0)
 			continue; /* left by one that was killed */
-		snprintf(ports + used, sizeof(ports) - used, "%s%u", count++ ? ", " : "", port);
+		snprintf(ports + used, sizeof(ports) - used, "%s%d", count++ ? ", " : "", port);
 		fd_close(found);
 		found = fd;
 	}
@@ -101,7 +102,7 @@ static int find_agent(int *ret_socket)
 	return 0;
 }
 
-static int open_agent(uint16_t port, int *ret_socket)
+static int open_agent(int port, int *ret_socket)
 {
 	int fd;
 
@@ -109,15 +110,15 @@ static int open_agent(uint16_t port, int *ret_socket)
 		log_error("asking an agent needs root: run it with sudo");
 		return -EPERM;
 	}
-	if (!port)
+	if (port < 0)
 		return find_agent(ret_socket);
-	fd = connect_to(port);
+	fd = connect_to((uint16_t)port);
 	if (fd == -ENOENT || fd == -ECONNREFUSED) {
-		log_error("--port %u: no agent is running there", port);
+		log_error("--port %d: no agent is running there", port);
 		return fd;
 	}
 	if (fd < 0)
-		return log_errno(fd, "--port %u: ask the agent", port);
+		return log_errno(fd, "--port %d: ask the agent", port);
 	*ret_socket = fd;
 	return 0;
 }

@@ -86,7 +86,7 @@ static int serve(const struct options *options, struct loop *loop)
 	if (r < 0)
 		return r;
 	pipeline_set_server(pipeline, server);
-	r = serving_run(server);
+	r = serving_run(options, server);
 	pipeline_set_server(pipeline, NULL);
 	return r < 0 ? r : sampling_finish(sampling);
 }

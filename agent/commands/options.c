@@ -36,6 +36,9 @@ enum long_option {
 	OPTION_EVENT,
 	OPTION_CONFIG,
 	OPTION_USER,
+	OPTION_TLS_CERTIFICATE,
+	OPTION_TLS_KEY,
+	OPTION_NO_COMMAND_LINE,
 };
 
 static const struct option_row rows[] = {
@@ -53,9 +56,15 @@ static const struct option_row rows[] = {
 	{ "debuginfod-cache", OPTION_DEBUGINFOD_CACHE, "DIR", OPTIONS_SAMPLING,
 	  "where they are kept (/var/cache/flickerscope)" },
 	{ "listen", OPTION_LISTEN, "ADDR:PORT", OPTIONS_SERVING,
-	  "where the page is served (127.0.0.1:7780); port 0 picks a free one" },
+	  "where the page is served (127.0.0.1:7780); port 0 picks a free one; unix:/PATH is a "
+	  "socket for a proxy" },
 	{ "token-file", OPTION_TOKEN_FILE, "FILE", OPTIONS_SERVING,
-	  "the secret in the page's address (/run/flickerscope/token, made when missing)" },
+	  "who may look: a secret, or lines of NAME RIGHT SECRET (/run/flickerscope/token, made "
+	  "when missing)" },
+	{ "tls-cert", OPTION_TLS_CERTIFICATE, "FILE", OPTIONS_SERVING,
+	  "serve by TLS with this certificate and chain (PEM); read at the start" },
+	{ "tls-key", OPTION_TLS_KEY, "FILE", OPTIONS_SERVING,
+	  "its private key (PEM), for its owner alone to read" },
 	{ "host", OPTION_HOST, "NAME", OPTIONS_SERVING,
 	  "another name by which the page is reached; may be given again" },
 	{ "window", OPTION_WINDOW, "TIME", OPTIONS_WINDOW, "how far back the page can look (10m)" },
@@ -64,11 +73,13 @@ static const struct option_row rows[] = {
 	{ "output", 'o', "FILE", OPTIONS_OUTPUT, "write a capture to this file" },
 	{ "force", OPTION_FORCE, NULL, OPTIONS_OUTPUT, "replace the file when it exists" },
 	{ "duration", 'd', "TIME", OPTIONS_DURATION, "stop after this time, as in 30, 1.5s, 2m" },
+	{ "no-command-line", OPTION_NO_COMMAND_LINE, NULL, OPTIONS_RECORDING,
+	  "leave the command's arguments out of the capture: its name alone is its title" },
 	{ "json", OPTION_JSON, NULL, OPTIONS_JSON, "print JSON" },
 	{ "last", OPTION_LAST, "TIME", OPTIONS_DUMP,
 	  "only the newest part, as in 60s; else all of it" },
 	{ "port", OPTION_PORT, "PORT", OPTIONS_DUMP,
-	  "the agent whose page has this port, where several run" },
+	  "the agent whose page has this port, where several run; 0: a unix socket" },
 	{ "dump-dir", OPTION_DUMP_DIR, "DIR", OPTIONS_DUMPED,
 	  "SIGUSR1 writes the window to a new file in this folder" },
 	{ "output", 'o', "FILE", OPTIONS_CONVERT, "where to write to; - is standard output" },
@@ -432,6 +443,12 @@ static int take(struct options *options, int code, const char *value)
 	case OPTION_TOKEN_FILE:
 		options->token_file = value;
 		return 0;
+	case OPTION_TLS_CERTIFICATE:
+		options->tls_certificate = value;
+		return 0;
+	case OPTION_TLS_KEY:
+		options->tls_key = value;
+		return 0;
 	case OPTION_HOST:
 		if (options->host_count == OPTIONS_HOSTS_MAX)
 			return wrong(options, code, value, "too many names: 16 are the most");
@@ -461,6 +478,9 @@ static int take(struct options *options, int code, const char *value)
 			return wrong(options, code, value,
 				     "a time is a number above 0, as in 30, 1.5s, 2m");
 		return 0;
+	case OPTION_NO_COMMAND_LINE:
+		options->no_command_line = true;
+		return 0;
 	case OPTION_JSON:
 		options->json = true;
 		return 0;
@@ -470,10 +490,9 @@ static int take(struct options *options, int code, const char *value)
 				     "a time is a number above 0, as in 30, 1.5s, 2m");
 		return 0;
 	case OPTION_PORT:
-		if (!parse_number(value, 1, UINT16_MAX, &number))
-			return wrong(options, code, value,
-				     "a port is a whole number from 1 to 65535");
-		options->port = (uint16_t)number;
+		if (!parse_number(value, 0, UINT16_MAX, &number))
+			return wrong(options, code, value, "a port is a whole number up to 65535");
+		options->port = (int)number;
 		return 0;
 	case OPTION_DUMP_DIR:
 		options->dump_dir = value;
@@ -642,6 +661,7 @@ int options_parse(const struct options_usage *usage, int argc, char **argv,
 		.window_s = 600,
 		.memory_bytes = 256 << 20,
 		.rows_max = OPTIONS_ROWS_UNSET,
+		.port = -1,
 	};
 
 	getopt_tables(usage, short_options, long_options);
@@ -662,6 +682,10 @@ int options_parse(const struct options_usage *usage, int argc, char **argv,
 					  : take(ret_options, code, optarg);
 		if (r)
 			return r;
+	}
+	if (!ret_options->tls_certificate != !ret_options->tls_key) {
+		log_error("--tls-cert and --tls-key belong together: one of them is missing");
+		return OPTIONS_WRONG;
 	}
 	ret_options->arguments = argv + optind;
 	ret_options->argument_count = argc - optind;

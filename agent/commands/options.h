@@ -38,18 +38,19 @@ enum options_outcome {
 /* Which options a command takes; the rest are refused. */
 enum options_group {
 	OPTIONS_SAMPLING = 1,  /* -F -p -G --user -C --debuginfod --debuginfod-cache */
-	OPTIONS_SERVING = 2,   /* --listen --token-file --host */
+	OPTIONS_SERVING = 2,   /* --listen --token-file --host --tls-cert --tls-key */
 	OPTIONS_WINDOW = 4,    /* --window --memory */
 	OPTIONS_OUTPUT = 8,    /* -o --force */
 	OPTIONS_DURATION = 16, /* -d */
 	OPTIONS_JSON = 32,
-	OPTIONS_DUMP = 64,	/* --last --port */
-	OPTIONS_DUMPED = 128,	/* --dump-dir */
-	OPTIONS_RANGE = 256,	/* --from --to */
-	OPTIONS_REPORT = 512,	/* --by --limit */
-	OPTIONS_CONVERT = 1024, /* -o --force --to, which is a format or a time; --from */
-	OPTIONS_CONFIG = 2048,	/* --config */
-	OPTIONS_EVENT = 8192,	/* --event */
+	OPTIONS_DUMP = 64,	  /* --last --port */
+	OPTIONS_DUMPED = 128,	  /* --dump-dir */
+	OPTIONS_RANGE = 256,	  /* --from --to */
+	OPTIONS_REPORT = 512,	  /* --by --limit */
+	OPTIONS_CONVERT = 1024,	  /* -o --force --to, which is a format or a time; --from */
+	OPTIONS_CONFIG = 2048,	  /* --config */
+	OPTIONS_RECORDING = 4096, /* --no-command-line */
+	OPTIONS_EVENT = 8192,	  /* --event */
 };
 
 struct options {
@@ -68,6 +69,8 @@ struct options {
 	const char *debuginfod_cache;
 	const char *listen;
 	const char *token_file;
+	const char *tls_certificate; /* NULL: no TLS; else there is a key as well */
+	const char *tls_key;
 	const char *hosts[OPTIONS_HOSTS_MAX]; /* other names by which the page may be reached */
 	uint32_t host_count;
 	uint64_t window_s;
@@ -75,9 +78,10 @@ struct options {
 	const char *output; /* NULL: none */
 	bool force;
 	uint64_t duration_ms; /* 0: until it is stopped */
+	bool no_command_line; /* of the command that is recorded, in the capture */
 	bool json;
 	uint64_t last_ms;     /* 0: all of the window */
-	uint16_t port;	      /* of the agent that is asked; 0: the only one */
+	int port;	      /* of the agent that is asked, 0 behind a proxy; -1: the only one */
 	const char *dump_dir; /* NULL: none */
 	struct time_range range;
 	const char

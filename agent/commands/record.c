@@ -30,7 +30,7 @@ const struct options_usage usage_record = {
 		"Without: until Ctrl-C. -d ends the command with SIGTERM; that is exit 0.\n"
 		"-o - is standard output; what the command writes there goes to standard error.\n"
 		"'flickerscope view FILE' shows the capture.",
-	.groups = OPTIONS_SAMPLING | OPTIONS_OUTPUT | OPTIONS_DURATION,
+	.groups = OPTIONS_SAMPLING | OPTIONS_OUTPUT | OPTIONS_DURATION | OPTIONS_RECORDING,
 	.arguments_most = INT_MAX,
 	.runs_command = true,
 };
@@ -102,12 +102,12 @@ static int finish(const struct recording *recording, const struct options *optio
 }
 
 /* "make -j4 all": what the page and `info` call the capture of a command. */
-static void describe_command(char **arguments, char ret_title[TITLE_SIZE_MAX])
+static void describe_command(char **arguments, bool name_only, char ret_title[TITLE_SIZE_MAX])
 {
 	size_t used = 0;
 
 	ret_title[0] = 0;
-	for (; *arguments && used < TITLE_SIZE_MAX - 1; arguments++) {
+	for (; *arguments && used < TITLE_SIZE_MAX - 1 && !(used && name_only); arguments++) {
 		int size = snprintf(ret_title + used, TITLE_SIZE_MAX - used, "%s%s",
 				    used ? " " : "", *arguments);
 
@@ -140,7 +140,7 @@ static int record(const struct options *options, struct loop *loop, struct child
 	char title[TITLE_SIZE_MAX];
 	int r, stopped_by, exit_code = EXIT_CODE_OK;
 
-	describe_command(options->arguments, title);
+	describe_command(options->arguments, options->no_command_line, title);
 	r = sampling_start(options, loop, title[0] ? title : NULL, &sampling);
 	if (r < 0)
 		return EXIT_CODE_FAILED;

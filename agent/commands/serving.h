@@ -12,9 +12,10 @@ int serving_start(const struct options *options, struct server_options *server_o
 		  struct server **ret_server);
 
 /*
- * Prints the page's address as the first line on standard output, and serves until a signal.
+ * Prints the page's address as the first line on standard output, where that is a log without its
+ * secret, and serves until a signal.
  * Returns its number, or -errno; logged.
  */
-int serving_run(struct server *server);
+int serving_run(const struct options *options, struct server *server);
 
 #endif

@@ -89,7 +89,7 @@ static int serve(const struct options *options)
 	if (r < 0)
 		return r;
 	r = confine(store);
-	return r < 0 ? r : serving_run(server);
+	return r < 0 ? r : serving_run(options, server);
 }
 
 int command_view(int argc, char **argv)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 
@@ -123,30 +124,146 @@ static int check_token_file(int fd, const char *path)
 	return 0;
 }
 
-static int read_token(int fd, const char *path, struct access_token *ret_token)
-{
-	char text[ACCESS_TOKEN_SIZE_MAX + 3]; /* a newline, one more to see that it's too long, 0 */
-	ssize_t size = read(fd, text, sizeof(text) - 1);
+/* --- the file's text ------------------------------------------------------------------------- */
 
-	if (size < 0)
-		return log_errno(-errno, "read the token file %s", path);
-	if (size && text[size - 1] == '\n')
-		size--;
-	text[size] = '\0';
-	if (size < ACCESS_TOKEN_SIZE_MIN || size > ACCESS_TOKEN_SIZE_MAX ||
-	    (size_t)size != strspn(text, BASE64URL)) {
-		log_error("the token file %s holds no token (%d to %d letters, digits, - and _): "
-			  "remove it, and a new one is made",
-			  path, ACCESS_TOKEN_SIZE_MIN, ACCESS_TOKEN_SIZE_MAX);
+static const char *const right_names[] = {
+	[ACCESS_NOTHING] = "nothing",
+	[ACCESS_METRICS] = "metrics",
+	[ACCESS_VIEW] = "view",
+	[ACCESS_ALL] = "all",
+};
+
+const char *access_right_name(enum access_right right)
+{
+	return right_names[right];
+}
+
+enum { WORDS_MAX = 3 };
+
+/* Takes the words of a line, without its comment; more than WORDS_MAX count, but are not kept. */
+static size_t split_words(const char *line, size_t size, struct access_text ret_words[WORDS_MAX])
+{
+	size_t count = 0, at = 0;
+
+	while (at < size && line[at] != '#') {
+		size_t begin = at;
+
+		while (at < size && line[at] != ' ' && line[at] != '\t' && line[at] != '\r' &&
+		       line[at] != '#')
+			at++;
+		if (at > begin && count++ < WORDS_MAX)
+			ret_words[count - 1] = (struct access_text){ line + begin, at - begin };
+		while (at < size && (line[at] == ' ' || line[at] == '\t' || line[at] == '\r'))
+			at++;
+	}
+	return count;
+}
+
+static bool is_made_of(struct access_text word, const char *characters, const char *more)
+{
+	for (size_t i = 0; i < word.size; i++)
+		if (!word.text[i] ||
+		    (!strchr(characters, word.text[i]) && !strchr(more, word.text[i])))
+			return false;
+	return true;
+}
+
+static bool find_right(struct access_text word, enum access_right *ret_right)
+{
+	for (enum access_right right = ACCESS_METRICS; right <= ACCESS_ALL; right++)
+		if (word.size == strlen(right_names[right]) &&
+		    memcmp(word.text, right_names[right], word.size) == 0) {
+			*ret_right = right;
+			return true;
+		}
+	return false;
+}
+
+static bool is_known(const struct access_tokens *tokens, const struct access_token *token)
+{
+	for (size_t i = 0; i < tokens->count; i++)
+		if (strcmp(tokens->tokens[i].name, token->name) == 0 ||
+		    strcmp(tokens->tokens[i].text, token->text) == 0)
+			return true;
+	return false;
+}
+
+/* Returns NULL, or what is wrong with the line. */
+static const char *parse_line(const struct access_text *words, size_t word_count,
+			      struct access_tokens *tokens)
+{
+	struct access_token token = { .right = ACCESS_ALL };
+	struct access_text secret = words[word_count == 1 ? 0 : 2];
+
+	if (word_count != 1 && word_count != WORDS_MAX)
+		return "a line is NAME RIGHT TOKEN";
+	if (word_count == WORDS_MAX &&
+	    (words[0].size > ACCESS_NAME_SIZE_MAX || !is_made_of(words[0], BASE64URL, ".@+")))
+		return "a name is 1 to 32 letters, digits and . - _ @ +";
+	if (word_count == WORDS_MAX && !find_right(words[1], &token.right))
+		return "a right is metrics, view or all";
+	if (secret.size < ACCESS_TOKEN_SIZE_MIN || secret.size > ACCESS_TOKEN_SIZE_MAX ||
+	    !is_made_of(secret, BASE64URL, ""))
+		return "there is no token (32 to 128 letters, digits, - and _)";
+	if (word_count == WORDS_MAX)
+		memcpy(token.name, words[0].text, words[0].size);
+	memcpy(token.text, secret.text, secret.size);
+	token.size = secret.size;
+	if (tokens->count && (word_count == 1 || !tokens->tokens[0].name[0]))
+		return "of several tokens each needs a name";
+	if (is_known(tokens, &token))
+		return "a name or a token comes twice";
+	if (tokens->count == ACCESS_TOKENS_MAX)
+		return "64 tokens are the most";
+	tokens->tokens[tokens->count++] = token;
+	return NULL;
+}
+
+const char *access_tokens_parse(const char *text, size_t size, struct access_tokens *ret_tokens,
+				unsigned int *ret_line)
+{
+	size_t at = 0;
+
+	ret_tokens->count = 0;
+	for (*ret_line = 1; at < size; ++*ret_line) {
+		const char *newline = memchr(text + at, '\n', size - at);
+		size_t line_size = newline ? (size_t)(newline - text) - at : size - at;
+		struct access_text words[WORDS_MAX];
+		size_t word_count = split_words(text + at, line_size, words);
+		const char *problem = word_count ? parse_line(words, word_count, ret_tokens) : NULL;
+
+		if (problem)
+			return problem;
+		at += line_size + 1;
+	}
+	return ret_tokens->count ? NULL : "there is no token (32 to 128 letters, digits, - and _)";
+}
+
+static int read_tokens(int fd, const char *path, struct access_tokens *ret_tokens)
+{
+	CLEANUP(bytes_writer_free)
+	struct bytes_writer text = bytes_writer_with_max(ACCESS_FILE_SIZE_MAX);
+	struct access_tokens tokens;
+	const char *problem;
+	unsigned int line;
+	int r = bytes_writer_read(&text, fd);
+
+	if (r < 0)
+		return log_errno(r, "read the token file %s", path);
+	problem = access_tokens_parse((const char *)text.bytes, text.size, &tokens, &line);
+	if (text.bytes)
+		explicit_bzero(text.bytes, text.size);
+	if (problem) {
+		log_error("the token file %s, line %u: %s; remove it, and a new one is made", path,
+			  line, problem);
 		return -EINVAL;
 	}
-	memcpy(ret_token->text, text, (size_t)size);
-	ret_token->text[size] = '\0';
-	ret_token->size = (size_t)size;
+	*ret_tokens = tokens;
+	explicit_bzero(&tokens, sizeof(tokens));
 	return 0;
 }
 
-int access_token_open(const char *path, struct access_token *ret_token)
+int access_tokens_open(const char *path, struct access_tokens *ret_tokens)
 {
 	const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
 	CLEANUP(fd_close) int fd = open(path, flags);
@@ -169,10 +286,10 @@ int access_token_open(const char *path, struct access_token *ret_token)
 	r = check_token_file(fd, path);
 	if (r < 0)
 		return r;
-	return read_token(fd, path, ret_token);
+	return read_tokens(fd, path, ret_tokens);
 }
 
-bool access_token_matches(const struct access_token *token, struct access_text candidate)
+static bool token_matches(const struct access_token *token, struct access_text candidate)
 {
 	volatile uint8_t difference = candidate.size != token->size;
 
@@ -183,6 +300,27 @@ bool access_token_matches(const struct access_token *token, struct access_text c
 		difference |= (uint8_t)(sent ^ token->text[i]);
 	}
 	return token->size && !difference;
+}
+
+const struct access_token *access_tokens_find(const struct access_tokens *tokens,
+					      struct access_text candidate)
+{
+	const struct access_token *found = NULL;
+
+	for (size_t i = 0; i < tokens->count; i++)
+		if (token_matches(&tokens->tokens[i], candidate))
+			found = &tokens->tokens[i];
+	return found;
+}
+
+const struct access_token *access_tokens_best(const struct access_tokens *tokens)
+{
+	const struct access_token *best = &tokens->tokens[0];
+
+	for (size_t i = 1; i < tokens->count; i++)
+		if (tokens->tokens[i].right > best->right)
+			best = &tokens->tokens[i];
+	return best;
 }
 
 static bool text_is(struct access_text text, const char *other)
@@ -225,14 +363,21 @@ bool access_host_allowed(struct access_text host, const char *const *hosts, size
 	return false;
 }
 
-bool access_origin_matches(struct access_text origin, struct access_text host)
+static bool is_origin(struct access_text origin, const char *scheme, struct access_text host)
 {
-	static const char SCHEME[] = "http://";
-	const size_t scheme_size = sizeof(SCHEME) - 1;
+	size_t scheme_size = strlen(scheme);
 
-	return origin.text && host.text && origin.size == scheme_size + host.size &&
-	       strncasecmp(origin.text, SCHEME, scheme_size) == 0 &&
+	return origin.size == scheme_size + host.size &&
+	       strncasecmp(origin.text, scheme, scheme_size) == 0 &&
 	       strncasecmp(origin.text + scheme_size, host.text, host.size) == 0;
+}
+
+bool access_origin_matches(struct access_text origin, struct access_text host, unsigned int schemes)
+{
+	if (!origin.text || !host.text)
+		return false;
+	return (schemes & ACCESS_SCHEME_HTTP && is_origin(origin, "http://", host)) ||
+	       (schemes & ACCESS_SCHEME_HTTPS && is_origin(origin, "https://", host));
 }
 
 static bool is_blank(char character)

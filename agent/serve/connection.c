@@ -38,6 +38,7 @@ struct connection {
 	TAILQ_ENTRY(connection) link;
 	struct connection_table *table;
 	struct lws *wsi;
+	struct peer peer;      /* of the socket */
 	struct client *client; /* NULL: a guest */
 	int close_code;	       /* enum wire_close_code; 0: it stays */
 	uint64_t deadline_ms;  /* of a guest's next step, or of a client's RESUME */
@@ -148,6 +149,7 @@ int connection_add(struct connection_table *table, struct lws *wsi)
 		return -ENOMEM;
 	connection->table = table;
 	connection->wsi = wsi;
+	connection->peer = peer_of_socket(lws_get_socket_fd(wsi));
 	connection->deadline_ms = monotonic_ms() + table->guest_time_ms;
 	TAILQ_INSERT_TAIL(&table->guests, connection, link);
 	table->guest_count++;
@@ -250,13 +252,38 @@ static enum request_method method_of(struct lws *wsi)
 								 : REQUEST_OTHER_METHOD;
 }
 
+/* What a token opened, and for whom, where tokens have names; and who tries wrong ones. */
+static void note_access(struct connection *connection, const struct peer *peer,
+			const struct answer *answer)
+{
+	struct connection_table *table = connection->table;
+	char name[PEER_NAME_SIZE_MAX];
+
+	peer_name(peer, name);
+	if (answer->wrong_token) {
+		table->counters.tokens_refused++;
+		if (peer_failures_add(&table->failures, peer, monotonic_ms()))
+			log_warning("%d wrong tokens came from %s: it is held off",
+				    PEER_WRONG_TOKENS_MAX, name);
+	} else if (answer->status == REQUEST_TOO_MANY) {
+		table->counters.tokens_refused++;
+	} else if (answer->token && answer->token->name[0] && !answer->refused) {
+		if (answer->status == REQUEST_UPGRADE)
+			log_info("%s, from %s, looks at the page", answer->token->name, name);
+		else if (answer->content == ANSWER_DOWNLOAD)
+			log_info("%s, from %s, downloads a capture", answer->token->name, name);
+	}
+}
+
 static struct answer decide(struct connection *connection, struct access_text upgrade)
 {
 	struct connection_table *table = connection->table;
 	struct header_space space = { connection->wsi, (char *)table->scratch,
 				      sizeof(table->scratch) };
-	const struct request_rules rules = {
-		.token = table->token,
+	struct peer peer = connection->peer;
+	struct request_rules rules = {
+		.tokens = table->tokens,
+		.schemes = table->schemes,
 		.hosts = table->hosts,
 		.host_count = table->host_count,
 		.live = table->window != NULL,
@@ -270,6 +297,7 @@ static struct answer decide(struct connection *connection, struct access_text up
 	};
 	struct request request = { .method = method_of(connection->wsi), .upgrade = upgrade };
 	struct access_text length = header(&space, WSI_TOKEN_HTTP_CONTENT_LENGTH);
+	struct answer answer;
 
 	request.body_size = length;
 	request.is_chunked = header(&space, WSI_TOKEN_HTTP_TRANSFER_ENCODING).text != NULL;
@@ -288,7 +316,13 @@ static struct answer decide(struct connection *connection, struct access_text up
 	request.protocols = header(&space, WSI_TOKEN_PROTOCOL);
 	request.version = header(&space, WSI_TOKEN_VERSION);
 	request.key = header(&space, WSI_TOKEN_KEY);
-	return request_answer(&request, &rules);
+	if (table->behind_proxy)
+		peer_of_proxy(header(&space, WSI_TOKEN_X_FORWARDED_FOR), &peer);
+	rules.is_shared = peer.is_local;
+	rules.limited = peer_failures_limited(&table->failures, &peer, monotonic_ms());
+	answer = request_answer(&request, &rules);
+	note_access(connection, &peer, &answer);
+	return answer;
 }
 
 static void give_time(struct connection *connection)

@@ -18,6 +18,7 @@
 
 #include "serve/access.h"
 #include "serve/client.h"
+#include "serve/peer.h"
 #include "serve/server.h"
 
 struct connection;
@@ -39,7 +40,9 @@ struct connection_table {
 	void *metrics_context;
 	const char *start; /* where "/" leads; NULL: it is the page */
 	struct client_greeting greeting;
-	const struct access_token *token;
+	const struct access_tokens *tokens;
+	unsigned int schemes; /* enum access_scheme */
+	bool behind_proxy;    /* X-Forwarded-For is the word of one that may be believed */
 	const char *const *hosts;
 	size_t host_count;
 	unsigned int guest_time_ms;
@@ -53,6 +56,7 @@ struct connection_table {
 	uint32_t client_count;
 	uint32_t upload_count;		 /* of the readers: those that send a file */
 	struct server_counters counters; /* but for `clients` */
+	struct peer_failures failures;
 	uint8_t scratch[LWS_PRE + WIRE_MESSAGE_SIZE_MAX]; /* what is being received or sent now */
 };
 

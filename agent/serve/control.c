@@ -17,6 +17,7 @@
 #include "base/loop.h"
 #include "serve/control_message.h"
 #include "serve/dump.h"
+#include "serve/listener.h"
 
 enum {
 	BACKLOG = 8,
@@ -307,16 +308,6 @@ static int check_run_folder(void)
 											: -EPERM;
 }
 
-/* Whether somebody serves the socket. */
-static bool is_served(const struct sockaddr_un *address)
-{
-	CLEANUP(fd_close)
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	return fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
-	       errno != ECONNREFUSED;
-}
-
 static int bind_path(int fd, const struct sockaddr_un *address)
 {
 	const struct sockaddr *any = (const struct sockaddr *)address;
@@ -324,7 +315,8 @@ static int bind_path(int fd, const struct sockaddr_un *address)
 	int r = bind(fd, any, sizeof(*address)) < 0 ? -errno : 0;
 
 	/* Left by an agent that was killed. */
-	if (r == -EADDRINUSE && !is_served(address) && unlink(address->sun_path) == 0)
+	if (r == -EADDRINUSE && !listener_is_served(address, SOCK_SEQPACKET) &&
+	    unlink(address->sun_path) == 0)
 		r = bind(fd, any, sizeof(*address)) < 0 ? -errno : 0;
 	umask(before);
 	return r;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -13,7 +14,7 @@
 static int parse_failed(const char *text)
 {
 	log_error("cannot listen on \"%s\": write an address and a port, such as 127.0.0.1:7780, "
-		  "[::1]:7780, or 127.0.0.1:0 for any free port",
+		  "[::1]:7780, 127.0.0.1:0 for any free port, or unix:/PATH for a proxy",
 		  text);
 	return -EINVAL;
 }
@@ -56,6 +57,20 @@ static bool parse_v6(const char *name, uint16_t port, struct listener_address *r
 	return true;
 }
 
+#define UNIX_PREFIX "unix:"
+
+static bool parse_unix(const char *path, struct listener_address *ret_address)
+{
+	struct listener_address address = { .local = { .sun_family = AF_UNIX },
+					    .size = sizeof(address.local) };
+
+	if (path[0] != '/' || strlen(path) >= sizeof(address.local.sun_path))
+		return false;
+	strcpy(address.local.sun_path, path);
+	*ret_address = address;
+	return true;
+}
+
 int listener_parse(const char *text, struct listener_address *ret_address)
 {
 	const char *colon = strrchr(text, ':');
@@ -63,6 +78,8 @@ int listener_parse(const char *text, struct listener_address *ret_address)
 	size_t size;
 	uint16_t port;
 
+	if (strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
+		return parse_unix(text + strlen(UNIX_PREFIX), ret_address) ? 0 : parse_failed(text);
 	if (!colon || !parse_port(colon + 1, &port))
 		return parse_failed(text);
 	size = (size_t)(colon - text);
@@ -102,11 +119,60 @@ static int open_failed(int error, const struct listener_address *address)
 	return log_errno(error, "listen on %s:%u", name, port);
 }
 
+bool listener_is_served(const struct sockaddr_un *address, int type)
+{
+	CLEANUP(fd_close) int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	return fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
+	       errno != ECONNREFUSED;
+}
+
+/* Left by one that was killed. */
+static bool remove_stale(const struct sockaddr_un *address)
+{
+	struct stat status;
+
+	return lstat(address->sun_path, &status) == 0 && S_ISSOCK(status.st_mode) &&
+	       !listener_is_served(address, SOCK_STREAM) && unlink(address->sun_path) == 0;
+}
+
+static int open_unix(const struct listener_address *address, int *ret_fd)
+{
+	CLEANUP(fd_close)
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	const char *path = address->local.sun_path;
+	mode_t before;
+	int r;
+
+	if (fd < 0)
+		return log_errno(-errno, "listen on %s", path);
+	before = umask(0117);
+	r = bind(fd, &address->any, address->size) < 0 ? -errno : 0;
+	if (r == -EADDRINUSE && remove_stale(&address->local))
+		r = bind(fd, &address->any, address->size) < 0 ? -errno : 0;
+	umask(before);
+	if (r == -EADDRINUSE) {
+		log_error(
+			"cannot listen on %s: it is there already, and it is no socket or another "
+			"program serves it",
+			path);
+		return r;
+	}
+	if (r == 0 && listen(fd, LISTENER_BACKLOG) < 0)
+		r = -errno;
+	if (r < 0)
+		return log_errno(r, "listen on %s", path);
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
 int listener_open(const struct listener_address *address, int *ret_fd)
 {
 	CLEANUP(fd_close) int fd = -1;
 	const int on = 1;
 
+	if (listener_is_unix(address))
+		return open_unix(address, ret_fd);
 	fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return open_failed(-errno, address);
@@ -124,7 +190,7 @@ int listener_open(const struct listener_address *address, int *ret_fd)
 
 int listener_bound(int fd, struct listener_address *ret_address)
 {
-	struct listener_address bound = { .size = sizeof(bound.v6) };
+	struct listener_address bound = { .size = sizeof(bound.local) };
 
 	if (getsockname(fd, &bound.any, &bound.size) < 0)
 		return -errno;
@@ -132,8 +198,15 @@ int listener_bound(int fd, struct listener_address *ret_address)
 	return 0;
 }
 
+bool listener_is_unix(const struct listener_address *address)
+{
+	return address->any.sa_family == AF_UNIX;
+}
+
 bool listener_is_loopback(const struct listener_address *address)
 {
+	if (listener_is_unix(address))
+		return false;
 	if (address->any.sa_family == AF_INET)
 		return ntohl(address->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
 	return IN6_IS_ADDR_LOOPBACK(&address->v6.sin6_addr);
@@ -141,6 +214,8 @@ bool listener_is_loopback(const struct listener_address *address)
 
 bool listener_is_wildcard(const struct listener_address *address)
 {
+	if (listener_is_unix(address))
+		return false;
 	if (address->any.sa_family == AF_INET)
 		return address->v4.sin_addr.s_addr == htonl(INADDR_ANY);
 	return IN6_IS_ADDR_UNSPECIFIED(&address->v6.sin6_addr);
@@ -148,6 +223,8 @@ bool listener_is_wildcard(const struct listener_address *address)
 
 uint16_t listener_port(const struct listener_address *address)
 {
+	if (listener_is_unix(address))
+		return 0;
 	return ntohs(address->any.sa_family == AF_INET ? address->v4.sin_port
 						       : address->v6.sin6_port);
 }
@@ -156,6 +233,10 @@ void listener_name(const struct listener_address *address, char ret_name[LISTENE
 {
 	char text[INET6_ADDRSTRLEN] = "?";
 
+	if (listener_is_unix(address)) {
+		snprintf(ret_name, LISTENER_NAME_SIZE_MAX, "%s", address->local.sun_path);
+		return;
+	}
 	if (address->any.sa_family == AF_INET) {
 		inet_ntop(AF_INET, &address->v4.sin_addr, text, sizeof(text));
 		snprintf(ret_name, LISTENER_NAME_SIZE_MAX, "%s", text);

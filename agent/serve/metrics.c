@@ -49,6 +49,8 @@ static const struct metric metrics[] = {
 	{ "clients", "", "Pages that are connected.", WIRE_COUNTER_CLIENTS, false },
 	{ "requests_refused_total", "", "Requests and connections that were turned away.",
 	  WIRE_COUNTER_CLIENTS_REFUSED, false },
+	{ "tokens_refused_total", "", "Wrong tokens, and those of addresses that are held off.",
+	  WIRE_COUNTER_TOKENS_REFUSED, false },
 	{ "segments_skipped_total", "", "Segments that left the window before a page had them.",
 	  WIRE_COUNTER_CLIENTS_SKIPPED, false },
 	{ "parse_failures_total", "", "Files and texts of processes that could not be read.",

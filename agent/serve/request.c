@@ -41,6 +41,7 @@ static const struct {
 	{ REQUEST_UNPROCESSABLE, "Unprocessable Content", "" },
 	{ REQUEST_UPGRADE_REQUIRED, "Upgrade Required",
 	  "Upgrade: websocket\r\nSec-WebSocket-Version: " WEBSOCKET_VERSION "\r\n" },
+	{ REQUEST_TOO_MANY, "Too Many Requests", "Retry-After: 60\r\n" },
 	{ REQUEST_UNAVAILABLE, "Service Unavailable", "" },
 };
 
@@ -85,27 +86,51 @@ static struct answer answer_file(const struct request *request, const struct vie
 	return answer;
 }
 
-static bool token_is_right(const struct request_rules *rules, bool found,
-			   struct access_text candidate)
+/*
+ * Looks whose token it is. Returns NULL and the refusal, @status, when it is missing, wrong, or does
+ * not open so much.
+ */
+static const struct access_token *open_with(const struct request_rules *rules,
+					    struct access_text candidate, enum access_right right,
+					    enum request_status status, const char *words,
+					    struct answer *ret_refusal)
 {
-	return found && access_token_matches(rules->token, candidate);
+	const struct access_token *token = NULL;
+	/* Where everybody has one address, nobody may lock out who has a right one. */
+	bool is_looked_at = candidate.text && (!rules->limited || rules->is_shared);
+
+	if (is_looked_at)
+		token = access_tokens_find(rules->tokens, candidate);
+	if (!token && candidate.text && rules->limited)
+		*ret_refusal =
+			refuse(REQUEST_TOO_MANY,
+			       "Too many wrong tokens came from this address: wait a minute.");
+	else if (!token)
+		*ret_refusal = refuse(status, words);
+	else if (token->right < right)
+		*ret_refusal = refuse(REQUEST_FORBIDDEN, "This token does not open so much.");
+	else
+		return token;
+	ret_refusal->wrong_token = is_looked_at && !token;
+	return NULL;
 }
 
-/* Whether @request may see profiles; *ret_refusal when not. */
-static bool is_trusted(const struct request *request, const struct request_rules *rules,
-		       struct answer *ret_refusal)
+/* Whose token lets @request see so much; NULL and the refusal when none does. */
+static const struct access_token *trusted(const struct request *request,
+					  const struct request_rules *rules,
+					  enum access_right right, struct answer *ret_refusal)
 {
 	struct access_text candidate = { NULL, 0 };
-	bool found = access_bearer_token(request->authorization, &candidate);
 
-	if (request->origin.text && !access_origin_matches(request->origin, request->host))
+	access_bearer_token(request->authorization, &candidate);
+	if (request->origin.text &&
+	    !access_origin_matches(request->origin, request->host, rules->schemes)) {
 		*ret_refusal =
 			refuse(REQUEST_FORBIDDEN, "This page's Origin may not read profiles.");
-	else if (!token_is_right(rules, found, candidate))
-		*ret_refusal = refuse(REQUEST_UNAUTHORIZED, "The token is missing or wrong.");
-	else
-		return true;
-	return false;
+		return NULL;
+	}
+	return open_with(rules, candidate, right, REQUEST_UNAUTHORIZED,
+			 "The token is missing or wrong.", ret_refusal);
 }
 
 /* The page asks this way why its WebSocket was refused, which browsers don't tell. */
@@ -252,10 +277,16 @@ static bool answer_data(const struct request *request, const struct request_rule
 	bool list = rules->profiles && text_is(request->path, PROFILES_PATH);
 	bool profile = rules->profiles && take_word(&id, PROFILES_PATH "/");
 	bool import = rules->imports && text_is(request->path, IMPORT_PATH);
+	const struct access_token *token;
 
 	if (!live && !download && !metrics && !list && !profile && !import)
 		return false;
-	if (!is_trusted(request, rules, ret_answer))
+	token = trusted(request, rules,
+			metrics		     ? ACCESS_METRICS
+			: download || import ? ACCESS_ALL
+					     : ACCESS_VIEW,
+			ret_answer);
+	if (!token)
 		return true;
 	if (live)
 		*ret_answer = answer_live_question();
@@ -270,6 +301,7 @@ static bool answer_data(const struct request *request, const struct request_rule
 		*ret_answer = answer_import(request, rules);
 	else
 		*ret_answer = download ? answer_download(request) : answer_profile(request, id);
+	ret_answer->token = token;
 	return true;
 }
 
@@ -277,28 +309,33 @@ static struct answer answer_upgrade(const struct request *request,
 				    const struct request_rules *rules)
 {
 	struct access_text candidate = { NULL, 0 };
-	bool found = access_protocols_token(request->protocols, &candidate);
+	const struct access_token *token;
+	struct answer refusal;
 
+	access_protocols_token(request->protocols, &candidate);
 	if (!text_is_word(request->upgrade, "websocket"))
 		return refuse(REQUEST_FORBIDDEN, "The only upgrade here is to websocket.");
 	if (request->method != REQUEST_GET)
 		return refuse(REQUEST_METHOD_NOT_ALLOWED, "A WebSocket is opened with GET.");
 	if (!rules->live || !text_is(request->path, LIVE_PATH))
 		return refuse(REQUEST_NOT_FOUND, "The WebSocket of an agent is at " LIVE_PATH ".");
-	if (!access_origin_matches(request->origin, request->host))
+	if (!access_origin_matches(request->origin, request->host, rules->schemes))
 		return refuse(REQUEST_FORBIDDEN,
-			      "Origin must be there and be http:// and what Host says.");
-	if (!token_is_right(rules, found, candidate))
-		return refuse(REQUEST_FORBIDDEN,
-			      "The token is missing or wrong: Sec-WebSocket-Protocol: "
-			      "flickerscope, token.TOKEN");
+			      "Origin must be there and be http:// or https://, as this page is, "
+			      "and what Host says.");
+	token = open_with(rules, candidate, ACCESS_VIEW, REQUEST_FORBIDDEN,
+			  "The token is missing or wrong: Sec-WebSocket-Protocol: "
+			  "flickerscope, token.TOKEN",
+			  &refusal);
+	if (!token)
+		return refusal;
 	if (!text_is(request->version, WEBSOCKET_VERSION))
 		return refuse(REQUEST_UPGRADE_REQUIRED, "Sec-WebSocket-Version must be 13.");
 	if (!request->key.size)
 		return refuse(REQUEST_BAD, "Sec-WebSocket-Key is missing.");
 	if (rules->clients_full)
 		return refuse(REQUEST_UNAVAILABLE, "Too many pages are open: close one.");
-	return (struct answer){ .status = REQUEST_UPGRADE };
+	return (struct answer){ .status = REQUEST_UPGRADE, .token = token };
 }
 
 static struct answer answer_path(const struct request *request, const struct request_rules *rules)
@@ -356,11 +393,14 @@ static int common_headers(const struct answer *answer, char *text, size_t size_m
 			"Cache-Control: no-store\r\n"
 			"Referrer-Policy: no-referrer\r\n"
 			"X-Content-Type-Options: nosniff\r\n"
+			"X-Frame-Options: %s\r\n"
+			"Permissions-Policy: camera=(), geolocation=(), microphone=()\r\n"
 			"Cross-Origin-Opener-Policy: same-origin\r\n"
 			"Cross-Origin-Resource-Policy: same-origin\r\n"
 			"Content-Security-Policy: default-src 'none'; script-src 'self'; "
 			"style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; "
 			"base-uri 'none'; form-action 'none'; %s\r\n",
+			answer->framed ? "SAMEORIGIN" : "DENY",
 			answer->framed ? "frame-src 'self'; frame-ancestors 'self'"
 				       : "frame-ancestors 'none'");
 }

@@ -48,7 +48,10 @@ struct request {
 };
 
 struct request_rules {
-	const struct access_token *token;
+	const struct access_tokens *tokens;
+	unsigned int schemes; /* enum access_scheme, by which we are reached */
+	bool limited;	      /* too many wrong tokens came from there: none is looked at ... */
+	bool is_shared;	      /* ... but right ones, where everybody has the same address */
 	const char *const *hosts;
 	size_t host_count;
 	bool live;     /* there is a window: /live and /download */
@@ -77,6 +80,7 @@ enum request_status {
 	REQUEST_RANGE_UNSATISFIABLE = 416,
 	REQUEST_UNPROCESSABLE = 422,
 	REQUEST_UPGRADE_REQUIRED = 426,
+	REQUEST_TOO_MANY = 429,
 	REQUEST_UNAVAILABLE = 503,
 };
 
@@ -112,6 +116,8 @@ struct answer {
 	char name[REQUEST_NAME_SIZE_MAX];  /* of the file that is sent, any bytes */
 	char event[REQUEST_NAME_SIZE_MAX]; /* which one of several in the file; empty: choose */
 	bool refused;			   /* counted; the connection ends with the answer */
+	bool wrong_token;		   /* one was guessed; counted by address */
+	const struct access_token *token;  /* that opened it; NULL: it is open to all */
 	bool framed;			   /* pages of ours may show it in a frame */
 	bool head_only;
 };

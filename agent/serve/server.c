@@ -9,10 +9,12 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/loop.h"
 #include "serve/access.h"
+#include "serve/certificate.h"
 #include "serve/connection.h"
 #include "serve/listener.h"
 
@@ -21,18 +23,21 @@ enum server_private_limit {
 	TICK_MS = 1000,		/* how exactly the times of peers are kept */
 	RECEIVE_SIZE = 65536,	/* of what a peer sends, at a time: files are large */
 	CONNECTIONS_SPARE = 16, /* of libwebsockets' table: ours, its own, and those that end */
-	URL_SIZE_MAX = 32 + LISTENER_NAME_SIZE_MAX + ACCESS_TOKEN_SIZE_MAX,
+	HOST_SIZE_MAX = 253,	/* of a name (RFC 1035, 2.3.4) */
+	URL_SIZE_MAX = 32 + HOST_SIZE_MAX + ACCESS_TOKEN_SIZE_MAX,
 };
 
 struct server {
 	struct loop *loop; /* borrowed */
 	struct lws_context *context;
 	struct lws_vhost *vhost;
+	struct certificate *certificate; /* NULL: no TLS */
 	int listen_fd;
+	char *socket_path;		   /* owned; of a unix socket, to be removed; NULL: none */
 	struct loop_source *listen_source; /* NULL while accepting pauses */
 	struct loop_source *tick;
 	bool ticking;
-	struct access_token token;
+	struct access_tokens tokens;
 	char *hosts[SERVER_HOSTS_MAX + 1]; /* owned; the last place is for the address itself */
 	size_t host_count;
 	char url[URL_SIZE_MAX];
@@ -45,8 +50,11 @@ struct server {
 static int on_loop_readable(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
 			    size_t size);
 
+static int on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+		   size_t size);
+
 static const struct lws_protocols PROTOCOLS[] = {
-	{ .name = "http", .callback = connection_callback },
+	{ .name = "http", .callback = on_http },
 	{ .name = "flickerscope", .callback = connection_callback },
 	{ .name = "loop", .callback = on_loop_readable },
 	{ 0 },
@@ -57,6 +65,15 @@ static struct server *server_of(struct lws *wsi)
 	struct connection_table *table = lws_context_user(lws_get_context(wsi));
 
 	return lws_container_of(table, struct server, connections);
+}
+
+/* libwebsockets has made its context for TLS, and leaves the certificate to us. */
+static int on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+		   size_t size)
+{
+	if (reason == LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS)
+		return certificate_use(server_of(wsi)->certificate, user) < 0;
+	return connection_callback(wsi, reason, user, in, size);
 }
 
 /* libwebsockets' loop found our loop's descriptor readable. */
@@ -153,18 +170,20 @@ int server_listen_check(const char *listen)
 	return listener_parse(listen, &address);
 }
 
-static void say_if_exposed(const struct listener_address *address)
+static void say_if_exposed(const struct server *server, const struct listener_address *address)
 {
 	char name[LISTENER_NAME_SIZE_MAX];
 
-	if (listener_is_loopback(address))
+	if (listener_is_loopback(address) || listener_is_unix(address))
 		return;
 	listener_name(address, name);
-	log_warning("listening on %s without encryption: whoever can read the traffic gets the "
-		    "token and the profile; safer is 127.0.0.1 and, from elsewhere, "
-		    "ssh -L %u:127.0.0.1:%u HOST",
-		    name, listener_port(address), listener_port(address));
-	if (listener_is_wildcard(address))
+	if (!server->certificate)
+		log_warning(
+			"listening on %s without encryption: whoever can read the traffic gets "
+			"the token and the profile; safer is --tls-cert, or 127.0.0.1 and, from "
+			"elsewhere, ssh -L %u:127.0.0.1:%u HOST",
+			name, listener_port(address), listener_port(address));
+	if (listener_is_wildcard(address) && server->host_count == 0)
 		log_warning("pages are served for localhost and 127.0.0.1 only: allow the name in "
 			    "the browser's address bar with --host NAME");
 }
@@ -194,17 +213,32 @@ static int listen_open(struct server *server, const char *text)
 	r = listener_bound(server->listen_fd, &address);
 	if (r < 0)
 		return log_errno(r, "ask for the port that was picked");
-	say_if_exposed(&address);
+	say_if_exposed(server, &address);
 
 	server->port = listener_port(&address);
 	listener_name(&address, name);
+	if (listener_is_unix(&address)) {
+		server->socket_path = strdup(name);
+		return server->socket_path ? 0 : log_errno(-ENOMEM, "keep the socket's path");
+	}
 	if (listener_is_wildcard(&address))
 		strcpy(name, address.any.sa_family == AF_INET ? "127.0.0.1" : "[::1]");
-	else if (add_host(server, name) < 0)
-		return log_errno(-ENOMEM, "keep the address to listen on");
-	snprintf(server->url, sizeof(server->url), "http://%s:%u/#%s", name, server->port,
-		 server->token.text);
-	return 0;
+	return add_host(server, name) < 0 ? log_errno(-ENOMEM, "keep the address to listen on") : 0;
+}
+
+/* A certificate is for a name, which is the first that --host gives. */
+static void make_url(struct server *server)
+{
+	const char *token = access_tokens_best(&server->tokens)->text;
+
+	if (server->socket_path)
+		snprintf(server->url, sizeof(server->url), "unix:%s#%s", server->socket_path,
+			 token);
+	else
+		snprintf(server->url, sizeof(server->url), "http%s://%s:%u/#%s",
+			 server->certificate ? "s" : "",
+			 server->hosts[server->certificate ? 0 : server->host_count - 1],
+			 server->port, token);
 }
 
 static int context_open(struct server *server)
@@ -230,6 +264,9 @@ static int context_open(struct server *server)
 		.vhost_name = "flickerscope",
 	};
 
+	if (server->certificate)
+		info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT |
+				LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
 	lws_set_log_level(LLL_ERR | LLL_WARN, log_library_line);
 	server->context = lws_create_context(&info);
 	if (!server->context)
@@ -268,18 +305,22 @@ static int keep_hosts(struct server *server, const struct server_options *option
 
 static int set_up(struct server *server, const struct server_options *options)
 {
-	int r;
+	int r = keep_hosts(server, options);
 
-	r = keep_hosts(server, options);
+	if (r == 0 && options->tls_certificate_path)
+		r = certificate_open(options->tls_certificate_path, options->tls_key_path,
+				     &server->certificate);
 	if (r < 0)
 		return r;
-	r = access_token_open(options->token_path ? options->token_path : SERVER_TOKEN_PATH_DEFAULT,
-			      &server->token);
+	r = access_tokens_open(options->token_path ? options->token_path
+						   : SERVER_TOKEN_PATH_DEFAULT,
+			       &server->tokens);
 	if (r < 0)
 		return r;
 	r = listen_open(server, options->listen ? options->listen : SERVER_LISTEN_DEFAULT);
 	if (r < 0)
 		return r;
+	make_url(server);
 	r = context_open(server);
 	if (r < 0)
 		return r;
@@ -330,7 +371,11 @@ int server_new(const struct server_options *options, struct server **ret_server)
 		.instance_id = options->instance_id,
 		.source = options->source,
 	};
-	server->connections.token = &server->token;
+	server->connections.tokens = &server->tokens;
+	server->connections.behind_proxy = server->socket_path != NULL;
+	server->connections.schemes = server->socket_path ? ACCESS_SCHEME_HTTP | ACCESS_SCHEME_HTTPS
+				      : server->certificate ? ACCESS_SCHEME_HTTPS
+							    : ACCESS_SCHEME_HTTP;
 	server->connections.hosts = (const char *const *)server->hosts;
 	server->connections.host_count = server->host_count;
 	*ret_server = TAKE(server);
@@ -345,11 +390,15 @@ void server_free(struct server *server)
 		lws_context_destroy(server->context);
 	loop_remove(server->listen_source);
 	loop_remove(server->tick);
+	if (server->socket_path)
+		unlink(server->socket_path);
+	free(server->socket_path);
 	fd_close(server->listen_fd);
+	certificate_free(server->certificate);
 	for (size_t i = 0; i < server->host_count; i++)
 		free(server->hosts[i]);
 	free(server->start);
-	explicit_bzero(&server->token, sizeof(server->token));
+	explicit_bzero(&server->tokens, sizeof(server->tokens));
 	explicit_bzero(server->url, sizeof(server->url));
 	free(server);
 }

@@ -16,10 +16,13 @@
  *	/live			WebSocket `flickerscope, token.TOKEN`; without an upgrade a question
  *				whether "Authorization: Bearer TOKEN" is right: 426 yes, 401 no
  *
- * The five before the last want "Authorization: Bearer TOKEN".
+ * The five before the last want "Authorization: Bearer TOKEN"; a token may open but a part of them, see
+ * enum access_right. Over TLS where the operator has given a certificate. On a unix socket a proxy is
+ * in front: its X-Forwarded-For is believed.
  *
  * Refused, and counted: 403 for Host, Origin, token, kind of upgrade and what is no HTTP, 404 for a
- * path, 405 for a method, 413 for a body, 503 beyond SERVER_CLIENTS_MAX. Headers beyond
+ * path, 405 for a method, 413 for a body, 429 after
+ * too many wrong tokens, 503 beyond SERVER_CLIENTS_MAX. Headers beyond
  * SERVER_HEADERS_SIZE_MAX end the connection.
  */
 #ifndef FLICKERSCOPE_SERVER_H
@@ -64,8 +67,10 @@ struct server_options {
 	struct profile_store *profiles; /* what /profiles serves; NULL: none */
 	struct importer *importer;	/* who reads foreign files; NULL: nobody */
 	const char *start;		/* the path to which "/" leads; copied; NULL: itself */
-	const char *listen;	  /* "ADDRESS:PORT", "[IPv6]:PORT" or "localhost:PORT"; 0 picks one;
-				   NULL: SERVER_LISTEN_DEFAULT */
+	const char *listen; /* "ADDRESS:PORT", "[IPv6]:PORT" or "localhost:PORT"; 0 picks one;
+				   "unix:/PATH"; NULL: SERVER_LISTEN_DEFAULT */
+	const char *tls_certificate_path; /* both or none */
+	const char *tls_key_path;
 	const char *token_path;	  /* made when missing; NULL: SERVER_TOKEN_PATH_DEFAULT */
 	const char *const *hosts; /* further names that a Host header may hold, without port */
 	size_t host_count;
@@ -83,11 +88,12 @@ struct server_counters {
 	uint64_t clients;	  /* connected now */
 	uint64_t clients_total;	  /* ever let in */
 	uint64_t clients_refused; /* requests and connections that were turned away */
+	uint64_t tokens_refused;  /* wrong ones, and those that were not looked at any more */
 	uint64_t clients_skipped; /* segments that left the window before a client had them */
 	uint64_t bytes_sent;	  /* of WebSocket messages */
 };
 
-/* Whether "ADDRESS:PORT" of --listen can be read; says on the log what is wrong. 0 or -EINVAL. */
+/* Whether "ADDRESS:PORT" or "unix:/PATH" of --listen can be read; says on the log what is wrong. 0 or -EINVAL. */
 int server_listen_check(const char *listen);
 
 /*
@@ -106,9 +112,12 @@ int server_run(struct server *server);
 /* New bytes are in the window, a segment was closed or one was dropped: clients look again. Cheap. */
 void server_wake(struct server *server);
 
-/* "http://127.0.0.1:7780/#TOKEN": for the terminal of whoever started the program, never for a log. */
+/*
+ * "http://127.0.0.1:7780/#TOKEN", of a unix socket "unix:/PATH#TOKEN": for the terminal of whoever
+ * started the program, never for a log.
+ */
 const char *server_url(const struct server *server);
-uint16_t server_port(const struct server *server);
+uint16_t server_port(const struct server *server); /* 0 of a unix socket */
 
 struct server_counters server_counters(const struct server *server);
 

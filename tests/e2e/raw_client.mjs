@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
 import { root, temporaryFolder, until } from './agent.mjs';
 
 export const MESSAGE = { HELLO: 1, BYTES: 2, SKIPPED: 3, CAUGHT_UP: 4, RESUME: 5 };
@@ -20,7 +21,7 @@ export const knownByte = (segment, offset) =>
 	((Math.imul(segment, 2654435761) + Math.imul(offset, 40503)) >>> 8) & 255;
 
 /**
- * Starts serve_fixture with NAME=VALUE options.
+ * Starts serve_fixture with NAME=VALUE options. One with a certificate is trusted by setting `ca` of what comes back.
  * @param {import('node:test').TestContext} test ends it when it ends
  */
 export async function startFixture(test, options = {}, { variant = 'san', folder } = {}) {
@@ -65,7 +66,8 @@ export async function startFixture(test, options = {}, { variant = 'san', folder
 		fixture.url = fixture.lines[0];
 		fixture.port = Number(url.port);
 		fixture.address = url.hostname.replace(/^\[|\]$/g, '');
-		fixture.host = url.host;
+		fixture.host = url.host || 'localhost';
+		fixture.path = url.protocol === 'unix:' ? url.pathname : '';
 		fixture.token = url.hash.slice(1);
 	}
 	return fixture;
@@ -73,12 +75,13 @@ export async function startFixture(test, options = {}, { variant = 'san', folder
 
 /** A socket that keeps what it got. */
 export function openSocket(fixture) {
-	const socket = connect(fixture.port, fixture.address);
+	const options = fixture.path ? { path: fixture.path } : { port: fixture.port, host: fixture.address };
+	const socket = fixture.ca ? connectTls({ ...options, ca: fixture.ca, servername: 'localhost', ...fixture.tls }) : connect(options);
 	const peer = { socket, received: Buffer.alloc(0), closed: false };
 	socket.on('data', (bytes) => (peer.received = Buffer.concat([peer.received, bytes])));
 	socket.on('close', () => (peer.closed = true));
 	socket.on('error', () => {});
-	peer.opened = new Promise((resolve) => socket.once('connect', resolve).once('close', resolve));
+	peer.opened = new Promise((resolve) => socket.once(fixture.ca ? 'secureConnect' : 'connect', resolve).once('close', resolve));
 	return peer;
 }
 
@@ -97,7 +100,7 @@ export const statusOf = (answer) => Number(/^HTTP\/1\.[01] (\d{3}) /.exec(answer
 export function upgradeRequest(fixture, changes = {}, { method = 'GET', path = '/live' } = {}) {
 	const headers = {
 		Host: fixture.host,
-		Origin: `http://${fixture.host}`,
+		Origin: `http${fixture.ca ? 's' : ''}://${fixture.host}`,
 		Connection: 'Upgrade',
 		Upgrade: 'websocket',
 		'Sec-WebSocket-Version': '13',

@@ -123,7 +123,7 @@ static void on_report(int signal, void *context)
 	getrusage(RUSAGE_SELF, &usage);
 	printf("{\"clients\":%llu,\"total\":%llu,\"refused\":%llu,\"skipped\":%llu,\"sent\":%llu,"
 	       "\"rss\":%llu,\"cpu_us\":%llu,\"switches\":%ld,\"oldest\":%u,\"newest\":%u,"
-	       "\"open\":%u,\"window\":%llu,\"pause_us\":%llu}\n",
+	       "\"open\":%u,\"window\":%llu,\"pause_us\":%llu,\"wrong_tokens\":%llu}\n",
 	       (unsigned long long)counters.clients, (unsigned long long)counters.clients_total,
 	       (unsigned long long)counters.clients_refused,
 	       (unsigned long long)counters.clients_skipped,
@@ -133,7 +133,7 @@ static void on_report(int signal, void *context)
 	       usage.ru_nvcsw, sample_window_oldest(fixture->window),
 	       sample_window_newest(fixture->window), sample_window_open(fixture->window),
 	       (unsigned long long)sample_window_bytes(fixture->window),
-	       (unsigned long long)fixture->pause_us);
+	       (unsigned long long)fixture->pause_us, (unsigned long long)counters.tokens_refused);
 	fixture->pause_us = 0;
 	fflush(stdout);
 }
@@ -158,6 +158,8 @@ static int serve(struct fixture *fixture, char **arguments)
 		.window = fixture->window,
 		.listen = option(arguments, "listen", "127.0.0.1:0"),
 		.token_path = option(arguments, "token", NULL),
+		.tls_certificate_path = option(arguments, "tls_cert", NULL),
+		.tls_key_path = option(arguments, "tls_key", NULL),
 		.hosts = &host,
 		.host_count = host != NULL,
 		.source = WIRE_SOURCE_LIVE,

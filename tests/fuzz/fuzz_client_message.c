@@ -13,6 +13,7 @@
 #include "profile/sample_window.h"
 #include "serve/access.h"
 #include "serve/client.h"
+#include "serve/peer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
@@ -67,15 +68,25 @@ static void let_in(const uint8_t *bytes, size_t size)
 {
 	static const char *const HOSTS[] = { "box.example" };
 	const struct access_text text = { (const char *)bytes, size };
-	const struct access_token token = { "abcdefghijklmnopqrstuvwxyz012345", 32 };
+	const struct access_tokens tokens = {
+		.tokens = { { "abcdefghijklmnopqrstuvwxyz012345", 32, ACCESS_ALL, "" } },
+		.count = 1,
+	};
+	struct access_tokens parsed;
 	struct access_text candidate;
+	struct peer peer;
+	unsigned int line;
 
+	if (!access_tokens_parse(text.text, size, &parsed, &line) && !parsed.count)
+		abort();
+	peer_of_proxy(text, &peer);
 	access_host_allowed(text, HOSTS, 1);
-	access_origin_matches(text, (struct access_text){ "localhost", 9 });
+	access_origin_matches(text, (struct access_text){ "localhost", 9 },
+			      ACCESS_SCHEME_HTTP | ACCESS_SCHEME_HTTPS);
 	if (access_protocols_token(text, &candidate))
-		access_token_matches(&token, candidate);
+		access_tokens_find(&tokens, candidate);
 	if (access_bearer_token(text, &candidate))
-		access_token_matches(&token, candidate);
+		access_tokens_find(&tokens, candidate);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)

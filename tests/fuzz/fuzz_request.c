@@ -56,7 +56,10 @@ static void check(const struct answer *answer)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	static const char bearer[] = "Bearer abcdefghijklmnopqrstuvwxyz012345";
-	const struct access_token token = { "abcdefghijklmnopqrstuvwxyz012345", 32 };
+	const struct access_tokens tokens = {
+		.tokens = { { "abcdefghijklmnopqrstuvwxyz012345", 32, ACCESS_ALL, "" } },
+		.count = 1,
+	};
 	struct request request = {
 		.path = next_line(&bytes, &size),
 		.query = next_line(&bytes, &size),
@@ -72,7 +75,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	request.method = request.has_body ? REQUEST_POST : REQUEST_GET;
 	for (int live = 0; live < 2; live++) {
 		const struct request_rules rules = {
-			.token = &token,
+			.tokens = &tokens,
+			.schemes = ACCESS_SCHEME_HTTP,
 			.live = live,
 			.metrics = live,
 			.profiles = !live,
