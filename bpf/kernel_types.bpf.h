@@ -35,25 +35,19 @@ struct super_block {
 	__u32 s_dev;
 };
 
+struct timespec64 {
+	__s64 tv_sec;
+	long tv_nsec;
+};
+
 struct inode {
 	struct super_block *i_sb;
 	unsigned long i_ino;
 	__u32 i_generation; /* tells an inode number that is used again, where the file system can */
 	__s64 i_mtime_sec;  /* from 6.11 on */
 	__u32 i_mtime_nsec;
-};
-
-struct timespec64 {
-	__s64 tv_sec;
-	long tv_nsec;
-};
-
-struct inode___6_7 { /* to 6.10 */
-	struct timespec64 __i_mtime;
-};
-
-struct inode___old {
-	struct timespec64 i_mtime;
+	struct timespec64 __i_mtime; /* 6.6 to 6.10 */
+	struct timespec64 i_mtime;   /* to 6.5 */
 };
 
 struct file {
@@ -92,18 +86,14 @@ struct mm_struct {
 	unsigned long start_code; /* 0 from exec's new address space until its program begins */
 	struct maple_tree mm_mt;
 	mm_context_t context;
-};
-
-/* Counts the changes of the mappings: from 6.4 on, and from 6.13 on. */
-struct mm_struct___number {
-	int mm_lock_seq;
+	int mm_lock_seq; /* counts the changes of the mappings, from 6.4 on ... */
 };
 
 struct seqcount {
 	__u32 sequence;
 };
 
-struct mm_struct___seqcount {
+struct mm_struct___seqcount { /* ... and from 6.13 on */
 	struct seqcount mm_lock_seq;
 };
 

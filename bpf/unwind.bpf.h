@@ -295,12 +295,16 @@ static __always_inline struct unwind_row unwind_find(struct user_walk *walk, __u
 }
 
 /* Where tables do not help: @reason is why. @described: the file has one, without a row here. */
-static __always_inline enum stack_status unwind_without_row(struct user_walk *walk,
-							    enum stack_status reason,
-							    bool described)
+__noinline __u32 unwind_without_row(__u32 reason, __u32 described)
 {
-	enum stack_status status = unwind_guess(&walk->registers, &walk->memory);
+	__u32 zero = 0, status;
+	struct sample_scratch *scratch_area = bpf_map_lookup_elem(&scratch, &zero);
+	struct user_walk *walk;
 
+	if (!scratch_area)
+		return reason;
+	walk = &scratch_area->walk;
+	status = unwind_guess(&walk->registers, &walk->memory);
 	if (status == STACK_NONE) {
 		walk->was_guessed = 1;
 		walk->any_guessed = 1;
@@ -337,7 +341,7 @@ static __always_inline bool unwind_frame(struct sample_scratch *scratch_area)
 	if (found)
 		status = unwind_step(row, &walk->registers, &walk->memory);
 	if (status == STACK_NO_ROW || status == STACK_NO_MAPPING || status == STACK_UNSUPPORTED)
-		status = unwind_without_row(walk, status,
+		status = unwind_without_row(status,
 					    status == STACK_NO_ROW && (found || row.fp_offset));
 	if (status == STACK_NONE && !walk->registers.pc)
 		status = walk->any_guessed ? STACK_FRAME_POINTERS : STACK_COMPLETE;

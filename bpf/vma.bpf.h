@@ -40,14 +40,13 @@ static inline __u32 vma_changes(struct task_struct *task)
 	struct mm_struct *mm =
 		BPF_CORE_READ(task, mm); /* a number: no pointer is calculated with */
 	__u64 place = (__u64)mm * 0x9e3779b97f4a7c15ULL;
-	struct mm_struct___number *number = (void *)mm;
 	struct mm_struct___seqcount *count = (void *)mm;
 
 	if (bpf_core_field_exists(count->mm_lock_seq.sequence))
 		return (__u32)(place >> 32) + BPF_CORE_READ(count, mm_lock_seq.sequence);
-	if (bpf_core_field_exists(number->mm_lock_seq) &&
-	    bpf_core_field_size(number->mm_lock_seq) == sizeof(int))
-		return (__u32)(place >> 32) + (__u32)BPF_CORE_READ(number, mm_lock_seq);
+	if (bpf_core_field_exists(mm->mm_lock_seq) &&
+	    bpf_core_field_size(mm->mm_lock_seq) == sizeof(int))
+		return (__u32)(place >> 32) + (__u32)BPF_CORE_READ(mm, mm_lock_seq);
 	return 0;
 }
 
@@ -103,19 +102,17 @@ static __always_inline struct vm_area_struct *vma_walk(struct task_struct *task,
 /* When the contents of a file last changed: any number that tells two times apart. */
 static inline __u64 file_changed(struct inode *inode)
 {
-	struct inode___6_7 *newer = (void *)inode;
-	struct inode___old *older = (void *)inode;
 	__u64 seconds = 0, nanoseconds = 0;
 
 	if (bpf_core_field_exists(inode->i_mtime_sec)) {
 		seconds = BPF_CORE_READ(inode, i_mtime_sec);
 		nanoseconds = BPF_CORE_READ(inode, i_mtime_nsec);
-	} else if (bpf_core_field_exists(newer->__i_mtime)) {
-		seconds = BPF_CORE_READ(newer, __i_mtime.tv_sec);
-		nanoseconds = BPF_CORE_READ(newer, __i_mtime.tv_nsec);
-	} else if (bpf_core_field_exists(older->i_mtime)) {
-		seconds = BPF_CORE_READ(older, i_mtime.tv_sec);
-		nanoseconds = BPF_CORE_READ(older, i_mtime.tv_nsec);
+	} else if (bpf_core_field_exists(inode->__i_mtime)) {
+		seconds = BPF_CORE_READ(inode, __i_mtime.tv_sec);
+		nanoseconds = BPF_CORE_READ(inode, __i_mtime.tv_nsec);
+	} else if (bpf_core_field_exists(inode->i_mtime)) {
+		seconds = BPF_CORE_READ(inode, i_mtime.tv_sec);
+		nanoseconds = BPF_CORE_READ(inode, i_mtime.tv_nsec);
 	}
 	return seconds << 30 ^ nanoseconds;
 }
