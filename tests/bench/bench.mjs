@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { cpus as hostCpus } from 'node:os';
 import WebSocket from 'ws';
 import { loadPath, program, sleep } from '../e2e/agent.mjs';
-import { cpuMs, folder, machine, median, residentKiB, start as startChild, stop } from './children.mjs';
+import { cpuMs, folder, machine, median, residentKiB, start as startChild, stop, wholeRunMs } from './children.mjs';
 
 const quick = process.argv.includes('--quick');
 const ROUNDS = quick ? 1 : 3;
@@ -28,16 +28,6 @@ process.on('exit', () => writeFileSync(BPF_STATS, statsBefore));
 /** What it says is kept. */
 const start = (command, args) => startChild(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
 const cpuUs = (pid) => cpuMs(pid) * 1000;
-
-/** User and system time in us of a whole run of a command, its ended children included. */
-function wholeRunUs(command, args) {
-	const result = spawnSync('bash', ['-c', 'TIMEFORMAT="TIME %U %S"; time "$@"', 'bash', command, ...args], {
-		encoding: 'utf8',
-	});
-	const match = /TIME ([\d.]+) ([\d.]+)/.exec(result.stderr);
-	if (result.status !== 0) throw new Error(`${command}: ${result.stderr}`);
-	return (Number(match[1]) + Number(match[2])) * 1e6;
-}
 
 const liveArgs = (rate, more = []) => [
 	'live', '-F', String(rate), '--listen', '127.0.0.1:0', '--token-file', join(folder, 'token'),
@@ -71,9 +61,10 @@ function connect(url) {
 }
 
 const perfArgs = (rate, more = []) => [
-	// Without looking for build ids at the end: it takes perf long, and 6.1 at times aborts there.
-	'record', '-B', '-N', '-e', 'cpu-clock', '-F', String(rate), '-a', '-o', join(folder, 'perf.data'), ...more,
+	'record', '-e', 'cpu-clock', '-F', String(rate), '-a', '-o', join(folder, 'perf.data'), ...more,
 ];
+/** Without looking for build ids at the end: what stops perf is not what is measured. */
+const NO_BUILD_IDS = ['-B', '-N'];
 
 function info(file) {
 	const result = spawnSync(program, ['info', '--json', file], { encoding: 'utf8' });
@@ -93,7 +84,7 @@ async function costOf(rate, kind) {
 	let child;
 	let socket;
 	if (kind === 'perf') {
-		child = start('perf', perfArgs(rate, ['-g']));
+		child = start('perf', perfArgs(rate, [...NO_BUILD_IDS, '-g']));
 	} else {
 		child = await startLive(rate, kind === 'record' ? ['-o', file, '--force'] : []);
 		if (kind === 'viewer') socket = connect(child.url);
@@ -120,23 +111,22 @@ async function costOf(rate, kind) {
 	return result;
 }
 
-/** A whole run of some seconds: start, sampling, end; for perf without any names. */
+/** A whole run of some seconds as a user has it: start, sampling, end; for perf without any names. */
 async function wholeRun(rate, kind) {
 	const load = busy(COST_SECONDS + 4);
+	const perf = [...perfArgs(rate, ['-g']), '--', 'sleep', COST_SECONDS];
+	const record = ['record', '-F', rate, '-o', join(folder, 'whole.flk'), '--force', '-d', COST_SECONDS];
 	await sleep(500);
-	const us =
-		kind === 'perf'
-			? wholeRunUs('perf', [...perfArgs(rate, ['-g']), '--', 'sleep', String(COST_SECONDS)])
-			: wholeRunUs(program, ['record', '-F', String(rate), '-o', join(folder, 'whole.flk'), '--force',
-					'-d', String(COST_SECONDS)]);
+	const ms = kind === 'perf' ? wholeRunMs('perf', perf) : wholeRunMs(program, record);
 	await stop(load, 'SIGKILL');
-	return us / (rate * CPUS * COST_SECONDS);
+	return ms * 1000 / (rate * CPUS * COST_SECONDS);
 }
 
 async function benchCost() {
 	console.log(`\n## CPU time, memory and bytes, ${CPUS} busy CPUs, stacks of 36 frames\n`);
 	console.log('User and system time of all processes of each, in us a sample, while they sample, and of a whole');
-	console.log(`run of ${COST_SECONDS} s. "Page": one page connected. "File": live -o FILE. perf gives no names.\n`);
+	console.log(`run of ${COST_SECONDS} s, as its control group counts it. "Page": one page connected. "File": live -o FILE.`);
+	console.log('perf gives no names.\n');
 	console.log('| rate, Hz | perf -g | agent | with a page | with a file | whole run: perf -g | whole run: record | RSS perf, MiB | RSS agent, MiB | wire, B a sample | file, B a sample |');
 	console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |');
 	for (const rate of [99, 999, 9999]) {
@@ -144,8 +134,11 @@ async function benchCost() {
 		const alone = await costOf(rate, 'alone');
 		const viewer = await costOf(rate, 'viewer');
 		const file = await costOf(rate, 'record');
-		const wholePerf = await wholeRun(rate, 'perf');
-		const wholeRecord = await wholeRun(rate, 'record');
+		const whole = { perf: [], record: [] };
+		for (let round = 0; round < ROUNDS; round++)
+			for (const kind of ['perf', 'record']) whole[kind].push(await wholeRun(rate, kind));
+		const wholePerf = median(whole.perf);
+		const wholeRecord = median(whole.record);
 		console.log(
 			`| ${rate} | ${perf.us.toFixed(2)} | ${alone.us.toFixed(2)} | ${viewer.us.toFixed(2)} | ${file.us.toFixed(2)} | ` +
 				`${wholePerf.toFixed(2)} | ${wholeRecord.toFixed(2)} | ` +
@@ -213,9 +206,9 @@ async function benchWork() {
 	const ways = {
 		'nobody sampling': null,
 		'bare interrupt': async () => startLive(rate, ['-p', '1']),
-		'perf record -g': async () => start('perf', perfArgs(rate, ['-g'])),
+		'perf record -g': async () => start('perf', perfArgs(rate, [...NO_BUILD_IDS, '-g'])),
 		'flickerscope live': async () => startLive(rate),
-		'perf record --call-graph dwarf': async () => start('perf', perfArgs(rate, ['--call-graph', 'dwarf', '-m', '16M'])),
+		'perf record --call-graph dwarf': async () => start('perf', perfArgs(rate, [...NO_BUILD_IDS, '--call-graph', 'dwarf', '-m', '16M'])),
 	};
 	const work = Object.fromEntries(Object.keys(ways).map((name) => [name, []]));
 	for (let round = 0; round < ROUNDS; round++)

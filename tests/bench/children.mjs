@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What benches have around them: a folder, children that end with them, what these cost, the machine. */
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -58,6 +58,26 @@ export const ownCpuMs = (pid) => tasks(pid)
 
 /** ... and of all processes below it that live. */
 export const cpuMs = (pid) => childrenOf(pid).reduce((sum, child) => sum + cpuMs(child), ownCpuMs(pid));
+
+/** Where control groups of version 2 are, which count the time of all that ever was in one. */
+const cgroups = / - cgroup2 /.exec(read('/proc/self/mountinfo')) &&
+	read('/proc/self/mountinfo').split('\n').find((line) => line.includes(' - cgroup2 ')).split(' ')[4];
+
+/** CPU time in ms of a whole run of a command: of all its processes, those included that nobody waited for. */
+export function wholeRunMs(command, args) {
+	if (!cgroups) throw new Error('no cgroup2 is mounted, which counts the time of a whole run');
+	const group = join(cgroups, `flickerscope-bench-${process.pid}`);
+	mkdirSync(group);
+	try {
+		const enter = 'echo $$ > "$0/cgroup.procs" && exec "$@"';
+		const { status, stderr } = spawnSync('sh', ['-c', enter, group, command, ...args.map(String)], { encoding: 'utf8' });
+		if (status !== 0) throw new Error(`${command}: ${stderr}`);
+		while (read(join(group, 'cgroup.procs'))) spawnSync('sleep', ['0.05']);
+		return Number(/usage_usec (\d+)/.exec(read(join(group, 'cpu.stat')))[1]) / 1000;
+	} finally {
+		rmdirSync(group);
+	}
+}
 
 /** Resident memory of a process and its children, in KiB. */
 export const residentKiB = (pid) => [pid, ...childrenOf(pid)]

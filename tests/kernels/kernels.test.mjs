@@ -124,6 +124,8 @@ for (const series of SERIES) {
 			checkChain(t, `Linux ${series}, ${form}`, samples.filter(({ thread }) => thread.process === 'chain'), deepChain(DEPTH));
 			const inKernel = samples.filter(({ status, frames }) => status === STACK_COMPLETE && frames[0].kind === WIRE_FRAME_KERNEL);
 			assert.ok(inKernel.length > 0, 'a sample that hit in the kernel has a whole user stack');
+			const unnamed = inKernel.filter(({ frames }) => frames[0].name === '[kernel]');
+			assert.equal(unnamed.length, 0, 'the kernel names its functions');
 		}
 	});
 }
