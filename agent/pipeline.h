@@ -26,8 +26,8 @@ enum pipeline_limits {
 	PIPELINE_DRAIN_INTERVAL_MS = 50,
 	PIPELINE_UNWATCHED_INTERVAL_MS = 200, /* between two drains while nobody looks ... */
 	PIPELINE_WRITE_INTERVAL_MS = 1000,    /* ... and between two chunks */
-	PIPELINE_SEEN_SAMPLES = 8, /* one of so many tells the symbolizer where CPU time goes */
-	PIPELINE_NAMES_WAIT_MS = 6000,	   /* at the end of a recording, at most */
+	PIPELINE_SEEN_SAMPLES = 8,     /* one of so many tells the symbolizer where CPU time goes */
+	PIPELINE_NAMES_WAIT_MS = 6000, /* at the end of a recording, at most */
 	PIPELINE_STACK_CACHE_ENTRIES = 131072,
 	PIPELINE_THREAD_CACHE_ENTRIES = 16384,
 	PIPELINE_FIXED_MEMORY = 12 << 20, /* the open segment, caches, the encoder */
