@@ -109,8 +109,10 @@ export class Page {
 		this.table = null;
 		/** @type {Tab} */
 		this.tab = "graph";
-		/** What the selection is compared with, while it is. @type {"before" | "rest" | null} */
+		/** What the selection is compared with, while it is. @type {import("model/baselines").Baseline | null} */
 		this.compared = null;
+		/** The stretch that somebody chose for it last. @type {Range | null} */
+		this.against = null;
 		/** @type {Changes | null} */
 		this.changes = null;
 		this.selection_bar = new SelectionBar({
@@ -119,6 +121,7 @@ export class Page {
 			repeat: () => this.repeat(),
 			save: (button) => this.save(button, this.selection && ranges_hull(this.selection)),
 			compare: (choice) => this.compare(choice),
+			swap: () => this.swap(),
 			start_us: () => this.source.zero_wall_us(),
 		});
 		/** @type {Range[] | null} */
@@ -200,7 +203,7 @@ export class Page {
 		this.begun = false;
 		source.search(this.panel.pattern);
 		this.tools?.source_taken();
-		this.selection = this.map.selection = null;
+		this.selection = this.map.selection = this.against = null;
 		this.compared = this.changes = this.found.chosen_us = null;
 		this.map.frozen_us = null;
 		this.map.follow(true);
@@ -432,7 +435,7 @@ export class Page {
 	changes_update() {
 		const { selection, compared } = this;
 		const baseline = selection && compared && !this.previewing
-			? this.source.baseline(selection, compared) : [];
+			? this.source.baseline(selection, compared, this.against) : [];
 		this.changes = selection && compared && !this.previewing
 			? this.source.changes(selection, baseline) : null;
 		this.map.baseline = baseline;
@@ -444,7 +447,7 @@ export class Page {
 		return this.changes?.comparable ? this.changes.tree : null;
 	}
 
-	/** @param {"before" | "rest" | null} [choice] of what is the same in every second the rest of these is the news */
+	/** @param {import("model/baselines").Baseline | null} [choice] of what is the same in every second the rest of these is the news */
 	compare(choice = this.source.other || this.selection && this.selection.length > 1 ? "rest" : "before") {
 		if (choice && !this.changes_panel) {
 			this.later((later) => {
@@ -458,6 +461,22 @@ export class Page {
 			this.select([this.map.shown_range()]);
 		else
 			this.graph_update();
+	}
+
+	/** @param {Range} range that the selection is compared with */
+	compare_with(range) {
+		this.against = range;
+		this.compare("chosen");
+	}
+
+	/** The other way round. */
+	swap() {
+		const { selection, map: { baseline } } = this;
+		if (!selection)
+			return;
+		[this.against] = selection;
+		this.compared = "chosen";
+		this.select_shown(baseline);
 	}
 
 	/** Two captures: all of the second against the first, unless somebody chose already. */
@@ -687,6 +706,8 @@ export class Page {
 			can_save: source.live() && this.connection.can_save(),
 			compared: this.changes ? this.compared : null,
 			other: this.source.other && "the other capture",
+			against: this.against && source.wall([this.against])[0],
+			can_swap: this.changes !== null && ranges.length === 1 && this.map.baseline.length === 1,
 			/* While dragging the words follow the graph. */
 			summary: this.previewing && this.graph_stale ? null
 				: source.summary(ranges),
@@ -863,7 +884,7 @@ export class Page {
 			this.map.section.getBoundingClientRect(), () => cell_card(
 				this.source.to_wall_us(base_us),
 				{ start_us: range.start_us - base_us, end_us: range.end_us - base_us },
-				summary(), this.shades));
+				summary(), this.shades, this.input.click_start() ? "Click: the selection ends here." : ""));
 		if (by_key) {
 			text_set(by_id("map-words", HTMLElement),
 				`${clock_text(this.source.to_wall_us(base_us))}, ` +

@@ -67,7 +67,9 @@ export class PageTools {
 		/** When the page last ran, and what it missed since, until that has come. */
 		this.awake_ms = Date.now();
 		this.slept = /** @type {{ from_us: number, us: number } | null} */ (null);
-		/** The stretch that the address tells. */
+		/** The fragment that was written or taken last. */
+		this.hash = location.hash;
+		/** The stretch and the zoom that the address tells. */
 		this.stretch = this.stretch_words();
 		by_id("copy-link", HTMLButtonElement).addEventListener("click", () => this.link_copy());
 		addEventListener("hashchange", () => this.link_open());
@@ -316,33 +318,39 @@ export class PageTools {
 		/* What a link asked for and is not shown yet would be forgotten; where a drag leads is not known yet. */
 		if (this.linked || this.linked_zoom || this.page.previewing)
 			return;
-		const { source, map, graph, selection, tab, compared, panel, view } = this.page;
+		/* Somebody went back or forth just now, which link_open() will be told: that entry is not to be written over. */
+		if (location.hash !== this.hash)
+			return;
+		const { source, map, graph, selection, tab, compared, against, panel, view } = this.page;
 		const fragment = link_write({ terms: this.filters.terms, steps: view.options.steps, selection: selection && source.wall(selection),
 			until_us: map.following ? null : source.to_wall_us(Math.min(map.geometry.end * second_us, map.now_us())),
-			tab, baseline: compared ?? "", find: panel.search.value,
+			tab, baseline: compared ?? "before", against: against && compared === "chosen" ? source.wall([against])[0] : null, find: panel.search.value,
 			zoom: graph.tree ? zoom_mark(graph.tree, graph.zoom_node()) : "",
 			settings: { ...view.settings(), ...this.view.chosen() } });
 		const address = location.pathname + location.search + (fragment && `#${fragment}`);
+		const stretch = this.stretch_words(), is_same = stretch === this.stretch;
+		this.stretch = stretch;
 		if (address === location.pathname + location.search + location.hash)
 			return;
-		/* Back leads to the stretch that was selected before. */
-		const stretch = this.stretch_words();
-		if (stretch === this.stretch)
+		/* Back leads to the stretch that was selected before, and to the zoom. */
+		if (is_same)
 			history.replaceState(null, "", address);
 		else
 			history.pushState(null, "", address);
-		this.stretch = stretch;
+		this.hash = location.hash;
 	}
 
-	/** What is selected, to be compared. */
+	/** What is selected and zoomed into, to be compared. */
 	stretch_words() {
-		return JSON.stringify(this.page.selection);
+		const { selection, graph: { zooms, zoom_at } } = this.page;
+		return JSON.stringify([selection, zooms[zoom_at]]);
 	}
 
 	/** Takes what the address asks for. */
 	link_open() {
 		const { page } = this;
 		token_take();
+		this.hash = location.hash;
 		const state = link_read(location.hash.slice(1), { ...settings_allowed(), ...view_settings });
 		this.view.take(state.settings);
 		page.view.settings_take(state.settings, state.steps);
@@ -377,13 +385,16 @@ export class PageTools {
 		const tab = /** @type {Page["tab"]} */ (linked.tab);
 		if (selection) {
 			page.tab = tab;
-			page.compared = tab === "compare" ? linked.baseline === "rest" ? "rest" : "before" : null;
+			page.against = linked.against && { start_us: source.from_wall_us(linked.against.start_us), end_us: source.from_wall_us(linked.against.end_us) };
+			page.compared = tab === "compare" ? linked.baseline : null;
 			page.select_wall(selection[0], selection.length);
 		} else {
 			if (page.selection)
 				page.select(null);
 			if (tab !== page.tab)
 				page.tab_open(tab);
+			else
+				page.graph_update();
 		}
 		this.stretch = this.stretch_words();
 	}

@@ -435,16 +435,18 @@ export class ProfileSource {
 	/**
 	 * What a stretch is compared with.
 	 * @param {Range[]} ranges
-	 * @param {"before" | "rest"} choice
+	 * @param {import("model/baselines").Baseline} choice
+	 * @param {Range | null} chosen
 	 * @returns {Range[]}
 	 */
-	baseline(ranges, choice) {
+	baseline(ranges, choice, chosen) {
 		const { base_us, profile, joined_us } = this;
 		const of = this.timeline(ranges);
 		const all = { from_us: profile.oldest_us, to_us: profile.covered_us };
 		const sides = of[0].from_us < joined_us ? { own: { ...all, to_us: Math.min(all.to_us, joined_us) }, other: { ...all, from_us: joined_us } }
 			: { own: { ...all, from_us: joined_us }, other: { ...all, to_us: joined_us } };
 		const found = choice === "before" ? baseline_before(of[0], sides.own.from_us)
+			: chosen && choice === "chosen" ? baseline_rest(of, this.timeline([chosen])[0])
 			: this.other ? [sides.other] : baseline_rest(of, all);
 		/* Time of which nothing is known is no time without work. */
 		return found.flatMap(({ from_us, to_us }) => profile.known(from_us, to_us).map(([from, to]) => ({ from_us: from, to_us: to })))

@@ -134,6 +134,7 @@ test("the graph is of the selection: the band's function is in it, beside the ba
 		return at;
 	});
 	const share = async (part) => {
+		await page.keyboard.press("Escape"); // else the second click ends what the first one began
 		const { x, y } = await map_point(column, part);
 		await page.mouse.click(x, y);
 		return look(() => {

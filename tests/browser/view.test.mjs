@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { dragTimes, graphShare, lightness, loaded, mapPixels, mapPoint, openBrowser, openPage, painted, startFeed } from './page.mjs';
+import { sleep } from '../e2e/agent.mjs';
 
 let feed, browser, page;
 
@@ -33,6 +34,9 @@ const processes = (of = page) => of.evaluate(() => window.flickerscope.graph.tre
 /** What people see in the address once the page has written it. */
 const link = (pattern) => page.waitForFunction((source) => new RegExp(source).test(location.hash), pattern.source)
 	.then(() => new URL(page.url()).hash.slice(1));
+
+/** Where data is missing since then, but for what the invented host itself lost. */
+const holes = (since_us) => look((us) => window.flickerscope.source.profile.gaps(us, Infinity).filter(({ lost }) => !lost), since_us);
 
 async function choose(text, how = 'Enter') {
 	await page.keyboard.press('f');
@@ -239,16 +243,55 @@ test('the wheel and keys change rows and width, clicks and keys move the ends, J
 	const clicked = await selection();
 	assert.equal(clicked.end_us - clicked.start_us, 20_000);
 	const to = await mapPoint(page, (Math.floor(clicked.start_us / 1e6) + 4) * 1e6 + 505_000);
-	await page.keyboard.down('Shift');
+	/* A click where it starts and one where it ends; the third one begins anew. Shift ends what was begun in any way. */
 	await page.mouse.click(to.x, to.y);
-	await page.keyboard.up('Shift');
 	const ended = await selection();
 	assert.equal(ended.start_us, clicked.start_us);
 	assert.equal(ended.end_us, (Math.floor(clicked.start_us / 1e6) + 4) * 1e6 + 520_000);
+	const third = await mapPoint(page, (newest - 16) * 1e6 + 705_000);
+	await page.mouse.click(third.x, third.y);
+	assert.equal((({ start_us, end_us }) => end_us - start_us)(await selection()), 20_000);
+	await page.keyboard.press('Escape');
+	await page.mouse.click(at.x, at.y);
+	assert.deepEqual(await selection(), clicked);
+	await page.keyboard.down('Shift');
+	await page.mouse.click(to.x, to.y);
+	await page.keyboard.up('Shift');
+	assert.deepEqual(await selection(), ended);
 	await page.focus('#map-focus');
 	await page.keyboard.press('Control+ArrowUp');
 	await page.keyboard.press('Control+Shift+ArrowDown');
 	assert.deepEqual(await selection(), { start_us: ended.start_us - 1000, end_us: ended.end_us + 1000 });
+	/* Shift and a drag choose what it is compared with; a link says so, and Swap turns it round. Where nothing was lost. */
+	const clear = await look((newest) => {
+		const { source } = window.flickerscope;
+		for (let second = newest - 12; ; second--)
+			if (!source.profile.gaps(source.base_us + second * 1e6, source.base_us + (second + 10) * 1e6).length) return second;
+	}, newest);
+	await dragTimes(page, (clear + 7) * 1e6 + 200_000, (clear + 9) * 1e6 + 500_000);
+	const chosen = await selection();
+	const [left, right] = [await mapPoint(page, (clear + 1) * 1e6 + 200_000), await mapPoint(page, (clear + 5) * 1e6 + 200_000)];
+	await page.mouse.move(left.x, left.y);
+	await page.keyboard.down('Shift');
+	await page.mouse.down();
+	await page.mouse.move(right.x, right.y, { steps: 3 });
+	await page.mouse.up();
+	await page.keyboard.up('Shift');
+	const baseline = () => look(() => window.flickerscope.map.baseline);
+	const [against] = await baseline();
+	assert.ok(Math.abs(against.end_us - against.start_us - 4e6) < 20e3, JSON.stringify(against));
+	assert.deepEqual(await selection(), chosen);
+	assert.match(await page.textContent('#changes'), /CPUs busy instead of/);
+	assert.match(await page.locator('#selection .compared option:checked').textContent(), /^\d\d:\d\d:\d\d\.\d{3} to \d\d:/);
+	const compared = await link(/tab=compare&baseline=\d+\.?\d*-\d/);
+	await page.click('#selection button:has-text("Swap")');
+	assert.deepEqual([await selection(), await baseline()], [against, [chosen]]);
+	await page.keyboard.press('Escape');
+	await page.waitForFunction(() => !location.hash.includes('baseline'));
+	await look((fragment) => { location.hash = fragment; }, compared);
+	await page.waitForFunction(() => window.flickerscope.ranges);
+	assert.deepEqual([await selection(), await baseline()], [chosen, [against]]);
+	await page.click('#tab-graph');
 	await page.keyboard.press('j');
 	const hottest = await selection();
 	const busiest = await look(() => {
@@ -330,7 +373,20 @@ test('Alt and a drag take the same part of every second: words, graph, table, wh
 	await page.goForward();
 	await page.waitForFunction(() => window.flickerscope.ranges);
 	assert.deepEqual(await ranges(), linked);
+	/* Through zooms as well. */
 	await page.click('#tab-graph');
+	await painted(page);
+	await look(() => {
+		const { graph } = window.flickerscope;
+		graph.zoom_to(graph.rects.find(({ node, depth }) => node > 0 && depth === 2).node);
+	});
+	await link(/zoom=/);
+	await page.goBack();
+	await page.waitForFunction(() => !window.flickerscope.graph.zoomed());
+	await page.goForward();
+	await page.waitForFunction(() => window.flickerscope.graph.zoomed());
+	assert.deepEqual(await ranges(), linked);
+	await page.keyboard.press('0');
 	await page.click('#export');
 	const download = page.waitForEvent('download');
 	await page.click('[role="menuitem"]:has-text("folded")');
@@ -361,7 +417,7 @@ test('a connection that drops in the middle of a drag, a file of another version
 	assert.ok(Math.abs(selected.end_us - selected.start_us - 4.3e6) < 20e3, JSON.stringify(selected));
 	await page.waitForFunction((us) => window.flickerscope.connection.state().kind === 'live' && window.flickerscope.source.profile.covered_us > us + 1e6, before_us);
 	assert.deepEqual(await selection(), selected);
-	assert.deepEqual(await look((us) => window.flickerscope.source.profile.gaps(us, Infinity), before_us), []);
+	assert.deepEqual(await holes(before_us), []);
 
 	await look(() => {
 		const bytes = new Uint8Array(64);
@@ -385,5 +441,22 @@ test('a connection that drops in the middle of a drag, a file of another version
 	assert.deepEqual(await selection(), selected);
 	await page.keyboard.press('Escape');
 	await page.keyboard.press('l');
+
+	/* A tab that was frozen while memory was short: the oldest is let go, which is said, and all that came meanwhile is there. */
+	const session = await page.context().newCDPSession(page);
+	const kept = await look(() => {
+		const { profile } = window.flickerscope.source;
+		profile.bytes_max = Math.round(profile.byte_count * 0.8);
+		return { bytes_max: profile.bytes_max, covered_us: profile.covered_us };
+	});
+	await session.send('Page.setWebLifecycleState', { state: 'frozen' });
+	await sleep(1500);
+	await session.send('Page.setWebLifecycleState', { state: 'active' });
+	await page.waitForFunction(({ bytes_max, covered_us }) => {
+		const { profile } = window.flickerscope.source;
+		return profile.covered_us > covered_us + 1.5e6 && profile.byte_count <= bytes_max &&
+			/^The oldest [\d\u2009]+ samples did not fit into the page's memory\.$/.test(document.querySelector('#notice').textContent);
+	}, kept);
+	assert.deepEqual(await holes(kept.covered_us), []);
 	assert.deepEqual(page.problems, []);
 });

@@ -257,7 +257,7 @@ test("ranges in words, as one, and repeated", () => {
 
 test("a link holds the same part of many seconds, and nothing that would not end", () => {
 	const state = { terms: [], steps: [], selection: ranges_repeat({ start_us: 1e15 + 200e3, end_us: 1e15 + 300e3 }, 60), until_us: null, tab: "graph",
-		baseline: "before", find: "", zoom: "", settings: {} };
+		baseline: "before", against: null, find: "", zoom: "", settings: {} };
 	assert.equal(link_write(state), "from=1000000000.2&to=1000000000.3&seconds=60");
 	assert.deepEqual(link_read(link_write(state), {}), state);
 	for (const seconds of ["0", "-5", "1e9", "999999999", "x", ""])
@@ -265,6 +265,10 @@ test("a link holds the same part of many seconds, and nothing that would not end
 	/* Of a longer one there is none in the next second. */
 	assert.equal(link_read("from=10.2&to=12.3&seconds=60", {}).selection?.length, 1);
 	assert.equal(link_read("from=10.2&to=10.1&seconds=60", {}).selection, null);
+	for (const more of [{ baseline: "rest" }, { baseline: "chosen", against: { start_us: 1e15 - 40e6, end_us: 1e15 - 123e3 } }])
+		assert.deepEqual(link_read(link_write({ ...state, tab: "compare", ...more }), {}), { ...state, tab: "compare", ...more });
+	for (const baseline of ["12-10", "12-", "x", "-", ""])
+		assert.equal(link_read(`from=10.2&to=10.3&tab=compare&baseline=${baseline}`, {}).baseline, "before", baseline);
 	const steps = [{ kind: "only", name: "main&x=1" }, { kind: "hide", name: "a b" }, { kind: "merge", name: "ü;" }];
 	assert.deepEqual(link_read(link_write({ ...state, steps }), {}), { ...state, steps });
 	assert.equal(link_read("hide=a&".repeat(1000), {}).steps.length, 24);

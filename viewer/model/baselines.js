@@ -2,6 +2,7 @@
 /* What a stretch of time is compared with. */
 
 /** @typedef {import("model/call_tree").Range} Range */
+/** What a stretch is compared with: the time before it, all the rest, or what somebody chose. @typedef {"before" | "rest" | "chosen"} Baseline */
 
 const second_us = 1e6;
 /** So much time before it. */

@@ -36,9 +36,10 @@ function samples_text(samples) {
  * @param {{ start_us: number, end_us: number }} offset within the second
  * @param {CellSummary | null} summary null: nothing is known there
  * @param {Shades} shades
+ * @param {string} hint what a click does here, if that is not as ever
  * @returns {Node[]}
  */
-export function cell_card(wall_us, offset, summary, shades) {
+export function cell_card(wall_us, offset, summary, shades, hint) {
 	const title = element("div", "title", element("b", "", wall_us === null ? "" : clock_text(wall_us)),
 		` from ${ms_text(offset.start_us / 1000)} to ${ms_text(offset.end_us / 1000)} ms`);
 	if (!summary)
@@ -67,7 +68,7 @@ export function cell_card(wall_us, offset, summary, shades) {
 	} else if (!samples) {
 		parts.push(element("div", "dim", "No sample fell into this cell."));
 	}
-	return parts;
+	return hint ? [...parts, element("div", "dim", hint)] : parts;
 }
 
 /**

@@ -267,7 +267,7 @@ function baseline_draw(context, canvas, geometry, tokens, baseline, selection) {
 	context.fillStyle = tokens.ink;
 	context.textAlign = "center";
 	context.textBaseline = "middle";
-	context.fillText(ranges_hull(baseline).end_us > selection[0].start_us ? "rest" : "before", x + 25, top + 7.5);
+	context.fillText(ranges_hull(baseline).end_us <= selection[0].start_us ? "before" : baseline.length === 1 ? "after" : "rest", x + 25, top + 7.5);
 }
 
 /**

@@ -23,7 +23,7 @@ import { ranges_hull } from "views/ranges";
 
 /** A time, and the second that it stands in: the end of one is not the start of the next here. @typedef {{ second: number, us: number }} Moment */
 
-const drag_min_px = 4;
+export const drag_min_px = 4;
 const grip_reach_px = 9;
 const wheel_px_per_column = 14;
 const ms_us = 1000;
@@ -41,6 +41,8 @@ export class MapInput {
 		/** repeated: in every second shown. @type {{ anchor: Moment, x: number, y: number, moved: boolean,
 		 * repeated: boolean, before: Range[] | null } | null} */
 		this.drag = null;
+		/** The cell that a click selected: the next one ends what it began. @type {Range | null} */
+		this.clicked = null;
 		/** Where a selection by keys began. @type {Cell | null} */
 		this.anchor = null;
 		/** Whether Enter began it: then it lasts until the next Enter. */
@@ -153,13 +155,31 @@ export class MapInput {
 		if (drag.moved) {
 			this.events.select(this.ranges_to(drag.anchor, moment, drag.repeated) ?? drag.before);
 		} else if (map.geometry.holds(point.x, point.y) && !this.grip_at(point)) {
-			const { second, row } = moment;
-			const { start_us, end_us } = map.geometry.cell_range(second, row);
-			const ranges = this.ranges_to({ second, us: start_us }, { second, us: end_us }, drag.repeated);
-			if (ranges)
-				this.events.select(ranges);
+			this.click(moment.second, map.geometry.cell_range(moment.second, moment.row), drag.repeated);
 		}
 		this.hover_update(event);
+	}
+
+	/** Where a click began a stretch that is still selected. */
+	click_start() {
+		const [selected, more] = this.map.selection ?? [];
+		return this.clicked && !more && selected?.start_us === this.clicked.start_us && selected.end_us === this.clicked.end_us
+			? this.clicked : null;
+	}
+
+	/** A click selects one cell, another one somewhere else ends the stretch there. @param {number} second @param {Range} cell @param {boolean} repeated */
+	click(second, cell, repeated) {
+		const start = repeated ? null : this.click_start();
+		this.clicked = null;
+		if (!start) {
+			const ranges = this.ranges_to({ second, us: cell.start_us }, { second, us: cell.end_us }, repeated);
+			if (ranges)
+				this.events.select(ranges);
+			if (ranges?.length === 1)
+				[this.clicked] = ranges;
+		} else if (start.start_us !== cell.start_us) {
+			this.cells_join(start, cell);
+		}
 	}
 
 	pointer_leave() {
@@ -336,9 +356,12 @@ export class MapInput {
 	/** Both cells included. @param {Cell} a @param {Cell} b */
 	cells_select(a, b) {
 		const { geometry } = this.map;
-		const [from, to] = [a, b].map((cell) => geometry.cell_range(cell.second, cell.row));
-		const range = this.range_to(Math.min(from.start_us, to.start_us),
-			Math.max(from.end_us, to.end_us));
+		this.cells_join(geometry.cell_range(a.second, a.row), geometry.cell_range(b.second, b.row));
+	}
+
+	/** From the first to the last of both. @param {Range} a @param {Range} b */
+	cells_join(a, b) {
+		const range = this.range_to(Math.min(a.start_us, b.start_us), Math.max(a.end_us, b.end_us));
 		if (range)
 			this.events.select([range]);
 	}

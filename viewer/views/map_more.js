@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * More ways to use the map: rows and width by the wheel, a click that ends a selection, its ends by the millisecond, and a
- * magnifier while M is held.
+ * More ways to use the map: rows and width by the wheel, a click that ends a selection, a drag that chooses what it is compared
+ * with, its ends by the millisecond, and a magnifier while M is held.
  */
 
 import { element } from "views/elements";
+import { drag_min_px } from "views/map_input";
 
 /** @typedef {import("app").Page} Page */
 /** @typedef {import("views/view_menu").ViewMenu} ViewMenu */
@@ -20,6 +21,8 @@ export class MapMore {
 		this.view = view;
 		this.wheel_rest = 0;
 		this.held = false;
+		/** Where Shift and the pointer went down. @type {{ x: number, y: number, us: number, moved: boolean } | null} */
+		this.shifted = null;
 		const { section, overlay_canvas } = page.map;
 		this.glass = element("canvas", "glass");
 		this.glass.hidden = true;
@@ -28,6 +31,9 @@ export class MapMore {
 		/* Before the map itself hears of it. */
 		section.addEventListener("wheel", (event) => this.wheel(event), { capture: true, passive: false });
 		section.addEventListener("pointerdown", (event) => this.pointer_down(event), { capture: true });
+		section.addEventListener("pointermove", (event) => this.pointer_move(event), { capture: true });
+		section.addEventListener("pointerup", (event) => this.pointer_up(event), { capture: true });
+		section.addEventListener("pointercancel", () => (this.shifted = null), { capture: true });
 		overlay_canvas.addEventListener("keydown", (event) => this.key(event));
 		overlay_canvas.addEventListener("pointermove", () => this.glass_show());
 		overlay_canvas.addEventListener("pointerleave", () => this.glass_show());
@@ -53,7 +59,7 @@ export class MapMore {
 			this.view.width_step(this.page.map.geometry.column, steps < 0 ? 1 : -1);
 	}
 
-	/** Shift and a click end what a click or a drag began. @param {PointerEvent} event */
+	/** Shift and a click end what a click or a drag began; Shift and a drag choose what it is compared with. @param {PointerEvent} event */
 	pointer_down(event) {
 		const { page } = this;
 		const { geometry } = page.map;
@@ -62,12 +68,46 @@ export class MapMore {
 			return;
 		event.stopPropagation();
 		event.preventDefault();
-		const { second, row } = geometry.moment(point.x, point.y);
-		const cell = geometry.cell_range(second, row);
-		const [{ start_us }] = page.selection;
-		const range = page.input.range_to(Math.min(start_us, cell.start_us), Math.max(start_us, cell.end_us));
-		if (range)
-			page.select([range]);
+		page.map.overlay_canvas.setPointerCapture(event.pointerId);
+		this.shifted = { ...point, us: geometry.moment(point.x, point.y).us, moved: false };
+	}
+
+	/** The stretch of the drag so far. @param {PointerEvent} event */
+	shifted_range(event) {
+		const { map, input } = this.page;
+		const { x, y } = input.point(event), { shifted } = this;
+		if (shifted && Math.hypot(x - shifted.x, y - shifted.y) >= drag_min_px)
+			shifted.moved = true;
+		return shifted?.moved ? input.range_to(shifted.us, map.geometry.moment(x, y).us) : null;
+	}
+
+	/** @param {PointerEvent} event */
+	pointer_move(event) {
+		if (!this.shifted)
+			return;
+		event.stopPropagation();
+		const range = this.shifted_range(event);
+		if (range) {
+			this.page.map.baseline = [range];
+			this.page.map.overlay_changed();
+		}
+	}
+
+	/** @param {PointerEvent} event */
+	pointer_up(event) {
+		const { page, shifted } = this;
+		if (!shifted)
+			return;
+		event.stopPropagation();
+		const range = this.shifted_range(event);
+		this.shifted = null;
+		if (range) {
+			page.compare_with(range);
+		} else if (page.selection && !shifted.moved) {
+			const { second, row } = page.map.geometry.moment(shifted.x, shifted.y);
+			const [{ start_us }] = page.selection;
+			page.input.cells_join({ start_us, end_us: start_us }, page.map.geometry.cell_range(second, row));
+		}
 	}
 
 	/** Ctrl and an arrow move the end by a millisecond, with Shift the start. @param {KeyboardEvent} event */

@@ -21,7 +21,8 @@ import { ranges_repeat } from "views/ranges";
  * @property {number | null} until_us the end of what the map shows; null: it follows
  * @property {import("model/shape").Step[]} steps what the graph leaves out
  * @property {string} tab
- * @property {string} baseline what the selection is compared with
+ * @property {import("model/baselines").Baseline} baseline what the selection is compared with
+ * @property {import("views/ranges").Range | null} against the stretch, where somebody chose it
  * @property {string} find
  * @property {string} zoom as zoom_mark() says
  * @property {Record<string, string>} settings of the view that are not as they are at first
@@ -43,7 +44,7 @@ function time_read(text) {
 }
 
 /** @param {PageState} state @returns {string} without #; empty: the page as it comes */
-export function link_write({ terms, steps, selection, until_us, tab, baseline, find, zoom, settings }) {
+export function link_write({ terms, steps, selection, until_us, tab, baseline, against, find, zoom, settings }) {
 	const words = new URLSearchParams();
 	for (const { kind, value, not } of terms)
 		words.append(not ? `not-${kind}` : kind, value);
@@ -57,7 +58,8 @@ export function link_write({ terms, steps, selection, until_us, tab, baseline, f
 	}
 	if (until_us !== null)
 		words.set("until", time_write(until_us));
-	const others = { tab: tab === "graph" ? "" : tab, baseline: tab === "compare" && baseline !== "before" ? baseline : "",
+	const others = { tab: tab === "graph" ? "" : tab, baseline: tab !== "compare" || baseline === "before" ? ""
+		: against ? `${time_write(against.start_us)}-${time_write(against.end_us)}` : baseline,
 		find, zoom, ...settings };
 	for (const [name, value] of Object.entries(others))
 		if (value)
@@ -88,6 +90,8 @@ export function link_read(fragment, allowed) {
 		values.find((value) => value === words.get(name)) ?? "";
 	const start_us = time_read(words.get("from")), end_us = time_read(words.get("to"));
 	const seconds = /^\d{1,5}$/.exec(words.get("seconds") ?? "") ? Number(words.get("seconds")) : 1;
+	const [from_us = null, to_us = null] = (words.get("baseline") ?? "").split("-").map(time_read);
+	const against = from_us !== null && to_us !== null && to_us > from_us ? { start_us: from_us, end_us: to_us } : null;
 	/** @type {Record<string, string>} */
 	const settings = {};
 	for (const [name, values] of Object.entries(allowed))
@@ -98,7 +102,8 @@ export function link_read(fragment, allowed) {
 			? ranges_repeat({ start_us, end_us }, end_us - start_us > 1e6 ? 1 : Math.max(1, seconds)) : null,
 		until_us: time_read(words.get("until")),
 		tab: one_of("tab", ["table", "callers", "compare"]) || "graph",
-		baseline: one_of("baseline", ["rest"]) || "before",
+		baseline: against ? "chosen" : one_of("baseline", ["rest"]) ? "rest" : "before",
+		against,
 		find: (words.get("find") ?? "").slice(0, text_max),
 		zoom: /^[0-9a-z]{1,12}$/.exec(words.get("zoom") ?? "")?.[0] ?? "" };
 }

@@ -27,8 +27,10 @@ import { ranges_text } from "views/ranges";
  * @property {boolean} chosen selected by somebody; else it is what the map shows
  * @property {boolean} following
  * @property {boolean} can_save
- * @property {"before" | "rest" | null} compared what it is compared with; null: nothing
+ * @property {import("model/baselines").Baseline | null} compared what it is compared with; null: nothing
  * @property {string} other what "rest" is called; empty: all the rest
+ * @property {Range | null} against what somebody chose for it
+ * @property {boolean} can_swap
  * @property {Summary | null} summary null while it is being dragged faster than counted
  * @property {{ text: string, action?: string, act?: () => void } | null} problem
  */
@@ -38,8 +40,8 @@ const processes_shown = 3;
 export class SelectionBar {
 	/**
 	 * @param {{ change: (first: Range, count: number) => void, clear: () => void, repeat: () => void,
-	 * save: (button: HTMLButtonElement) => void, start_us: () => number, compare: (choice?: "before" | "rest") => void
-	 * }} actions start_us: the time of T = 0; repeat: the same part of every second, or of one again
+	 * save: (button: HTMLButtonElement) => void, start_us: () => number,
+	 * compare: (choice?: import("model/baselines").Baseline) => void, swap: () => void }} actions start_us: the time of T = 0; repeat: the same part of every second, or of one again
 	 */
 	constructor(actions) {
 		this.actions = actions;
@@ -71,12 +73,16 @@ export class SelectionBar {
 		this.baseline.setAttribute("aria-label", "What the selection is compared with");
 		this.baseline.add(new Option("", "before"));
 		this.baseline.add(new Option("all the rest", "rest"));
+		this.baseline.add(new Option("", "chosen"));
 		this.baseline.addEventListener("change", () =>
-			actions.compare(this.baseline.value === "rest" ? "rest" : "before"));
+			actions.compare(/** @type {import("model/baselines").Baseline} */ (this.baseline.value)));
+		this.swap = element("button", "button", "Swap");
+		this.swap.type = "button";
+		this.swap.addEventListener("click", actions.swap);
 		this.compared = element("span", "compared", "compared with ", this.baseline);
 		this.row.append(this.lead, this.start, this.to, this.end, this.span, this.samples,
 			this.compared, this.words, this.problem,
-			element("span", "right", this.repeat, this.compare, this.save, this.clear));
+			element("span", "right", this.repeat, this.compare, this.swap, this.save, this.clear));
 		/** @type {Shown | null} */
 		this.shown = null;
 		/** What is wrong with what was typed, until it is typed again or the selection moves. */
@@ -132,7 +138,7 @@ export class SelectionBar {
 				this.typed_problem = "The end is not after the start.";
 				this.end.setAttribute("aria-invalid", "true");
 				this.problem_show({ text: this.typed_problem, action: "Swap them",
-					act: () => this.swap(end.us, start.us) });
+					act: () => this.ends_swap(end.us, start.us) });
 				return;
 			}
 			if (start.us !== first.start_us || end.us !== first.end_us)
@@ -145,7 +151,7 @@ export class SelectionBar {
 	 * @param {number} start_us
 	 * @param {number} end_us
 	 */
-	swap(start_us, end_us) {
+	ends_swap(start_us, end_us) {
 		this.typed_problem = "";
 		if (end_us > start_us && this.shown)
 			this.actions.change({ start_us, end_us }, this.shown.ranges.length);
@@ -193,6 +199,7 @@ export class SelectionBar {
 		this.repeat.hidden = !shown.chosen || !(repeated || end_us - start_us < 1e6);
 		this.repeat.setAttribute("aria-pressed", String(repeated));
 		this.compare.hidden = !shown.chosen || shown.compared !== null;
+		this.swap.hidden = !shown.can_swap;
 		this.baseline_show(shown);
 		this.lead.textContent = shown.chosen ? "Selected" :
 			shown.following ? "On screen now" : "On screen";
@@ -209,11 +216,14 @@ export class SelectionBar {
 	}
 
 	/** @param {Shown} shown */
-	baseline_show({ compared, other, ranges: [{ start_us, end_us }] }) {
+	baseline_show({ compared, other, against, ranges: [{ start_us, end_us }] }) {
 		this.compared.hidden = compared === null;
 		if (!compared)
 			return;
-		const [before, rest] = this.baseline.options;
+		const [before, rest, chosen] = this.baseline.options;
+		chosen.hidden = !against;
+		if (against)
+			chosen.text = `${clock_ms_text(against.start_us)} to ${clock_ms_text(against.end_us)}`;
 		rest.text = other || "all the rest";
 		const offset_ms = Math.round(start_us % 1e6 / 1e3);
 		const text = end_us - start_us >= 1e6 ? "the 60 s before"
