@@ -14,6 +14,7 @@
 #include "base/hash_index.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "collect/rate_governor.h"
 #include "collect/unwind_tables.h"
 #include "collect/unwinder.h"
 #include "privileged/process_files.h"
@@ -73,6 +74,7 @@ struct pipeline {
 	uint64_t lost_overload;
 	uint64_t lost_samples;
 	struct sampler_options sampler;
+	struct rate_governor governor; /* its rate is the one that holds */
 	char *filter;
 	char *title;
 	char host[256];
@@ -120,7 +122,7 @@ static void open_segment(struct pipeline *pipeline, uint64_t start_ns)
 		.start_us = timeline_us(&pipeline->timeline, start_ns),
 		.start_mono_ns = start_ns,
 		.wall_shift_s = pipeline->timeline.wall_shift_s,
-		.frequency_mhz = pipeline->sampler.frequency_hz * 1000,
+		.frequency_mhz = pipeline->governor.rate_hz * 1000,
 		.cpu_count = (uint32_t)sampler_session_cpus(pipeline->session, &cpus),
 		.event = WIRE_EVENT_CPU_CLOCK,
 		.meta = {
@@ -600,6 +602,7 @@ void pipeline_counters(const struct pipeline *pipeline, uint64_t *values)
 	values[WIRE_COUNTER_WINDOW_BYTES] = sample_window_bytes(pipeline->window);
 	values[WIRE_COUNTER_CLIENTS] = server.clients;
 	values[WIRE_COUNTER_CLIENTS_REFUSED] = server.clients_refused;
+	values[WIRE_COUNTER_FREQUENCY_ASKED_MHZ] = pipeline->governor.asked_hz * 1000;
 	values[WIRE_COUNTER_TOKENS_REFUSED] = server.tokens_refused;
 	values[WIRE_COUNTER_CLIENTS_SKIPPED] = server.clients_skipped;
 	values[WIRE_COUNTER_PARSE_FAILED] = names->parse_failed + processes->parse_failed;
@@ -660,16 +663,41 @@ static void follow_clock(struct pipeline *pipeline, uint64_t drained_ns)
 	record_encoder_add_clock(pipeline->encoder, mono_ns, wall_ns);
 }
 
+/* Keeps to what the agent may take of a CPU. A segment has one rate. */
+static void govern(struct pipeline *pipeline, uint64_t now_ns, uint64_t cpu_us)
+{
+	struct rate_governor *governor = &pipeline->governor;
+	double percent = (double)governor->max_us_per_s / 1e4;
+	int r;
+
+	if (!rate_governor_tell(governor, now_ns, cpu_us))
+		return;
+	if (governor->rate_hz < governor->asked_hz)
+		log_info("sampling at %u Hz instead of %u, to stay within %g%% of a CPU; it was "
+			 "%g%%",
+			 governor->rate_hz, governor->asked_hz, percent,
+			 (double)governor->usage_us_per_s / 1e4);
+	else
+		log_info("sampling at %u Hz again, within %g%% of a CPU", governor->rate_hz,
+			 percent);
+	next_segment(pipeline, now_ns);
+	r = sampler_session_set_rate(pipeline->session, governor->rate_hz);
+	if (r < 0)
+		log_errno(r, "sample at another rate");
+}
+
 static void on_second(void *context)
 {
 	struct pipeline *pipeline = context;
-	uint64_t now_ns;
+	uint64_t values[WIRE_COUNTER_COUNT] = { 0 }, now_ns;
 
 	drain(pipeline);
 	now_ns = pipeline->drained_ns;
 	follow_clock(pipeline, now_ns);
 	add_rates(pipeline, now_ns);
-	add_counters(pipeline, now_ns);
+	pipeline_counters(pipeline, values);
+	record_encoder_add_counters(pipeline->encoder, now_ns, values);
+	govern(pipeline, now_ns, values[WIRE_COUNTER_AGENT_CPU_US]);
 }
 
 /* --- life -------------------------------------------------------------------------------------- */
@@ -860,6 +888,8 @@ int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_p
 		return log_errno(-ENOMEM, "start");
 	pipeline->loop = options->loop;
 	pipeline->sampler = options->sampler;
+	pipeline->governor = rate_governor_of(options->sampler.frequency_hz,
+					      options->max_cpu_us_per_s, monotonic_ns());
 	r = describe_host(pipeline, options);
 	if (r < 0)
 		return log_errno(r, "read the host's name");

@@ -40,11 +40,12 @@ enum pipeline_limits {
 struct pipeline_options {
 	struct loop *loop;		/* borrowed */
 	struct sampler_options sampler; /* copied; what it points to is borrowed for the call */
-	const char *filter;    /* what is sampled, in words, or NULL for everything; copied */
-	const char *title;     /* of the capture, or NULL; copied */
-	uint64_t window_us;    /* how long the window reaches back; 0: the open segment */
-	uint64_t segment_us;   /* how long a segment may become; 0: a tenth of the window */
-	uint64_t memory_bytes; /* for rings, tables and the window together */
+	const char *filter;	   /* what is sampled, in words, or NULL for everything; copied */
+	const char *title;	   /* of the capture, or NULL; copied */
+	uint64_t window_us;	   /* how long the window reaches back; 0: the open segment */
+	uint64_t segment_us;	   /* how long a segment may become; 0: a tenth of the window */
+	uint64_t max_cpu_us_per_s; /* that the agent may take: else the rate is lowered; 0: any */
+	uint64_t memory_bytes;	   /* for rings, tables and the window together */
 	const char *const *debuginfod_urls; /* of servers that have debug files; borrowed */
 	size_t debuginfod_url_count;	    /* 0: nothing is asked of the network */
 	const char *debuginfod_cache;	    /* the folder for what they send */

@@ -283,6 +283,8 @@ enum wire_counter {
 					 room to wait */
 	WIRE_COUNTER_NAMES_EVICTED,   /* files whose names or lines made room for others */
 	WIRE_COUNTER_TOKENS_REFUSED,  /* wrong ones, and those that were not looked at any more */
+	WIRE_COUNTER_FREQUENCY_ASKED_MHZ, /* not a total; the segments have the one that holds, which
+					     is lower while the agent would take too much */
 	WIRE_COUNTER_COUNT,
 };
 

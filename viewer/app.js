@@ -843,7 +843,10 @@ export class Page {
 		const text = this.connection.notice() || (this.rate_low_count >= rate_low_seconds
 			? `Sampling at ${rate_text(facts.reached_hz)} Hz instead of ` +
 				`${rate_text(facts.frequency_hz)}: the kernel limits it. Colours allow for that.`
-			: facts.note);
+			: facts.asked_hz > facts.frequency_hz
+				? `Sampling at ${rate_text(facts.frequency_hz)} Hz instead of ${rate_text(facts.asked_hz)}: the agent ` +
+					"would take more CPU than --max-cpu says. Colours allow for that."
+				: facts.note);
 		text_set(notice, text);
 		notice.title = text;
 		notice.classList.toggle("note", text === facts.note);

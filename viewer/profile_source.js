@@ -527,6 +527,7 @@ export class ProfileSource {
 			event: facts.event,
 			events: facts.events,
 			frequency_hz: facts.frequency_mhz / 1000,
+			asked_hz: counters.latest(wire.WIRE_COUNTER_FREQUENCY_ASKED_MHZ) / 1000,
 			cpu_count: facts.cpu_count,
 			samples_per_s: (this.live() ? counters.rate(wire.WIRE_COUNTER_SAMPLES) : null) ?? mean,
 			lost: gaps.reduce((sum, { lost }) => sum + lost, 0),

@@ -258,22 +258,47 @@ static void wait_until(uint64_t time_ns)
 /*
  * A timer's ticks stay where its start put them, as multiples of the period: CPUs that were
  * started together would interrupt together for ever, and write into the ring together.
+ *
+ * Returns 0, or what @begin returned for *ret_watch.
  */
-static int start_timers(struct sampler_session *session, uint64_t period_ns)
+static int stagger(struct sampler_session *session, uint64_t period_ns, uint64_t spread_max_ns,
+		   int (*begin)(int fd, uint64_t period_ns), const struct cpu_watch **ret_watch)
 {
-	uint64_t spread_ns = period_ns < SAMPLER_STAGGER_MAX_NS ? period_ns
-								: SAMPLER_STAGGER_MAX_NS;
+	uint64_t spread_ns = period_ns < spread_max_ns ? period_ns : spread_max_ns;
 	uint64_t start_ns = monotonic_ns();
 
 	for (size_t i = 0; i < session->cpu_count; i++) {
 		int r;
 
 		wait_until(start_ns + spread_ns * i / session->cpu_count);
-		r = perf_events_start(session->watches[i].timer_fd);
+		*ret_watch = &session->watches[i];
+		r = begin(session->watches[i].timer_fd, period_ns);
 		if (r < 0)
-			return perf_events_log(r, session->watches[i].cpu);
+			return r;
 	}
 	return 0;
+}
+
+static int begin_timer(int fd, uint64_t period_ns)
+{
+	return perf_events_start(fd);
+}
+
+static int start_timers(struct sampler_session *session, uint64_t period_ns)
+{
+	const struct cpu_watch *watch;
+	int r = stagger(session, period_ns, SAMPLER_STAGGER_MAX_NS, begin_timer, &watch);
+
+	return r < 0 ? perf_events_log(r, watch->cpu) : 0;
+}
+
+int sampler_session_set_rate(struct sampler_session *session, uint32_t frequency_hz)
+{
+	const struct cpu_watch *watch;
+
+	session->frequency_hz = frequency_hz;
+	return stagger(session, NS_PER_S / frequency_hz, SAMPLER_SESSION_RESTAGGER_NS,
+		       perf_events_set_period, &watch);
 }
 
 static int open_all(struct sampler_session *session, const struct sampler_options *options,

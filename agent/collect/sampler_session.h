@@ -22,6 +22,10 @@
 
 struct sampler_session;
 
+enum sampler_session_limit {
+	SAMPLER_SESSION_RESTAGGER_NS = 20000000, /* the loop stands still meanwhile */
+};
+
 struct sampler_options {
 	uint32_t frequency_hz; /* 1 to SAMPLE_FREQUENCY_MAX_HZ */
 	const uint32_t *pids;  /* processes, or threads standing for theirs; with all threads */
@@ -65,6 +69,12 @@ uint64_t sampler_session_drain(struct sampler_session *session, const struct sam
 /* The same, with nothing held back: for the last drain, after sampler_session_stop(). */
 uint64_t sampler_session_drain_all(struct sampler_session *session,
 				   const struct sampler_sink *sink);
+
+/*
+ * Samples at another rate from now on: what was sampled before has been drained. Waits up to a period,
+ * at most SAMPLER_SESSION_RESTAGGER_NS. Returns 0 or -errno; then CPUs may have different rates.
+ */
+int sampler_session_set_rate(struct sampler_session *session, uint32_t frequency_hz);
 
 /* Stops the timers: no sample comes any more. What is in the rings can still be drained. */
 void sampler_session_stop(struct sampler_session *session);

@@ -39,11 +39,14 @@ enum long_option {
 	OPTION_TLS_CERTIFICATE,
 	OPTION_TLS_KEY,
 	OPTION_NO_COMMAND_LINE,
+	OPTION_MAX_CPU,
 };
 
 static const struct option_row rows[] = {
 	{ "frequency", 'F', "HZ", OPTIONS_SAMPLING,
 	  "samples a second on each CPU, 1 to 10000 (99)" },
+	{ "max-cpu", OPTION_MAX_CPU, "PERCENT", OPTIONS_SAMPLING,
+	  "most that the agent takes of one CPU, as in 0.5: it samples at a lower rate (any)" },
 	{ "pid", 'p', "PID", OPTIONS_SAMPLING,
 	  "only this process, its threads and children; may be given again" },
 	{ "cgroup", 'G', "CGROUP", OPTIONS_SAMPLING,
@@ -425,6 +428,7 @@ static int take_reading(struct options *options, int code, const char *value)
 static int take(struct options *options, int code, const char *value)
 {
 	uint64_t number;
+	double amount;
 
 	switch (code) {
 	case 'F':
@@ -434,6 +438,13 @@ static int take(struct options *options, int code, const char *value)
 	case 'G':
 	case OPTION_USER:
 		return take_tasks(options, code, value);
+	case OPTION_MAX_CPU:
+		if (!parse_amount(value, &(struct unit){ "%", 1e4 }, 1, &amount) || amount < 1e3 ||
+		    amount > 1e8)
+			return wrong(options, code, value,
+				     "a share of one CPU is 0.1 to 10000 percent, as in 0.5 or 2%");
+		options->max_cpu_us_per_s = (uint32_t)amount;
+		return 0;
 	case OPTION_DEBUGINFOD:
 	case OPTION_DEBUGINFOD_CACHE:
 		return take_debuginfod(options, code, value);

@@ -37,7 +37,7 @@ enum options_outcome {
 
 /* Which options a command takes; the rest are refused. */
 enum options_group {
-	OPTIONS_SAMPLING = 1,  /* -F -p -G --user -C --debuginfod --debuginfod-cache */
+	OPTIONS_SAMPLING = 1,  /* -F --max-cpu -p -G --user -C --debuginfod --debuginfod-cache */
 	OPTIONS_SERVING = 2,   /* --listen --token-file --host --tls-cert --tls-key */
 	OPTIONS_WINDOW = 4,    /* --window --memory */
 	OPTIONS_OUTPUT = 8,    /* -o --force */
@@ -55,6 +55,7 @@ enum options_group {
 
 struct options {
 	uint32_t frequency_hz;
+	uint32_t max_cpu_us_per_s; /* of CPU time; 0: any */
 	uint32_t pids[OPTIONS_PIDS_MAX];
 	uint32_t pid_count; /* 0: all processes */
 	const char *cgroups[SAMPLE_CGROUPS_MAX];

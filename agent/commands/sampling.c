@@ -141,6 +141,7 @@ int sampling_start(const struct options *options, struct loop *loop, const char 
 		/* In a file names are repeated with each segment: there they are as long as they may be,
 		 * whatever a short window would want. It then reaches back up to one segment more. */
 		.segment_us = options->output ? WIRE_SEGMENT_SPAN_MAX_US : 0,
+		.max_cpu_us_per_s = options->max_cpu_us_per_s,
 		.memory_bytes = options->memory_bytes,
 		.debuginfod_urls = options->debuginfod_urls,
 		.debuginfod_url_count = options->debuginfod_url_count,

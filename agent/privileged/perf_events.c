@@ -79,6 +79,11 @@ int perf_events_start(int fd)
 	return ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) < 0 ? -errno : 0;
 }
 
+int perf_events_set_period(int fd, uint64_t period_ns)
+{
+	return ioctl(fd, PERF_EVENT_IOC_PERIOD, &period_ns) < 0 ? -errno : 0;
+}
+
 /* A number from /proc/sys, or @fallback where there is none. */
 static long read_setting(const char *path, long fallback)
 {

@@ -26,6 +26,9 @@ int perf_events_open_process_events(uint32_t cpu, uint32_t wakeup_size, int *ret
 
 int perf_events_start(int fd);
 
+/* The timer's period from now on; its ticks begin anew. Needs no privileges. Returns 0 or -errno. */
+int perf_events_set_period(int fd, uint64_t period_ns);
+
 /* Says once, in words, why a perf event could not be opened and what to do; returns @error. */
 int perf_events_log(int error, uint32_t cpu);
 

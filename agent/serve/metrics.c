@@ -12,6 +12,7 @@
 enum {
 	LINE_SIZE_MAX = 256,
 	MICRO_DIGITS = 6, /* of microseconds as seconds */
+	MILLI_DIGITS = 3,
 };
 
 /* One value; rows of one metric with different labels stand next to each other. */
@@ -20,65 +21,67 @@ struct metric {
 	const char *labels;
 	const char *help; /* of the metric's first row */
 	enum wire_counter counter;
-	bool is_us; /* microseconds, told as seconds */
+	unsigned int digits; /* behind the point, of a value that is told as a whole number */
 };
 
 static const struct metric metrics[] = {
-	{ "samples_total", "", "Samples written to the profile.", WIRE_COUNTER_SAMPLES, false },
+	{ "samples_total", "", "Samples written to the profile.", WIRE_COUNTER_SAMPLES, 0 },
 	{ "lost_samples_total", "{reason=\"ring_full\"}",
 	  "Samples that were taken and lost: the ring was full, was in use, or the agent's tables "
 	  "were.",
-	  WIRE_COUNTER_LOST_RING_FULL, false },
+	  WIRE_COUNTER_LOST_RING_FULL, 0 },
 	{ "lost_samples_total", "{reason=\"ring_busy\"}", NULL, WIRE_COUNTER_LOST_RING_BUSY,
 	  false },
-	{ "lost_samples_total", "{reason=\"overload\"}", NULL, WIRE_COUNTER_LOST_OVERLOAD, false },
+	{ "lost_samples_total", "{reason=\"overload\"}", NULL, WIRE_COUNTER_LOST_OVERLOAD, 0 },
 	{ "lost_process_events_total", "", "Events of processes and mappings that the kernel lost.",
-	  WIRE_COUNTER_LOST_SIDE_BAND, false },
+	  WIRE_COUNTER_LOST_SIDE_BAND, 0 },
 	{ "ticks_total", "", "Timer interrupts on all sampled CPUs, idle ones included.",
-	  WIRE_COUNTER_TICKS, false },
+	  WIRE_COUNTER_TICKS, 0 },
 	{ "filtered_ticks_total", "", "Ticks in processes that are not sampled.",
-	  WIRE_COUNTER_FILTERED, false },
+	  WIRE_COUNTER_FILTERED, 0 },
+	{ "frequency_asked_hertz", "", "Samples a second on each CPU that were asked for.",
+	  WIRE_COUNTER_FREQUENCY_ASKED_MHZ, MILLI_DIGITS },
 	{ "cpu_seconds_total", "", "CPU time of all processes of the agent.",
-	  WIRE_COUNTER_AGENT_CPU_US, true },
+	  WIRE_COUNTER_AGENT_CPU_US, MICRO_DIGITS },
 	{ "bpf_seconds_total", "",
 	  "Run time of the BPF programs; 0 unless kernel.bpf_stats_enabled counts it.",
-	  WIRE_COUNTER_AGENT_BPF_US, true },
+	  WIRE_COUNTER_AGENT_BPF_US, MICRO_DIGITS },
 	{ "resident_memory_bytes", "", "Resident memory of the main process.",
-	  WIRE_COUNTER_AGENT_RSS_BYTES, false },
-	{ "window_bytes", "", "What the rolling window holds.", WIRE_COUNTER_WINDOW_BYTES, false },
-	{ "clients", "", "Pages that are connected.", WIRE_COUNTER_CLIENTS, false },
+	  WIRE_COUNTER_AGENT_RSS_BYTES, 0 },
+	{ "window_bytes", "", "What the rolling window holds.", WIRE_COUNTER_WINDOW_BYTES, 0 },
+	{ "clients", "", "Pages that are connected.", WIRE_COUNTER_CLIENTS, 0 },
 	{ "requests_refused_total", "", "Requests and connections that were turned away.",
-	  WIRE_COUNTER_CLIENTS_REFUSED, false },
+	  WIRE_COUNTER_CLIENTS_REFUSED, 0 },
 	{ "tokens_refused_total", "", "Wrong tokens, and those of addresses that are held off.",
-	  WIRE_COUNTER_TOKENS_REFUSED, false },
+	  WIRE_COUNTER_TOKENS_REFUSED, 0 },
 	{ "segments_skipped_total", "", "Segments that left the window before a page had them.",
-	  WIRE_COUNTER_CLIENTS_SKIPPED, false },
+	  WIRE_COUNTER_CLIENTS_SKIPPED, 0 },
 	{ "parse_failures_total", "", "Files and texts of processes that could not be read.",
-	  WIRE_COUNTER_PARSE_FAILED, false },
+	  WIRE_COUNTER_PARSE_FAILED, 0 },
 	{ "worker_restarts_total", "", "Worker processes that were started again.",
-	  WIRE_COUNTER_WORKER_RESTARTS, false },
+	  WIRE_COUNTER_WORKER_RESTARTS, 0 },
 	{ "file_written_bytes_total", "", "Written to the capture file.", WIRE_COUNTER_FILE_BYTES,
 	  false },
 	{ "file_lost_bytes_total", "", "Not written: the disk was full or too slow.",
-	  WIRE_COUNTER_FILE_LOST_BYTES, false },
+	  WIRE_COUNTER_FILE_LOST_BYTES, 0 },
 	{ "unwind_tables", "", "Files of which the kernel has an unwind table.",
-	  WIRE_COUNTER_UNWIND_TABLES, false },
+	  WIRE_COUNTER_UNWIND_TABLES, 0 },
 	{ "unwind_table_bytes", "", "What the unwind tables take.", WIRE_COUNTER_UNWIND_BYTES,
 	  false },
 	{ "unwind_tables_building", "", "Unwind tables that are being made.",
-	  WIRE_COUNTER_UNWIND_BUILDING, false },
+	  WIRE_COUNTER_UNWIND_BUILDING, 0 },
 	{ "unwind_tables_evicted_total", "", "Unwind tables given up to make room for others.",
-	  WIRE_COUNTER_UNWIND_EVICTED, false },
+	  WIRE_COUNTER_UNWIND_EVICTED, 0 },
 	{ "unwind_tables_no_room_total", "", "Unwind tables left out because all room was in use.",
-	  WIRE_COUNTER_UNWIND_NO_ROOM, false },
+	  WIRE_COUNTER_UNWIND_NO_ROOM, 0 },
 	{ "unwind_tables_failed_total", "", "Files whose unwind rows could not be read.",
-	  WIRE_COUNTER_UNWIND_FAILED, false },
+	  WIRE_COUNTER_UNWIND_FAILED, 0 },
 	{ "names_left_out_total", "", "Functions without a name because of a limit.",
-	  WIRE_COUNTER_NAMES_LEFT_OUT, false },
+	  WIRE_COUNTER_NAMES_LEFT_OUT, 0 },
 	{ "lines_left_out_total", "", "Debug information that was left out because of a limit.",
-	  WIRE_COUNTER_LINES_LEFT_OUT, false },
+	  WIRE_COUNTER_LINES_LEFT_OUT, 0 },
 	{ "name_tables_evicted_total", "", "Files whose names made room for those of others.",
-	  WIRE_COUNTER_NAMES_EVICTED, false },
+	  WIRE_COUNTER_NAMES_EVICTED, 0 },
 };
 
 /* All but 0, which is none, and what only foreign files have. */
@@ -105,6 +108,11 @@ static void put_head(struct bytes_writer *text, const char *name, const char *he
 	put(text, line);
 }
 
+static uint64_t unit_of(const struct metric *metric)
+{
+	return metric->digits == MICRO_DIGITS ? 1000000 : 1000;
+}
+
 void metrics_write(const uint64_t *counters, struct bytes_writer *text)
 {
 	put_head(text, "build_info", "1, with the version.");
@@ -116,10 +124,11 @@ void metrics_write(const uint64_t *counters, struct bytes_writer *text)
 
 		if (metric->help)
 			put_head(text, metric->name, metric->help);
-		if (metric->is_us)
+		if (metric->digits)
 			snprintf(line, sizeof(line),
 				 "flickerscope_%s%s %" PRIu64 ".%0*" PRIu64 "\n", metric->name,
-				 metric->labels, value / 1000000, MICRO_DIGITS, value % 1000000);
+				 metric->labels, value / unit_of(metric), (int)metric->digits,
+				 value % unit_of(metric));
 		else
 			snprintf(line, sizeof(line), "flickerscope_%s%s %" PRIu64 "\n",
 				 metric->name, metric->labels, value);

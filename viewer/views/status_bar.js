@@ -11,7 +11,8 @@ import { size_text } from "views/saving";
  * @property {string} host
  * @property {string} kernel
  * @property {string} filter what is sampled, in words; empty: everything
- * @property {number} frequency_hz asked for; 0: not known yet
+ * @property {number} frequency_hz that holds; 0: not known yet
+ * @property {number} asked_hz for which it was asked, more while the agent would take too much; 0: not known
  * @property {number} cpu_count
  * @property {number} samples_per_s
  * @property {number} lost samples
@@ -109,12 +110,13 @@ export class StatusBar {
 
 	/** @param {Facts} facts */
 	facts_show(facts) {
-		const { frequency_hz, cpu_count, lost, gap_count } = facts;
+		const { frequency_hz, asked_hz, cpu_count, lost, gap_count } = facts;
+		const lowered = asked_hz > frequency_hz ? ` of ${rate_text(asked_hz)}` : "";
 		this.write("host", [name_escape(facts.host)], this.fact("host"));
 		this.write("kernel", [name_escape(facts.kernel)], this.fact("kernel"));
 		this.write("filter", [name_escape(facts.filter)], this.fact("filter"));
 		this.write("rate", frequency_hz
-			? ["", `${rate_text(frequency_hz)} Hz`, ` on ${cpu_count} CPU${cpu_count === 1 ? "" : "s"}`]
+			? ["", `${rate_text(frequency_hz)} Hz`, `${lowered} on ${cpu_count} CPU${cpu_count === 1 ? "" : "s"}`]
 			: [], this.fact("rate"));
 		this.write("samples", frequency_hz
 			? ["", count_text(facts.samples_per_s), " samples/s"] : [], this.fact("samples"));
