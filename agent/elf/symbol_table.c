@@ -21,8 +21,7 @@ static bool rows_are_right(const struct symbol_table_view *view)
 
 		if (start >= next || row->length > next - start || row->lead > start)
 			return false;
-		if (!string_is_inside(header, row->name, row->name_size) ||
-		    row->module > header->module_count)
+		if (!string_is_inside(header, row->name, row->name_size))
 			return false;
 	}
 	return true;
@@ -37,20 +36,14 @@ int symbol_table_view_open(const void *bytes, size_t size, struct symbol_table_v
 	header = bytes_read(&reader, sizeof(*header));
 	if (!header || header->magic != SYMBOL_TABLE_MAGIC)
 		return -EBADMSG;
-	if (header->row_count > SYMBOL_TABLE_ROWS_MAX ||
-	    header->module_count > SYMBOL_TABLE_MODULES_MAX ||
-	    header->build_id.size > BUILD_ID_SIZE_MAX)
+	if (header->row_count > SYMBOL_TABLE_ROWS_MAX || header->build_id.size > BUILD_ID_SIZE_MAX)
 		return -EBADMSG;
 	view.header = header;
 	view.starts = bytes_read(&reader, header->row_count * sizeof(*view.starts));
 	view.rows = bytes_read(&reader, header->row_count * sizeof(*view.rows));
-	view.modules = bytes_read(&reader, header->module_count * sizeof(*view.modules));
 	view.strings = bytes_read(&reader, header->strings_size);
 	if (reader.failed || bytes_left(&reader) || !rows_are_right(&view))
 		return -EBADMSG;
-	for (uint32_t i = 0; i < header->module_count; i++)
-		if (!string_is_inside(header, view.modules[i].name, view.modules[i].name_size))
-			return -EBADMSG;
 	*ret_view = view;
 	return 0;
 }
@@ -91,11 +84,5 @@ bool symbol_table_find(const struct symbol_table_view *view, uint64_t address,
 		.name = view->strings + row->name,
 		.name_size = row->name_size,
 	};
-	if (row->module) {
-		const struct symbol_table_module *module = &view->modules[row->module - 1];
-
-		ret_symbol->module = view->strings + module->name;
-		ret_symbol->module_size = module->name_size;
-	}
 	return true;
 }

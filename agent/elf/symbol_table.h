@@ -3,7 +3,7 @@
  * Finds the function at an address: one flat format for the symbols of ELF files and perf
  * maps. Made by symbol_table_builder, read in place from a mapped or copied buffer.
  *
- *   header, starts (u64 each), rows, modules, strings
+ *   header, starts (u64 each), rows, strings
  *
  * Starts are strictly increasing, and row i covers [start, start + length) where length ends at
  * the next start or before: so one bisection over 8-byte numbers answers. A function with another
@@ -25,8 +25,7 @@
 
 enum symbol_table_limits {
 	SYMBOL_TABLE_ROWS_MAX = 8 << 20,
-	SYMBOL_TABLE_MODULES_MAX = 65535,
-	SYMBOL_TABLE_STRINGS_SIZE_MAX = 192 << 20, /* names and modules of the finished table */
+	SYMBOL_TABLE_STRINGS_SIZE_MAX = 192 << 20, /* names of the finished table */
 	SYMBOL_NAME_SIZE_MAX = 16384,		   /* longer names are cut here */
 };
 
@@ -37,10 +36,9 @@ enum symbol_table_magic {
 struct symbol_table_header {
 	uint32_t magic;
 	uint32_t row_count;
-	uint32_t module_count;
 	uint32_t strings_size;
-	uint32_t left_out_count; /* symbols that a limit kept out */
 	uint32_t cut_name_count; /* names cut at SYMBOL_NAME_SIZE_MAX */
+	uint64_t left_out_count; /* symbols that a limit kept out */
 	uint64_t address_min;	 /* no row covers anything below ... */
 	uint64_t address_end;	 /* ... or from here on; both 0 in an empty table */
 	struct build_id build_id;
@@ -52,37 +50,28 @@ struct symbol_table_row {
 	uint32_t length; /* bytes covered */
 	uint32_t lead;	 /* bytes from the function's start to the row's start */
 	uint32_t name;	 /* offset in the strings; not zero-terminated */
-	uint16_t name_size;
-	uint16_t module; /* id, from 1; 0: none */
+	uint32_t name_size;
 };
 
 _Static_assert(sizeof(struct symbol_table_row) == 16, "no padding");
-
-struct symbol_table_module {
-	uint32_t name; /* offset in the strings */
-	uint32_t name_size;
-};
 
 /* A checked table; points into the bytes it was opened on, which must outlive it. */
 struct symbol_table_view {
 	const struct symbol_table_header *header;
 	const uint64_t *starts;
 	const struct symbol_table_row *rows;
-	const struct symbol_table_module *modules;
 	const char *strings;
 };
 
 /*
- * What was found; the names point into the table and are not zero-terminated. A name_size of 0 is a
+ * What was found; the name points into the table and is not zero-terminated. A name_size of 0 is a
  * function that nobody named, of which only the place is known.
  */
 struct symbol {
 	uint64_t start; /* of the function */
 	uint64_t size;	/* from there to the end of the row that was hit */
 	const char *name;
-	const char *module; /* NULL: the table has none for it */
 	uint32_t name_size;
-	uint32_t module_size;
 };
 
 /*

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash_index.h"
 #include "elf/symbol_table.h"
 
 enum { SYMBOLS_LEAST = 1024 };
@@ -14,18 +13,12 @@ struct entry {
 	uint64_t start;
 	uint64_t end; /* for an unsized one: its limit */
 	const char *name;
-	uint32_t name_size; /* 0: a boundary */
-	uint16_t module;
+	uint32_t name_size;  /* 0: a boundary */
 	uint8_t rank;	     /* the higher one names the address: enum rank */
 	uint8_t underscores; /* in front of the name */
 };
 
 _Static_assert(sizeof(struct entry) == 32, "a large table is sorted in memory");
-
-struct module {
-	const char *name;
-	size_t name_size;
-};
 
 struct symbol_table_builder {
 	struct entry *entries;
@@ -34,9 +27,6 @@ struct symbol_table_builder {
 	size_t names_size; /* of all entries */
 	uint32_t left_out_count;
 	uint32_t cut_name_count;
-	struct module *modules;
-	uint16_t module_count;
-	struct hash_index module_index;
 };
 
 /* What is under construction in symbol_table_builder_finish(). */
@@ -62,7 +52,6 @@ int symbol_table_builder_new(struct symbol_table_builder **ret_builder)
 
 	if (!builder)
 		return -ENOMEM;
-	builder->module_index = hash_index_with_max(SYMBOL_TABLE_MODULES_MAX);
 	*ret_builder = builder;
 	return 0;
 }
@@ -72,8 +61,6 @@ void symbol_table_builder_free(struct symbol_table_builder *builder)
 	if (!builder)
 		return;
 	free(builder->entries);
-	free(builder->modules);
-	hash_index_free(&builder->module_index);
 	free(builder);
 }
 
@@ -94,43 +81,6 @@ int symbol_table_builder_reserve(struct symbol_table_builder *builder, size_t co
 	builder->entries = entries;
 	builder->capacity = capacity;
 	return 0;
-}
-
-static bool module_equal(uint32_t id, const void *wanted, const void *owner)
-{
-	const struct module *module =
-		&((const struct symbol_table_builder *)owner)->modules[id - 1];
-	const struct module *other = wanted;
-
-	return module->name_size == other->name_size &&
-	       memcmp(module->name, other->name, other->name_size) == 0;
-}
-
-uint16_t symbol_table_builder_module(struct symbol_table_builder *builder, const char *name,
-				     size_t name_size)
-{
-	struct module wanted = { .name = name, .name_size = name_size };
-	struct module *modules = builder->modules;
-	uint64_t hash = hash_bytes(name, name_size);
-	uint32_t id = hash_index_find(&builder->module_index, hash, module_equal, &wanted, builder);
-
-	if (id)
-		return (uint16_t)id;
-	if (builder->module_count == SYMBOL_TABLE_MODULES_MAX || name_size > SYMBOL_NAME_SIZE_MAX)
-		return 0;
-	/* Room for a power of two of them: it grows whenever that many are there. */
-	if (!(builder->module_count & (builder->module_count - 1))) {
-		size_t capacity = builder->module_count ? 2 * (size_t)builder->module_count : 1;
-
-		modules = reallocarray(modules, capacity, sizeof(*modules));
-		if (!modules)
-			return 0;
-		builder->modules = modules;
-	}
-	modules[builder->module_count] = wanted;
-	if (hash_index_add(&builder->module_index, hash, builder->module_count + 1u))
-		return 0;
-	return ++builder->module_count;
 }
 
 /* Of entries at one start, those of the higher ranks come first. */
@@ -169,7 +119,6 @@ int symbol_table_builder_add(struct symbol_table_builder *builder,
 		.start = source->start,
 		.end = source->start + source->size,
 		.name = source->name,
-		.module = source->module,
 		.rank = rank_of(source),
 	};
 	int r;
@@ -258,7 +207,7 @@ static void resolve_aliases(struct symbol_table_builder *builder)
 static void write_row(struct output *output, struct open_entry *open, uint64_t from, uint64_t to)
 {
 	const struct entry *entry = open->entry;
-	struct symbol_table_row row = { .module = entry->module };
+	struct symbol_table_row row = { 0 };
 	uint64_t lead = from - entry->start;
 
 	if (from >= to)
@@ -354,26 +303,12 @@ static int write_rows(const struct symbol_table_builder *builder, struct output 
 	return 0;
 }
 
-static void write_modules(const struct symbol_table_builder *builder, struct bytes_writer *strings,
-			  struct symbol_table_module *modules)
-{
-	for (uint16_t i = 0; i < builder->module_count; i++) {
-		modules[i] = (struct symbol_table_module){
-			.name = (uint32_t)strings->size,
-			.name_size = (uint32_t)builder->modules[i].name_size,
-		};
-		bytes_write(strings, builder->modules[i].name, builder->modules[i].name_size);
-	}
-}
-
 static int write_table(const struct symbol_table_builder *builder, const struct build_id *build_id,
-		       const struct output *output, const struct symbol_table_module *modules,
-		       struct bytes_writer *ret_table)
+		       const struct output *output, struct bytes_writer *ret_table)
 {
 	struct symbol_table_header header = {
 		.magic = SYMBOL_TABLE_MAGIC,
 		.row_count = output->row_count,
-		.module_count = builder->module_count,
 		.strings_size = (uint32_t)output->strings.size,
 		.left_out_count = builder->left_out_count + output->left_out_count,
 		.cut_name_count = builder->cut_name_count,
@@ -387,7 +322,6 @@ static int write_table(const struct symbol_table_builder *builder, const struct 
 	bytes_write(ret_table, &header, sizeof(header));
 	bytes_write(ret_table, output->starts.bytes, output->starts.size);
 	bytes_write(ret_table, output->rows.bytes, output->rows.size);
-	bytes_write(ret_table, modules, builder->module_count * sizeof(*modules));
 	bytes_write(ret_table, output->strings.bytes, output->strings.size);
 	return ret_table->failed ? -EFBIG : 0;
 }
@@ -395,18 +329,9 @@ static int write_table(const struct symbol_table_builder *builder, const struct 
 int symbol_table_builder_finish(struct symbol_table_builder *builder,
 				const struct build_id *build_id, struct bytes_writer *ret_table)
 {
-	CLEANUP(memory_free) struct symbol_table_module *modules = NULL;
-	size_t modules_size = 0;
 	struct output output;
 	int r;
 
-	for (uint16_t i = 0; i < builder->module_count; i++)
-		modules_size += builder->modules[i].name_size;
-	if (modules_size > SYMBOL_TABLE_STRINGS_SIZE_MAX)
-		return -EFBIG;
-	modules = calloc(builder->module_count + 1u, sizeof(*modules));
-	if (!modules)
-		return -ENOMEM;
 	if (builder->entry_count)
 		qsort(builder->entries, builder->entry_count, sizeof(struct entry),
 		      compare_entries);
@@ -418,12 +343,11 @@ int symbol_table_builder_finish(struct symbol_table_builder *builder,
 					      sizeof(struct symbol_table_row)),
 		.strings = bytes_writer_with_max(SYMBOL_TABLE_STRINGS_SIZE_MAX),
 	};
-	write_modules(builder, &output.strings, modules);
 	r = write_rows(builder, &output);
 	if (!r && (output.starts.failed || output.rows.failed || output.strings.failed))
 		r = -ENOMEM;
 	if (!r)
-		r = write_table(builder, build_id, &output, modules, ret_table);
+		r = write_table(builder, build_id, &output, ret_table);
 	bytes_writer_free(&output.starts);
 	bytes_writer_free(&output.rows);
 	bytes_writer_free(&output.strings);

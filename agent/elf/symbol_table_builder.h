@@ -43,7 +43,6 @@ struct symbol_source {
 	const char *name; /* borrowed until the builder is freed; need not be zero-terminated */
 	size_t name_size; /* 0 without a size: no function, but ends a symbol without size before it;
 			     0 with a size: a function that is found, with an empty name */
-	uint16_t module;  /* from symbol_table_builder_module(); 0: none */
 	enum symbol_binding binding;
 	bool is_label; /* untyped: may be no function at all */
 };
@@ -56,13 +55,6 @@ DEFINE_CLEANUP(struct symbol_table_builder *, symbol_table_builder_free);
 
 /* Makes room for @count more symbols at once, where the count is known. Returns 0 or -ENOMEM. */
 int symbol_table_builder_reserve(struct symbol_table_builder *builder, size_t count);
-
-/*
- * The id of the module @name (borrowed like a symbol's), to be used by symbols; the same for the
- * same name when it was the last one asked for. 0 when there are too many.
- */
-uint16_t symbol_table_builder_module(struct symbol_table_builder *builder, const char *name,
-				     size_t name_size);
 
 /* Adds one symbol, or leaves it out and counts that. Returns 0 or -ENOMEM. */
 int symbol_table_builder_add(struct symbol_table_builder *builder,

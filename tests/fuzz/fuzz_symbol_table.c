@@ -32,8 +32,6 @@ static void look_up(const struct symbol_table_view *view, uint64_t address)
 	if (address < symbol.start || address - symbol.start >= symbol.size)
 		abort();
 	touch(symbol.name, symbol.name_size);
-	if (symbol.module)
-		touch(symbol.module, symbol.module_size);
 }
 
 static void read_table(const uint8_t *bytes, size_t size)

@@ -308,49 +308,6 @@ static void functions_without_a_name_fill_what_is_left(void)
 	check_found(&fixture, 0x420, NULL, 0);
 }
 
-static void modules_are_kept_once_and_given_back(void)
-{
-	CLEANUP(teardown) struct fixture fixture = { 0 };
-	struct symbol symbol;
-	uint16_t ext4, bpf;
-
-	setup(&fixture);
-	ext4 = symbol_table_builder_module(fixture.builder, "ext4", 4);
-	bpf = symbol_table_builder_module(fixture.builder, "bpf", 3);
-	CHECK(ext4 && bpf && ext4 != bpf);
-	CHECK_EQ(symbol_table_builder_module(fixture.builder, "ext4 and more", 4), ext4);
-	symbol_table_builder_add(
-		fixture.builder,
-		&(struct symbol_source){
-			.start = 16, .size = 16, .name = "f", .name_size = 1, .module = bpf });
-	add(&fixture, 32, 16, "core");
-	build(&fixture);
-	CHECK_EQ(fixture.view.header->module_count, 2);
-	CHECK_OR_RETURN(symbol_table_find(&fixture.view, 16, &symbol));
-	CHECK_EQ(symbol.module_size, 3);
-	CHECK(memcmp(symbol.module, "bpf", 3) == 0);
-	CHECK_OR_RETURN(symbol_table_find(&fixture.view, 32, &symbol));
-	CHECK(!symbol.module);
-}
-
-static void many_modules_fit_and_too_many_get_none(void)
-{
-	CLEANUP(teardown) struct fixture fixture = { 0 };
-	static char names[SYMBOL_TABLE_MODULES_MAX + 1][8];
-
-	setup(&fixture);
-	for (int i = 0; i < SYMBOL_TABLE_MODULES_MAX; i++) {
-		snprintf(names[i], sizeof(names[i]), "m%d", i);
-		if (symbol_table_builder_module(fixture.builder, names[i], strlen(names[i])) !=
-		    i + 1)
-			CHECK_EQ(i, -1);
-	}
-	CHECK_EQ(symbol_table_builder_module(fixture.builder, "one", 3), 0);
-	CHECK_EQ(symbol_table_builder_module(fixture.builder, "m77", 3), 78);
-	build(&fixture);
-	CHECK_EQ(fixture.view.header->module_count, SYMBOL_TABLE_MODULES_MAX);
-}
-
 static void a_name_of_a_megabyte_is_cut_and_counted(void)
 {
 	CLEANUP(teardown) struct fixture fixture = { 0 };
@@ -423,7 +380,6 @@ static void damaged_tables_are_refused(void)
 	uint64_t *starts;
 
 	setup(&fixture);
-	symbol_table_builder_module(fixture.builder, "module", 6);
 	add(&fixture, 0x100, 0x10, "first");
 	add(&fixture, 0x200, 0x10, "second");
 	build(&fixture);
@@ -443,7 +399,6 @@ static void damaged_tables_are_refused(void)
 	CHECK_DAMAGE(header->magic, 0);
 	CHECK_DAMAGE(header->row_count, 3);
 	CHECK_DAMAGE(header->row_count, UINT32_MAX);
-	CHECK_DAMAGE(header->module_count, 0);
 	CHECK_DAMAGE(header->strings_size, 1);
 	CHECK_DAMAGE(header->build_id.size, 21);
 	CHECK_DAMAGE(starts[1], 0x100);
@@ -452,7 +407,6 @@ static void damaged_tables_are_refused(void)
 	CHECK_DAMAGE(rows[0].lead, 0x101);
 	CHECK_DAMAGE(rows[1].name, header->strings_size + 1);
 	CHECK_DAMAGE(rows[1].name_size, 100);
-	CHECK_DAMAGE(rows[1].module, 2);
 #undef CHECK_DAMAGE
 	CHECK_EQ(symbol_table_view_open(fixture.table.bytes, fixture.table.size, &view), 0);
 }
@@ -465,8 +419,8 @@ TESTS(TEST(an_empty_table_finds_nothing),
       TEST(a_symbol_without_size_reaches_to_the_next_or_to_its_limit),
       TEST(a_symbol_without_size_inside_a_function_is_left_out),
       TEST(a_label_behind_an_inner_function_is_left_out_too),
-      TEST(functions_without_a_name_fill_what_is_left), TEST(modules_are_kept_once_and_given_back),
-      TEST(many_modules_fit_and_too_many_get_none), TEST(a_name_of_a_megabyte_is_cut_and_counted),
+      TEST(functions_without_a_name_fill_what_is_left),
+      TEST(a_name_of_a_megabyte_is_cut_and_counted),
       TEST(names_beyond_the_tables_room_are_left_out_and_counted),
       TEST(a_table_that_does_not_fit_the_writer_is_an_error),
       TEST(addresses_at_the_end_of_the_range_do_not_wrap), TEST(damaged_tables_are_refused))
