@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/control.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -12,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "base/loop.h"
@@ -21,6 +23,9 @@
 
 enum {
 	BACKLOG = 8,
+	STALE_LOOKS_MAX = 4096, /* entries of the folder that are looked at */
+	STALE_AGE_S = 10,
+	PORT_DIGITS_MAX = 5,
 	FDS_MAX = 4, /* that a message may bring; one is right, the others are closed */
 };
 
@@ -308,6 +313,33 @@ static int check_run_folder(void)
 											: -EPERM;
 }
 
+/*
+ * Sockets of agents that were killed; only "dump" would ask them. Whoever is just about to listen
+ * answers in any case: a socket refuses from its bind() to its listen() alone, which is shorter than
+ * STALE_AGE_S.
+ */
+static void remove_stale(void)
+{
+	CLEANUP(dir_close) DIR *folder = opendir(CONTROL_FOLDER);
+	const struct dirent *entry;
+	unsigned int count = 0;
+
+	while (folder && (entry = readdir(folder)) && count++ < STALE_LOOKS_MAX) {
+		struct sockaddr_un address = { .sun_family = AF_UNIX };
+		size_t digits = strspn(entry->d_name, "0123456789");
+		struct stat status;
+
+		if (!digits || digits > PORT_DIGITS_MAX ||
+		    strcmp(entry->d_name + digits, ".sock") != 0)
+			continue;
+		control_path((uint16_t)strtoul(entry->d_name, NULL, 10), address.sun_path);
+		if (lstat(address.sun_path, &status) == 0 && S_ISSOCK(status.st_mode) &&
+		    status.st_mtime + STALE_AGE_S < time(NULL) &&
+		    !listener_is_served(&address, SOCK_SEQPACKET))
+			unlink(address.sun_path);
+	}
+}
+
 static int bind_path(int fd, const struct sockaddr_un *address)
 {
 	const struct sockaddr *any = (const struct sockaddr *)address;
@@ -331,6 +363,7 @@ static int listen_open(struct control *control)
 	control_path(control->options.port, address.sun_path);
 	if (r < 0)
 		return r;
+	remove_stale();
 	control->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (control->listen_fd < 0)
 		return -errno;

@@ -39,7 +39,7 @@ struct control_options {
 };
 
 /*
- * Listens. A socket that nobody serves any more is replaced. Where one cannot be made, by a folder
+ * Listens. A socket that nobody serves any more is replaced, and those of other ports are removed. Where one cannot be made, by a folder
  * that is read-only or is not root's, or because another agent has the same port at another
  * address, a warning says so, and the agent goes on without it.
  *

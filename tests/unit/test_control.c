@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "base/loop.h"
 #include "capture_fixture.h"
@@ -321,6 +322,39 @@ static void socket_goes_with_the_agent_and_a_stale_one_is_replaced(void)
 	CHECK(access(address.sun_path, F_OK) < 0);
 }
 
+/* A socket that nobody serves, of an agent that was killed so many seconds ago. */
+static void leave_socket(uint16_t port, time_t age_s, struct sockaddr_un *ret_address)
+{
+	struct timespec times[2] = { { .tv_sec = time(NULL) - age_s }, { 0 } };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	times[1] = times[0];
+	*ret_address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	control_path(port, ret_address->sun_path);
+	unlink(ret_address->sun_path);
+	CHECK_EQ(bind(fd, (const struct sockaddr *)ret_address, sizeof(*ret_address)), 0);
+	CHECK_EQ(utimensat(AT_FDCWD, ret_address->sun_path, times, 0), 0);
+	close(fd);
+}
+
+static void sockets_of_killed_agents_are_removed_and_no_others(void)
+{
+	struct sockaddr_un old, young;
+	struct agent first, second;
+
+	CHECK_EQ(mkdir(CONTROL_FOLDER, 0700) < 0 && errno != EEXIST, 0);
+	leave_socket(PORT + 2, 60, &old);
+	leave_socket(PORT + 3, 0, &young); /* it may be about to listen */
+	agent_start(&first);
+	CHECK(access(old.sun_path, F_OK) < 0);
+	CHECK_EQ(access(young.sun_path, F_OK), 0);
+	agent_start(&second);
+	CHECK_EQ(access(first.path, F_OK), 0);
+	agent_stop(&second);
+	agent_stop(&first);
+	unlink(young.sun_path);
+}
+
 /* An agent with the same port, at another address: the first one keeps the socket. */
 static void socket_of_another_agent_is_left_alone(void)
 {
@@ -368,5 +402,6 @@ static void signal_writes_a_new_file_to_the_folder(void)
 TESTS(TEST(window_is_written_to_the_file_that_is_brought), TEST(newest_part_is_whole_segments),
       TEST(only_an_empty_file_that_can_be_written_is_taken),
       TEST(nonsense_is_refused_and_the_next_one_is_served), TEST(silent_peers_lock_nobody_out),
-      TEST(only_root_is_heard), TEST(socket_goes_with_the_agent_and_a_stale_one_is_replaced),
+      TEST(only_root_is_heard), TEST(sockets_of_killed_agents_are_removed_and_no_others),
+      TEST(socket_goes_with_the_agent_and_a_stale_one_is_replaced),
       TEST(socket_of_another_agent_is_left_alone), TEST(signal_writes_a_new_file_to_the_folder))
