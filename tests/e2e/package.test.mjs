@@ -51,6 +51,19 @@ test('the package has the program, its pages, its service, and one file of optio
 	for (const line of lines) assert.ok(help.includes(`--${line.slice(1).split(' ')[0]} `), line);
 });
 
+test('a container has the capabilities of the unit, and what is written for operators names what there is', () => {
+	const container = readFileSync(join(root, 'packaging', 'container', 'Containerfile'), 'utf8');
+	const [, added] = container.match(/--cap-add=(\S+)/);
+	assert.deepEqual(added.split(',').sort(), settings('CapabilityBoundingSet')[0].split(' ').map((name) => name.replace('CAP_', '')).sort());
+	const text = readFileSync(join(root, 'packaging', 'production.md'), 'utf8');
+	const metrics = readFileSync(join(root, 'agent', 'serve', 'metrics.c'), 'utf8');
+	const help = ran(program, 'live', '--help') + ran(program, 'record', '--help');
+	const named = [...text.matchAll(/flickerscope_(\w+_total)/g)].map(([, name]) => name);
+	assert.ok(named.length >= 5);
+	for (const name of named) assert.ok(metrics.includes(`"${name}"`), name);
+	for (const [, option] of text.matchAll(/`--([a-z-]+)/g)) assert.ok(help.includes(`--${option} `) || help.includes(`--${option}\n`), option);
+});
+
 test('systemd takes the unit, and finds it closed but for what sampling is', () => {
 	ran('systemd-analyze', 'security', '--offline=true', '--threshold=34', unit);
 });
