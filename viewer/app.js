@@ -887,7 +887,7 @@ export class Page {
 			this.map.section.getBoundingClientRect(), () => cell_card(
 				this.source.to_wall_us(base_us),
 				{ start_us: range.start_us - base_us, end_us: range.end_us - base_us },
-				summary(), this.shades, this.input.click_start() ? "Click: the selection ends here." : ""));
+				summary(), this.shades, this.input.click_start() ? "Click: the selection ends here." : "Alt-drag: the same part of every second."));
 		if (by_key) {
 			text_set(by_id("map-words", HTMLElement),
 				`${clock_text(this.source.to_wall_us(base_us))}, ` +

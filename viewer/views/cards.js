@@ -36,7 +36,7 @@ function samples_text(samples) {
  * @param {{ start_us: number, end_us: number }} offset within the second
  * @param {CellSummary | null} summary null: nothing is known there
  * @param {Shades} shades
- * @param {string} hint what a click does here, if that is not as ever
+ * @param {string} hint what can be done here
  * @returns {Node[]}
  */
 export function cell_card(wall_us, offset, summary, shades, hint) {
@@ -68,7 +68,7 @@ export function cell_card(wall_us, offset, summary, shades, hint) {
 	} else if (!samples) {
 		parts.push(element("div", "dim", "No sample fell into this cell."));
 	}
-	return hint ? [...parts, element("div", "dim", hint)] : parts;
+	return [...parts, element("div", "dim", hint)];
 }
 
 /**

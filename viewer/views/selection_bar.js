@@ -66,10 +66,10 @@ export class SelectionBar {
 		this.save = element("button", "button", "Save");
 		this.save.type = "button";
 		this.save.addEventListener("click", () => actions.save(this.save));
-		this.compare = element("button", "button", "Show what changed");
+		this.compare = element("button", "button primary", "Show what changed");
 		this.compare.type = "button";
 		this.compare.addEventListener("click", () => actions.compare());
-		this.baseline = element("select", "field");
+		this.baseline = element("select", "");
 		this.baseline.setAttribute("aria-label", "What the selection is compared with");
 		this.baseline.add(new Option("", "before"));
 		this.baseline.add(new Option("all the rest", "rest"));
@@ -79,7 +79,7 @@ export class SelectionBar {
 		this.swap = element("button", "button", "Swap");
 		this.swap.type = "button";
 		this.swap.addEventListener("click", actions.swap);
-		this.compared = element("span", "compared", "compared with ", this.baseline);
+		this.compared = element("span", "compared menu", "compared with ", this.baseline);
 		this.row.append(this.lead, this.start, this.to, this.end, this.span, this.samples,
 			this.compared, this.words, this.problem,
 			element("span", "right", this.repeat, this.compare, this.swap, this.save, this.clear));
