@@ -646,18 +646,34 @@ static bool is_kept(const struct file_reading *reading, int fd)
 	       file_version_equal(&version, &reading->version);
 }
 
-/* Puts the files first, in the place of the oldest ones if they were not kept. */
+static bool holds(size_t index, int file_fd, int debug_fd)
+{
+	return kept[index] && is_kept(&kept[index]->reading, file_fd) &&
+	       is_kept(&kept[index]->debug_reading, debug_fd);
+}
+
+/* Where the files are kept; else an empty place, else that of the oldest ones. */
+static size_t place_of(int file_fd, int debug_fd)
+{
+	size_t empty = INLINE_FRAMES_KEPT_MAX - 1;
+
+	for (size_t i = INLINE_FRAMES_KEPT_MAX; i-- > 0;) {
+		if (holds(i, file_fd, debug_fd))
+			return i;
+		if (!kept[i])
+			empty = i;
+	}
+	return empty;
+}
+
+/* Puts the files first. */
 static int bring_first(int file_fd, int debug_fd)
 {
+	size_t index = place_of(file_fd, debug_fd);
 	struct opened *found;
-	size_t index = 0;
 
-	while (index < INLINE_FRAMES_KEPT_MAX &&
-	       !(kept[index] && is_kept(&kept[index]->reading, file_fd) &&
-		 is_kept(&kept[index]->debug_reading, debug_fd)))
-		index++;
-	if (index == INLINE_FRAMES_KEPT_MAX) {
-		forget(--index);
+	if (!holds(index, file_fd, debug_fd)) {
+		forget(index);
 		kept[index] = calloc(1, sizeof(*kept[index]));
 		if (!kept[index])
 			return -ENOMEM;
