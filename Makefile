@@ -70,7 +70,7 @@ GOLDENS := $(patsubst tests/golden/%.c,build/san/bin/%,$(wildcard tests/golden/g
 VIEWER_FILES := $(sort $(shell find viewer -name '*.js' -o -name '*.css'))
 VIEWER_BANNER := /* SPDX-License-Identifier: Apache-2.0 */
 
-.PHONY: all help run test ci e2e test-kernels bench bench-viewer soak compare-unwind fuzz fuzz-short lint install install-deps deb test-deb clean unit browser viewer wire \
+.PHONY: all help run test ci e2e test-kernels bench bench-viewer soak soak-overload compare-unwind fuzz fuzz-short lint install install-deps deb test-deb clean unit browser viewer wire \
 	format pictures
 
 all: build/flickerscope ## Build the program: build/flickerscope
@@ -277,6 +277,9 @@ tests/bench/large/node_modules/.installed: tests/bench/large/package.json tests/
 	$(call say,NPM,tests/bench/large)
 	$(Q)cd tests/bench/large && npm ci --silent --no-audit --no-fund --ignore-scripts
 	@touch $@
+
+soak-overload: build/flickerscope $(LOADS:%=build/release/bin/%) tests/node_modules/.installed ## More than there is room for, in full counts (10 minutes at most)
+	@FLICKERSCOPE_LONG=1 timeout 600 $(NODE) --test tests/e2e/overload.test.mjs
 
 soak: tests/node_modules/.installed build/flickerscope $(LOADS:%=build/release/bin/%) ## The page for 30 minutes at 10,000 Hz: its memory must stay (or MINUTES=2)
 	@$(NODE) tests/bench/soak.mjs $(MINUTES)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -20,6 +21,7 @@ struct executable_table {
 	uint32_t hand; /* where the search for a slot without references goes on */
 	uint32_t open_slots[EXECUTABLE_FDS_MAX]; /* with an open file, longest first */
 	uint32_t open_count;
+	uint32_t open_max;
 	uint64_t last_id;
 	struct executable_counters counters;
 };
@@ -109,7 +111,7 @@ void executable_table_close_fd(struct executable_table *table, struct executable
 static void keep_fd(struct executable_table *table, struct executable *executable, int fd,
 		    uint64_t now_ns)
 {
-	if (table->open_count == EXECUTABLE_FDS_MAX) {
+	if (table->open_count == table->open_max) {
 		close_at(table, 0);
 		table->counters.fds_closed_early++;
 	}
@@ -225,6 +227,19 @@ static int add_special(struct executable_table *table)
 	return 0;
 }
 
+/* Files that are kept open must not take the descriptors that pages and workers need. */
+static uint32_t open_max(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+	    limit.rlim_cur >= EXECUTABLE_FDS_MAX + EXECUTABLE_FDS_ELSEWHERE)
+		return EXECUTABLE_FDS_MAX;
+	if (limit.rlim_cur <= EXECUTABLE_FDS_LEAST + EXECUTABLE_FDS_ELSEWHERE)
+		return EXECUTABLE_FDS_LEAST;
+	return (uint32_t)limit.rlim_cur - EXECUTABLE_FDS_ELSEWHERE;
+}
+
 int executable_table_new(struct process_files *files, struct executable_table **ret_table)
 {
 	CLEANUP(executable_table_free) struct executable_table *table = calloc(1, sizeof(*table));
@@ -234,6 +249,7 @@ int executable_table_new(struct process_files *files, struct executable_table **
 		return -ENOMEM;
 	table->files = files;
 	table->index = hash_index_with_max(EXECUTABLES_MAX);
+	table->open_max = open_max();
 	r = add_special(table);
 	if (r < 0)
 		return r;

@@ -25,6 +25,8 @@ struct executable_table;
 enum executable_limits {
 	EXECUTABLES_MAX = 16384,
 	EXECUTABLE_FDS_MAX = 256,
+	EXECUTABLE_FDS_ELSEWHERE = 256, /* that the rest of the agent goes first with */
+	EXECUTABLE_FDS_LEAST = 16,	/* however few the process may have (RLIMIT_NOFILE) */
 	EXECUTABLE_FD_KEPT_MS = 10000,
 	EXECUTABLE_OPEN_RETRY_MS = 100,
 	EXECUTABLE_CHECK_MS = 1000, /* between two looks at when a file was written */
