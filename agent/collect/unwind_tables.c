@@ -66,6 +66,7 @@ const struct worker_job_type *unwind_tables_job_type(void)
 {
 	static const struct worker_job_type type = {
 		.name = "unwind table",
+		.process_name = "flicker-unwind",
 		.time_limit_ms = ELF_UNWIND_TIME_LIMIT_MS,
 		.run_pair = unwind_table_job,
 	};

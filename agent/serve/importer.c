@@ -99,6 +99,7 @@ static int run_import(int input_fd, int output_fd, struct bytes_reader argument,
 static const struct worker_job_type jobs[] = {
 	{
 		.name = "import",
+		.process_name = "flicker-import",
 		.time_limit_ms = IMPORTER_TIME_MAX_MS,
 		.run_pair = run_import,
 		.file_size_max = IMPORTER_CAPTURE_SIZE_MAX,

@@ -44,6 +44,7 @@ const struct worker_job_type *debuginfod_job_type(void)
 {
 	static const struct worker_job_type type = {
 		.name = "debuginfod",
+		.process_name = "flicker-fetch",
 		.time_limit_ms = DEBUGINFOD_FETCH_TIME_LIMIT_MS,
 		.run = debuginfod_fetch_job,
 		.file_size_max = DEBUGINFOD_FILE_SIZE_MAX,

@@ -50,17 +50,28 @@ struct symbolizer {
 const struct worker_job_type *symbolizer_job_types(size_t *ret_count)
 {
 	static const struct worker_job_type types[SYMBOL_JOB_COUNT] = {
-		[SYMBOL_JOB_ELF] = { "ELF symbols", ELF_SYMBOLS_TIME_LIMIT_MS,
+		[SYMBOL_JOB_ELF] = { .name = "ELF symbols",
+				     .process_name = "flicker-names",
+				     .time_limit_ms = ELF_SYMBOLS_TIME_LIMIT_MS,
 				     .run_pair = elf_symbols_job },
 		/* These two are short, and what they read may have changed by the time. */
-		[SYMBOL_JOB_PERF_MAP] = { "perf map", PERF_MAP_TIME_LIMIT_MS, perf_map_text_job,
+		[SYMBOL_JOB_PERF_MAP] = { .name = "perf map",
+					  .time_limit_ms = PERF_MAP_TIME_LIMIT_MS,
+					  .run = perf_map_text_job,
 					  .is_urgent = true },
-		[SYMBOL_JOB_JITDUMP] = { "jitdump", JITDUMP_TIME_LIMIT_MS, jitdump_job,
+		[SYMBOL_JOB_JITDUMP] = { .name = "jitdump",
+					 .time_limit_ms = JITDUMP_TIME_LIMIT_MS,
+					 .run = jitdump_job,
 					 .is_urgent = true },
-		[SYMBOL_JOB_DEMANGLE] = { "demangle", DEMANGLE_TIME_LIMIT_MS, .run = demangle_job },
-		[SYMBOL_JOB_DEBUG_REFERENCE] = { "debug reference", DEBUG_REFERENCE_TIME_LIMIT_MS,
-						 debug_reference_job, .is_urgent = true },
-		[SYMBOL_JOB_CHECK_DEBUG_FILE] = { "debug file check", DEBUG_REFERENCE_TIME_LIMIT_MS,
+		[SYMBOL_JOB_DEMANGLE] = { .name = "demangle",
+					  .time_limit_ms = DEMANGLE_TIME_LIMIT_MS,
+					  .run = demangle_job },
+		[SYMBOL_JOB_DEBUG_REFERENCE] = { .name = "debug reference",
+						 .time_limit_ms = DEBUG_REFERENCE_TIME_LIMIT_MS,
+						 .run = debug_reference_job,
+						 .is_urgent = true },
+		[SYMBOL_JOB_CHECK_DEBUG_FILE] = { .name = "debug file check",
+						  .time_limit_ms = DEBUG_REFERENCE_TIME_LIMIT_MS,
 						  .run_pair = debug_file_check_job,
 						  .is_urgent = true }, /* stacks may wait for it */
 	};
@@ -73,6 +84,7 @@ const struct worker_job_type *symbolizer_debug_job_types(size_t *ret_count)
 {
 	static const struct worker_job_type type = {
 		.name = "debug information",
+		.process_name = "flicker-lines",
 		.time_limit_ms = INLINE_FRAMES_TIME_LIMIT_MS,
 		.run_pair = inline_frames_job,
 		.forget = inline_frames_forget,

@@ -59,7 +59,8 @@ enum worker_outcome {
 
 /* What the child can do. Names and functions must be constant for the worker's life. */
 struct worker_job_type {
-	const char *name; /* for the log */
+	const char *name;	  /* for the log */
+	const char *process_name; /* of a child whose first type this is; at most 15 bytes */
 	unsigned int time_limit_ms;
 	/*
 	 * Runs in the child. @input_fd is -1 or a descriptor that is closed after the call.

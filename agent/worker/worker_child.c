@@ -187,7 +187,7 @@ noreturn void worker_child_run(int socket, pid_t forker_pid, const struct worker
 {
 	uint8_t *message = malloc(sizeof(struct worker_request) + WORKER_ARGUMENT_SIZE_MAX);
 
-	socket = worker_process_isolate("flickerscope-wk", socket);
+	socket = worker_process_isolate(types[0].process_name, socket);
 	be_first_to_go();
 	if (!message || socket < 0 || worker_process_die_with(forker_pid) < 0 ||
 	    confine_process(confinement_of(types, type_count), -1) < 0 ||

@@ -79,9 +79,9 @@ export function wholeRunMs(command, args) {
 	}
 }
 
-/** Resident memory of a process and its children, in KiB. */
-export const residentKiB = (pid) => [pid, ...childrenOf(pid)]
-	.reduce((sum, id) => sum + Number(/VmRSS:\s+(\d+)/.exec(read(`/proc/${id}/status`))?.[1] ?? 0), 0);
+/** Resident memory of a process and all below it, in KiB; what they share is in it once. */
+export const residentKiB = (pid) => childrenOf(pid).reduce((sum, child) => sum + residentKiB(child),
+	Number(/Pss:\s+(\d+)/.exec(read(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0));
 
 export const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 

@@ -22,6 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "perf_map.h"
+
 enum {
 	TURNS = 100000, /* of the loop, between two looks at the clock */
 	MARKER_SIZE = 4096,
@@ -98,11 +100,9 @@ void call_second(made_function made, uint64_t end_ns)
 
 static int burn_by_map(made_function made, const char *name, uint64_t end_ns)
 {
-	char path[64];
-	FILE *map;
+	char path[PERF_MAP_PATH_SIZE];
+	FILE *map = perf_map_create(path);
 
-	snprintf(path, sizeof(path), "/tmp/perf-%d.map", getpid());
-	map = fopen(path, "w");
 	if (!map)
 		return -1;
 	fprintf(map, "%lx %zx %s\n", (unsigned long)made, sizeof(code), name);

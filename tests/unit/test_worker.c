@@ -171,7 +171,10 @@ static int run_close(int input_fd, struct bytes_reader argument, struct bytes_wr
 }
 
 static const struct worker_job_type types[] = {
-	[JOB_ECHO] = { .name = "echo", .time_limit_ms = PATIENCE_MS, .run = run_echo },
+	[JOB_ECHO] = { .name = "echo",
+		       .process_name = "flicker-test",
+		       .time_limit_ms = PATIENCE_MS,
+		       .run = run_echo },
 	[JOB_READ] = { .name = "read", .time_limit_ms = PATIENCE_MS, .run = run_read },
 	[JOB_REFUSE] = { .name = "refuse", .time_limit_ms = PATIENCE_MS, .run = run_refuse },
 	[JOB_CRASH] = { .name = "crash", .time_limit_ms = PATIENCE_MS, .run = run_crash },
@@ -598,6 +601,7 @@ static void the_child_has_next_to_nothing(void)
 	CHECK_EQ(submit(&fixture, JOB_CONDITIONS, NULL), 0);
 	CHECK_OR_RETURN(wait_for_answers(&fixture, 1));
 	conditions = bytes_reader_of(answers[0].bytes, answers[0].size);
+	CHECK(has_status(&fixture, "Name:\tflicker-test\n"));
 	CHECK_EQ(bytes_read_u32(&conditions), 4); /* standard ones and its socket */
 	CHECK_EQ(bytes_read_u32(&conditions), 0); /* no core dumps */
 	CHECK_EQ(bytes_read_u32(&conditions), WORKER_DESCRIPTORS_MAX);

@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
+#include "../perf_map.h"
 #include "chain.h"
 
 static const uint8_t code[] = {
@@ -60,11 +60,9 @@ static const uint8_t *make_code(void)
 
 static int write_map(const uint8_t *made)
 {
-	char path[64];
-	FILE *map;
+	char path[PERF_MAP_PATH_SIZE];
+	FILE *map = perf_map_create(path);
 
-	snprintf(path, sizeof(path), "/tmp/perf-%d.map", getpid());
-	map = fopen(path, "w");
 	if (!map)
 		return -1;
 	for (int i = 0; i < COUNT; i++)
