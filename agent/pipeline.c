@@ -982,7 +982,8 @@ static void await_names(struct pipeline *pipeline)
 
 		symbolizer_tick(pipeline->symbolizer, now_ns);
 		add_late_names(pipeline);
-		if (!worker_pending(pipeline->worker) || now_ns >= end_ns)
+		if (now_ns >= end_ns || (!worker_pending(pipeline->worker) &&
+					 !symbolizer_is_behind(pipeline->symbolizer)))
 			break;
 		loop_dispatch(pipeline->loop, PIPELINE_DRAIN_INTERVAL_MS);
 	}

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/hash_index.h"
 #include "base/log.h"
 #include "privileged/process_files.h"
@@ -17,8 +18,6 @@
 #include "symbolize/symbol_jobs.h"
 #include "symbolize/symbolizer.h"
 #include "worker/worker.h"
-
-enum { NS_PER_MS = 1000000 };
 
 static const char jit_name[] = "[jit]";
 static const char unknown_name[] = "[anon]";
@@ -72,6 +71,8 @@ struct row {
 	uint64_t
 		checked_ns; /* when its files were last looked at: what was written before is known */
 	uint64_t next_check_ns;
+	uint64_t written;    /* bytes in its files, when a name was last missed ... */
+	uint64_t written_ns; /* ... and when there was first that much */
 	uint64_t interval_ms;
 	uint64_t last_used;
 	bool ended;    /* the process is no more ... */
@@ -499,6 +500,17 @@ void jit_symbols_hurry(struct jit_symbols *symbols)
 			symbols->rows[place].next_check_ns = 0;
 }
 
+bool jit_symbols_is_behind(const struct jit_symbols *symbols)
+{
+	for (uint32_t place = 1; place <= symbols->row_count; place++) {
+		const struct row *row = &symbols->rows[place];
+
+		if (row->process_id && !row->is_final && !row->next_check_ns)
+			return true;
+	}
+	return false;
+}
+
 /* --- descriptions ---------------------------------------------------------------------------- */
 
 static void describe(const char *module, const char *name, uint32_t name_size,
@@ -549,14 +561,27 @@ static uint64_t written_bytes(const struct row *row, bool *ret_is_behind)
 }
 
 /*
- * 0, or the key until a name comes. After the process has written more there may be another function
- * at the address, with a key of its own.
+ * Which function may be meant by an address: after the process has written more there may be another one.
+ * Of a moment before it was seen to have written that much nobody knows on which side it is; it
+ * matters where loads have times.
  */
+static uint64_t era_of(struct row *row, uint64_t time_ns, uint64_t written)
+{
+	if (row->written != written) {
+		row->written = written;
+		row->written_ns = monotonic_ns();
+	}
+	if (row->sources[SOURCE_DUMP].fd >= 0 && time_ns < row->written_ns)
+		return ~time_ns; /* no number of bytes */
+	return written;
+}
+
+/* 0, or the key until a name comes. */
 static uint64_t provisional_key(struct row *row, uint64_t address, uint64_t time_ns,
 				uint64_t written)
 {
 	const uint64_t place[] = { row->process_id, row->start_ns, address, time_ns };
-	struct provisional_name name = { .place = address, .time_ns = time_ns, .era = written };
+	struct provisional_name name = { .place = address, .time_ns = time_ns };
 
 	/* While the names of a round are taken, no new ones can be added. */
 	if (row->draining || row->is_final)
@@ -564,7 +589,8 @@ static uint64_t provisional_key(struct row *row, uint64_t address, uint64_t time
 	/* Before the first look there may be a file. */
 	if (row->next_check_ns && !has_file(row) && !is_reading(row))
 		return 0;
-	name.key = provisional_names_find_in(&row->provisional, address, written);
+	name.era = era_of(row, time_ns, written);
+	name.key = provisional_names_find_in(&row->provisional, address, name.era);
 	if (name.key)
 		return name.key;
 	name.key = stable_key(place, sizeof(place), row->pid);

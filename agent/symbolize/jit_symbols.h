@@ -65,8 +65,11 @@ void jit_symbols_describe_unknown(struct frame_description *ret_frame);
 /* Reads what is due. */
 void jit_symbols_tick(struct jit_symbols *symbols, uint64_t now_ns);
 
-/* Lets the next tick read whatever names are awaited from. */
+/* Lets ticks read whatever names are awaited from, as soon as nothing of it is being read. */
 void jit_symbols_hurry(struct jit_symbols *symbols);
+
+/* Whether some of that has not been looked at since. */
+bool jit_symbols_is_behind(const struct jit_symbols *symbols);
 
 bool jit_symbols_next(struct jit_symbols *symbols, struct late_name *ret_late_name);
 

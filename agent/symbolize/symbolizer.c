@@ -371,6 +371,11 @@ void symbolizer_hurry(struct symbolizer *symbolizer)
 	jit_symbols_hurry(symbolizer->jit);
 }
 
+bool symbolizer_is_behind(const struct symbolizer *symbolizer)
+{
+	return jit_symbols_is_behind(symbolizer->jit);
+}
+
 static bool next_of_files(struct symbolizer *symbolizer, struct late_name *ret_late_name)
 {
 	struct late_name late = { 0 };

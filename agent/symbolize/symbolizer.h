@@ -140,8 +140,11 @@ unsigned int symbolizer_kernel(struct symbolizer *symbolizer, uint64_t address, 
  */
 void symbolizer_tick(struct symbolizer *symbolizer, uint64_t now_ns);
 
-/* No sample comes any more: the next tick waits for no interval. */
+/* No sample comes any more: ticks wait for no interval. */
 void symbolizer_hurry(struct symbolizer *symbolizer);
+
+/* Whether a tick has yet to submit what the last samples wait for. */
+bool symbolizer_is_behind(const struct symbolizer *symbolizer);
 
 /* The next late name, until false. */
 bool symbolizer_next_late_name(struct symbolizer *symbolizer, struct late_name *ret_late_name);

@@ -16,7 +16,7 @@ const wire = await import('../../viewer/wire.js');
 
 const sources = join(root, 'tests', 'e2e', 'jit');
 const SECONDS = 6;
-const SAMPLES_LEAST = 10; // of 199 Hz x some seconds, shared by all on a busy machine
+const SAMPLES_LEAST = 10; // of 999 Hz x some seconds, shared by all on a busy machine
 
 const has = (program) => spawnSync('which', [program]).status === 0;
 const names = (sample) => sample.frames.map(({ name }) => name);
@@ -70,7 +70,7 @@ test('functions made at run time have the names that their compilers publish', a
 	const folder = temporaryFolder(t);
 	const java = await startJava(t, folder);
 	const contained = await startContained(t);
-	const recording = record(t, SECONDS, ['-F', '199']);
+	const recording = record(t, SECONDS, ['-F', '999']);
 	await sleep(1000);
 	/* What the optimizer puts into its caller has no frame: when it comes to that is a matter of chance. */
 	const frames = ['--no-turbo-inlining', '--no-use-osr'];

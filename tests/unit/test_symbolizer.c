@@ -930,7 +930,7 @@ static void code_is_named_by_the_jitdump_that_its_process_maps(void)
 	CLEANUP(bytes_writer_free) struct bytes_writer dump = bytes_writer_with_max(1 << 20);
 	uint8_t *code = mmap(NULL, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC,
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uint64_t start = (uint64_t)(uintptr_t)code, between_ns, key;
+	uint64_t start = (uint64_t)(uintptr_t)code, between_ns, old_key, key;
 	const struct seen_name *seen;
 	struct frame_description frame;
 	char path[64];
@@ -956,12 +956,19 @@ static void code_is_named_by_the_jitdump_that_its_process_maps(void)
 	between_ns = monotonic_ns();
 	jit_maker_load(&dump, between_ns + 1, start, 0x20, "second");
 	CHECK_EQ(write(fd, dump.bytes, dump.size), (ssize_t)dump.size);
+	symbolizer_set_time(fixture.symbolizer, between_ns);
+	frame = describe(&fixture, getpid(), start);
+	CHECK(frame.provisional);
+	old_key = frame.function_key;
 	symbolizer_set_time(fixture.symbolizer, between_ns + 2);
 	frame = describe(&fixture, getpid(), start);
 	CHECK(frame.provisional);
 	key = frame.function_key;
 	fixture.ahead_ns = 1000 * MS;
 	settle(&fixture);
+	seen = find_seen(&fixture, old_key);
+	CHECK_OR_RETURN(seen);
+	CHECK_STR_EQ(seen->name, "first");
 	seen = find_seen(&fixture, key);
 	CHECK_OR_RETURN(seen);
 	CHECK_STR_EQ(seen->name, "second");
