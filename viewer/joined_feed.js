@@ -73,6 +73,7 @@ export class JoinedFeed {
 		this.feed = new FileFeed({ file: before, sink });
 		/** Where the second one begins on the timeline. */
 		this.from_us = Infinity;
+		this.stopped = false;
 	}
 
 	stop() {
