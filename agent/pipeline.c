@@ -17,6 +17,7 @@
 #include "collect/rate_governor.h"
 #include "collect/unwind_tables.h"
 #include "collect/unwinder.h"
+#include "privileged/privileged_process.h"
 #include "privileged/process_files.h"
 #include "process/process_table.h"
 #include "profile/chunk.h"
@@ -44,6 +45,7 @@ struct pipeline {
 	struct worker *fetch_worker;	    /* for debuginfod, which is slow; NULL: not asked for */
 	struct debuginfod *debuginfod;
 	struct worker *debug_worker; /* takes seconds for a large file: nobody waits behind it */
+	struct privileged_process *privileged;
 	struct process_files *process_files;
 	struct process_table *processes;
 	struct unwinder *unwinder; /* gives the kernel what the next samples' stacks need */
@@ -595,6 +597,7 @@ void pipeline_counters(const struct pipeline *pipeline, uint64_t *values)
 	values[WIRE_COUNTER_LOST_OVERLOAD] = pipeline->lost_overload;
 	values[WIRE_COUNTER_LOST_SIDE_BAND] = session.side_band_lost;
 	values[WIRE_COUNTER_AGENT_CPU_US] = cpu_us_of_self() + worker->cpu_us +
+					    privileged_process_cpu_us(pipeline->privileged) +
 					    unwind_worker->cpu_us + unwind_large_worker->cpu_us +
 					    debug_worker->cpu_us;
 	values[WIRE_COUNTER_AGENT_BPF_US] = bpf_ns / 1000;
@@ -782,6 +785,7 @@ static int make_names(struct pipeline *pipeline, const struct pipeline_options *
 
 	if (r < 0)
 		return r;
+	process_files_ask(pipeline->process_files, pipeline->privileged);
 	r = process_table_new(pipeline->process_files, &pipeline->processes);
 	if (r < 0)
 		return r;
@@ -895,6 +899,8 @@ int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_p
 		return log_errno(r, "read the host's name");
 	/* Forks: before anything large is in memory. */
 	r = start_workers(pipeline, options);
+	if (r == 0)
+		r = privileged_process_new(&pipeline->privileged);
 	if (r < 0)
 		return log_errno(r, "start the worker processes");
 	/* Logs what is missing and what to do about it. */
@@ -949,6 +955,7 @@ void pipeline_free(struct pipeline *pipeline)
 	debuginfod_free(pipeline->debuginfod);
 	process_table_free(pipeline->processes);
 	process_files_free(pipeline->process_files);
+	privileged_process_free(pipeline->privileged);
 	free(pipeline->filter);
 	free(pipeline->title);
 	free(pipeline);

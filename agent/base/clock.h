@@ -4,6 +4,7 @@
 #define FLICKERSCOPE_CLOCK_H
 
 #include <stdint.h>
+#include <sys/types.h>
 #include <time.h>
 
 #define NS_PER_S UINT64_C(1000000000)
@@ -25,6 +26,14 @@ static inline uint64_t monotonic_ns(void)
 static inline uint64_t monotonic_ms(void)
 {
 	return monotonic_ns() / NS_PER_MS;
+}
+
+/* Processor time of a process that lives, 0 of one that does not. */
+static inline uint64_t process_cpu_us(pid_t pid)
+{
+	clockid_t clock;
+
+	return pid <= 0 || clock_getcpuclockid(pid, &clock) ? 0 : clock_now_ns(clock) / 1000;
 }
 
 #endif

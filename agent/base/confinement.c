@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/bpf.h>
 #include <linux/capability.h>
+#include <linux/perf_event.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -101,6 +103,28 @@ static const int folder_calls[] = {
 	SCMP_SYS(openat2),
 };
 
+/* Paths in roots of others, to the files at their ends. */
+static const int opening_calls[] = {
+	SCMP_SYS(fstatfs),
+	SCMP_SYS(openat),
+	SCMP_SYS(openat2),
+	SCMP_SYS(statx),
+};
+
+/* What others have to tell, the tables of the walks, and the clocks of samples. */
+static const int sampling_calls[] = {
+	SCMP_SYS(bpf),	  SCMP_SYS(getdents64), SCMP_SYS(getrusage),  SCMP_SYS(kill),
+	SCMP_SYS(openat), SCMP_SYS(readlink),	SCMP_SYS(readlinkat), SCMP_SYS(statx),
+	SCMP_SYS(unlink), SCMP_SYS(waitid),
+};
+
+/* New files in a folder, as of dumps and of what was downloaded. */
+static const int writing_calls[] = {
+	SCMP_SYS(renameat),
+	SCMP_SYS(unlinkat),
+	SCMP_SYS(utimensat),
+};
+
 static const int downloading_calls[] = {
 	/* connections: */
 	SCMP_SYS(bind),
@@ -136,6 +160,9 @@ static const int downloading_calls[] = {
 };
 
 #define BIT(confinement) (1u << (confinement))
+#define SERVERS                                                                                    \
+	(BIT(CONFINED_TO_SERVING) | BIT(CONFINED_TO_SERVING_A_FOLDER) |                            \
+	 BIT(CONFINED_TO_SAMPLING) | BIT(CONFINED_TO_SAMPLING_AND_WRITING))
 
 static const struct {
 	const int *calls;
@@ -143,12 +170,15 @@ static const struct {
 	unsigned int confinements; /* that have them */
 } groups[] = {
 	{ basic_calls, ARRAY_SIZE(basic_calls), ~0u },
-	{ thread_calls, ARRAY_SIZE(thread_calls), ~BIT(CONFINED_TO_PARSING) },
-	{ terminal_calls, ARRAY_SIZE(terminal_calls),
-	  BIT(CONFINED_TO_READING) | BIT(CONFINED_TO_SERVING) | BIT(CONFINED_TO_SERVING_A_FOLDER) },
-	{ serving_calls, ARRAY_SIZE(serving_calls),
-	  BIT(CONFINED_TO_SERVING) | BIT(CONFINED_TO_SERVING_A_FOLDER) },
+	{ thread_calls, ARRAY_SIZE(thread_calls),
+	  ~(BIT(CONFINED_TO_PARSING) | BIT(CONFINED_TO_OPENING)) },
+	{ terminal_calls, ARRAY_SIZE(terminal_calls), BIT(CONFINED_TO_READING) | SERVERS },
+	{ serving_calls, ARRAY_SIZE(serving_calls), SERVERS },
 	{ folder_calls, ARRAY_SIZE(folder_calls), BIT(CONFINED_TO_SERVING_A_FOLDER) },
+	{ sampling_calls, ARRAY_SIZE(sampling_calls),
+	  BIT(CONFINED_TO_SAMPLING) | BIT(CONFINED_TO_SAMPLING_AND_WRITING) },
+	{ writing_calls, ARRAY_SIZE(writing_calls), BIT(CONFINED_TO_SAMPLING_AND_WRITING) },
+	{ opening_calls, ARRAY_SIZE(opening_calls), BIT(CONFINED_TO_OPENING) },
 	{ downloading_calls, ARRAY_SIZE(downloading_calls), BIT(CONFINED_TO_DOWNLOADING) },
 };
 
@@ -170,14 +200,53 @@ static int allow_where(scmp_filter_ctx filter, int call, unsigned int argument, 
 				SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, mask, value));
 }
 
-static int allow_ioctl(scmp_filter_ctx filter)
+static bool samples(enum confinement confinement)
 {
-	int r = allow_where(filter, SCMP_SYS(ioctl), 1, UINT32_MAX, TCGETS);
-
-	return r < 0 ? r : allow_where(filter, SCMP_SYS(ioctl), 1, UINT32_MAX, TIOCGWINSZ);
+	return confinement == CONFINED_TO_SAMPLING ||
+	       confinement == CONFINED_TO_SAMPLING_AND_WRITING;
 }
 
-static int allow(scmp_filter_ctx filter, enum confinement confinement, int call)
+static int allow_ioctl(scmp_filter_ctx filter, enum confinement confinement)
+{
+	static const unsigned long requests[] = { TCGETS,
+						  TIOCGWINSZ,
+						  TIOCGPGRP,
+						  PERF_EVENT_IOC_ENABLE,
+						  PERF_EVENT_IOC_DISABLE,
+						  PERF_EVENT_IOC_PERIOD };
+	size_t count = samples(confinement) ? ARRAY_SIZE(requests) : 2;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = allow_where(filter, SCMP_SYS(ioctl), 1, UINT32_MAX, requests[i]);
+	return r;
+}
+
+/* For reading, without O_TRUNC; and new files, where some may be made. */
+static int allow_openat(scmp_filter_ctx filter, enum confinement confinement)
+{
+	const uint64_t new_file = O_CREAT | O_EXCL;
+	int r = allow_where(filter, SCMP_SYS(openat), 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY);
+
+	if (r == 0 && confinement == CONFINED_TO_SAMPLING_AND_WRITING)
+		r = allow_where(filter, SCMP_SYS(openat), 2, new_file, new_file);
+	return r;
+}
+
+static int allow_bpf(scmp_filter_ctx filter)
+{
+	static const int commands[] = { BPF_MAP_CREATE,	       BPF_MAP_LOOKUP_ELEM,
+					BPF_MAP_UPDATE_ELEM,   BPF_MAP_UPDATE_BATCH,
+					BPF_MAP_DELETE_ELEM,   BPF_PROG_TEST_RUN,
+					BPF_OBJ_GET_INFO_BY_FD };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(commands); i++)
+		r = allow_where(filter, SCMP_SYS(bpf), 0, UINT32_MAX, (uint64_t)commands[i]);
+	return r;
+}
+
+static int allow(scmp_filter_ctx filter, enum confinement confinement, pid_t child_pid, int call)
 {
 	const bool downloads = confinement == CONFINED_TO_DOWNLOADING;
 
@@ -192,20 +261,25 @@ static int allow(scmp_filter_ctx filter, enum confinement confinement, int call)
 	case SCMP_SYS(ioctl):
 		if (downloads)
 			break;
-		return allow_ioctl(filter);
+		return allow_ioctl(filter, confinement);
+	case SCMP_SYS(bpf):
+		return allow_bpf(filter);
 	case SCMP_SYS(tgkill):
 		return allow_where(filter, call, 0, UINT32_MAX, (uint64_t)getpid());
 	case SCMP_SYS(prlimit64):
 		return allow_where(filter, call, 0, UINT32_MAX, 0); /* its own */
 	case SCMP_SYS(openat):
-		return allow_where(filter, call, 2, O_ACCMODE, O_RDONLY);
+		return allow_openat(filter, confinement);
+	case SCMP_SYS(kill):
+		return child_pid > 0 ? allow_where(filter, call, 0, UINT32_MAX, (uint64_t)child_pid)
+				     : 0;
 	default:
 		break;
 	}
 	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0);
 }
 
-static int add_rules(scmp_filter_ctx filter, enum confinement confinement)
+static int add_rules(scmp_filter_ctx filter, enum confinement confinement, pid_t child_pid)
 {
 	/*
 	 * What it is to start stands in memory, where a filter cannot look. Told that there is no such
@@ -217,11 +291,11 @@ static int add_rules(scmp_filter_ctx filter, enum confinement confinement)
 		for (size_t i = 0; r == 0 && groups[group].confinements & BIT(confinement) &&
 				   i < groups[group].count;
 		     i++)
-			r = allow(filter, confinement, groups[group].calls[i]);
+			r = allow(filter, confinement, child_pid, groups[group].calls[i]);
 	return r;
 }
 
-int confine_system_calls(enum confinement confinement)
+static int load_filter(enum confinement confinement, pid_t child_pid)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int r;
@@ -229,11 +303,16 @@ int confine_system_calls(enum confinement confinement)
 	if (!filter)
 		return -ENOMEM;
 	/* Without privileges a filter needs this, which libseccomp sets (no_new_privs) by itself. */
-	r = add_rules(filter, confinement);
+	r = add_rules(filter, confinement, child_pid);
 	if (r == 0)
 		r = seccomp_load(filter);
 	seccomp_release(filter);
 	return r;
+}
+
+int confine_system_calls(enum confinement confinement)
+{
+	return load_filter(confinement, 0);
 }
 
 /* --- files ----------------------------------------------------------------------------------- */
@@ -270,14 +349,30 @@ int confine_files_to(int folder_fd)
 
 /* --- privileges ------------------------------------------------------------------------------ */
 
+#define CAPABILITY(number) (UINT64_C(1) << (number))
+
+/* Of those that it has. */
 static int keep_capabilities(uint64_t kept)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = { 0 };
 
-	for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
-		sets[i].effective = sets[i].permitted = (uint32_t)(kept >> (32 * i));
+	if (kept && syscall(SYS_capget, &header, sets) < 0)
+		return -errno;
+	for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
+		sets[i].permitted &= (uint32_t)(kept >> (32 * i));
+		sets[i].effective = sets[i].permitted;
+		sets[i].inheritable = 0;
+	}
 	return syscall(SYS_capset, &header, sets) < 0 ? -errno : 0;
+}
+
+/* Those that a program might give it: refused where root is none, and needless there. */
+static void bound_capabilities(uint64_t kept)
+{
+	for (int capability = 0; capability <= CAP_LAST_CAP; capability++)
+		if (!(kept & CAPABILITY(capability)))
+			prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
 }
 
 int confine_privileges(uint64_t kept)
@@ -286,16 +381,46 @@ int confine_privileges(uint64_t kept)
 		return -errno;
 	if (geteuid() != 0)
 		return keep_capabilities(0);
-	/* Those that a program might give it: refused where root is none, and needless there. */
-	for (int capability = 0; capability <= CAP_LAST_CAP; capability++)
-		if (!(kept & UINT64_C(1) << capability))
-			prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+	bound_capabilities(kept);
 	if (prctl(PR_SET_KEEPCAPS, kept != 0, 0, 0, 0) < 0)
 		return -errno;
 	if (setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0 &&
 	    setresuid(NOBODY, NOBODY, NOBODY) < 0)
 		return -errno;
 	return keep_capabilities(kept);
+}
+
+/* The user stays; new programs, which there are none of, would get nothing. */
+static int keep_only(uint64_t kept)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	bound_capabilities(kept);
+	return keep_capabilities(kept);
+}
+
+int confine_opener(void)
+{
+	int r = keep_only(CAPABILITY(CAP_SYS_PTRACE) | CAPABILITY(CAP_DAC_READ_SEARCH));
+
+	return r < 0 ? r : confine_system_calls(CONFINED_TO_OPENING);
+}
+
+int confine_sampler(bool writes, pid_t child_pid)
+{
+	/* CHECKPOINT_RESTORE is for /proc/PID/map_files; DAC_OVERRIDE for folders of other users. */
+	const uint64_t kept = CAPABILITY(CAP_BPF) | CAPABILITY(CAP_PERFMON) |
+			      CAPABILITY(CAP_SYS_PTRACE) | CAPABILITY(CAP_DAC_READ_SEARCH) |
+			      CAPABILITY(CAP_SYSLOG) | CAPABILITY(CAP_CHECKPOINT_RESTORE) |
+			      (writes ? CAPABILITY(CAP_DAC_OVERRIDE) : 0) |
+			      (child_pid > 0 ? CAPABILITY(CAP_KILL) : 0);
+	int r;
+
+	tzset(); /* as in confine_process() */
+	r = keep_only(kept);
+	return r < 0 ? r
+		     : load_filter(writes ? CONFINED_TO_SAMPLING_AND_WRITING : CONFINED_TO_SAMPLING,
+				   child_pid);
 }
 
 /* --- all of it ------------------------------------------------------------------------------- */
@@ -319,7 +444,7 @@ int confine_process(enum confinement confinement, int folder_fd)
 	prctl(PR_GET_PDEATHSIG, &death_signal);
 	r = confine_root_directory(confinement, folder_fd);
 	if (r == 0)
-		r = confine_privileges(folder_fd >= 0 ? UINT64_C(1) << CAP_DAC_READ_SEARCH : 0);
+		r = confine_privileges(folder_fd >= 0 ? CAPABILITY(CAP_DAC_READ_SEARCH) : 0);
 	/* The change of the user takes it back. */
 	if (r == 0 && prctl(PR_SET_PDEATHSIG, death_signal) < 0)
 		r = -errno;

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum confinement {
 	CONFINED_TO_PARSING,	 /* memory, and descriptors that it has or is sent */
@@ -18,6 +19,9 @@ enum confinement {
 	CONFINED_TO_READING,	 /* parsing, with threads, for a terminal */
 	CONFINED_TO_SERVING,	 /* reading, for connections that others open, with timers */
 	CONFINED_TO_SERVING_A_FOLDER, /* ... and files beneath a folder that it has open */
+	CONFINED_TO_OPENING,	      /* parsing, with paths that lead to files for reading */
+	CONFINED_TO_SAMPLING,	      /* serving, with files for reading, and changes of BPF maps */
+	CONFINED_TO_SAMPLING_AND_WRITING, /* ... and new files */
 	CONFINEMENTS,
 };
 
@@ -60,6 +64,24 @@ int confine_system_calls(enum confinement confinement);
  * Returns 0 or -errno.
  */
 int confine_process(enum confinement confinement, int folder_fd);
+
+/*
+ * For the process that follows paths: the user stays, of the capabilities those to look into other
+ * processes and to read their files, and system calls those of CONFINED_TO_OPENING. Returns 0 or -errno.
+ */
+int confine_opener(void);
+
+/*
+ * For the agent while it samples: the user stays, of the capabilities those to read what others have and to
+ * change what the BPF programs read, as far as it has them; and system calls those of
+ * CONFINED_TO_SAMPLING.
+ *
+ * @writes: it makes files as well, in folders of whoever.
+ * @child_pid: of the command that it may end; 0: none.
+ *
+ * Returns 0 or -errno.
+ */
+int confine_sampler(bool writes, pid_t child_pid);
 
 /* For tests: whether a system call's number is in the list. */
 bool confinement_allows(enum confinement confinement, int number);

@@ -85,6 +85,9 @@ static int serve(const struct options *options, struct loop *loop)
 	r = open_control(options, loop, pipeline, server, &control);
 	if (r < 0)
 		return r;
+	r = sampling_confine(sampling, options, 0);
+	if (r < 0)
+		return r;
 	pipeline_set_server(pipeline, server);
 	r = serving_run(options, server);
 	pipeline_set_server(pipeline, NULL);

@@ -73,8 +73,9 @@ static void on_end(void *context)
 }
 
 /* Runs until the command, the time or a signal ends it. Returns the signal, 0 or -errno. */
-static int run(struct recording *recording, uint64_t duration_ms)
+static int run(struct recording *recording, const struct options *options)
 {
+	const uint64_t duration_ms = options->duration_ms;
 	int r = loop_add_timer(recording->loop, NS_PER_S, on_second, recording, NULL);
 
 	if (r >= 0 && duration_ms)
@@ -87,6 +88,10 @@ static int run(struct recording *recording, uint64_t duration_ms)
 		if (r < 0)
 			return r;
 	}
+	r = sampling_confine(recording->sampling, options,
+			     recording->child ? child_pid(recording->child) : 0);
+	if (r < 0)
+		return r;
 	r = loop_run(recording->loop);
 	return r < 0 ? log_errno(r, "record") : r;
 }
@@ -145,7 +150,7 @@ static int record(const struct options *options, struct loop *loop, struct child
 	if (r < 0)
 		return EXIT_CODE_FAILED;
 	recording.sampling = sampling;
-	stopped_by = run(&recording, options->duration_ms);
+	stopped_by = run(&recording, options);
 	if (stopped_by < 0) {
 		sampling_discard(sampling);
 		exit_code = child ? child_exit_code(child) : EXIT_CODE_OK;

@@ -9,8 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/confinement.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/output_file.h"
 #include "commands/options.h"
 #include "pipeline.h"
 #include "stream/capture_writer.h"
@@ -25,6 +27,7 @@ struct sampling {
 	struct pipeline *pipeline;
 	struct capture_writer *writer;
 	const char *path;
+	int file_fd;	/* until the writer has it; -1: none */
 	bool made_file; /* at the path, where nothing was before */
 };
 
@@ -93,23 +96,31 @@ static void describe_filter(const struct options *options, char *ret_text, size_
 		       cpus == 1 ? "CPU" : "CPUs");
 }
 
-static int open_writer(struct sampling *sampling, const struct options *options)
+static int open_file(struct sampling *sampling, const struct options *options)
 {
 	bool to_output = strcmp(options->output, "-") == 0;
-	struct capture_writer_options writer = {
-		.path = to_output ? "(standard output)" : options->output,
-		.fd = to_output ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0) : -1,
-		.force = options->force,
+
+	sampling->path = to_output ? "(standard output)" : options->output;
+	if (!to_output)
+		return output_file_create(options->output, options->force, &sampling->file_fd);
+	sampling->file_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+	return sampling->file_fd < 0 ? log_errno(-errno, "open standard output") : 0;
+}
+
+static int open_writer(struct sampling *sampling)
+{
+	const struct capture_writer_options writer = {
+		.path = sampling->path,
+		.fd = sampling->file_fd,
 		.instance_id = pipeline_instance_id(sampling->pipeline),
 	};
-	int r = capture_writer_open(&writer, &sampling->writer);
+	int r;
 
-	if (r < 0)
-		return r;
-	sampling->path = writer.path;
-	sampling->made_file = !to_output && !options->force;
-	pipeline_set_writer(sampling->pipeline, sampling->writer);
-	return 0;
+	sampling->file_fd = -1; /* taken */
+	r = capture_writer_open(&writer, &sampling->writer);
+	if (r == 0)
+		pipeline_set_writer(sampling->pipeline, sampling->writer);
+	return r;
 }
 
 int sampling_start(const struct options *options, struct loop *loop, const char *title,
@@ -151,6 +162,7 @@ int sampling_start(const struct options *options, struct loop *loop, const char 
 
 	if (!sampling)
 		return log_errno(-ENOMEM, "start");
+	sampling->file_fd = -1;
 	if (geteuid() != 0) {
 		log_error("sampling needs root: run it with sudo");
 		return -EPERM;
@@ -160,12 +172,23 @@ int sampling_start(const struct options *options, struct loop *loop, const char 
 	if (r < 0)
 		return r;
 	if (options->output) {
-		r = open_writer(sampling, options);
+		r = open_file(sampling, options);
 		if (r < 0)
 			return r;
+		sampling->made_file = strcmp(options->output, "-") != 0 && !options->force;
 	}
 	*ret_sampling = TAKE(sampling);
 	return 0;
+}
+
+int sampling_confine(struct sampling *sampling, const struct options *options, pid_t child_pid)
+{
+	int r = confine_sampler(options->dump_dir || options->debuginfod_url_count, child_pid);
+
+	if (r < 0)
+		return log_errno(r, "give up what is not needed to sample");
+	/* Its thread is as confined as the one that starts it. */
+	return sampling->file_fd >= 0 ? open_writer(sampling) : 0;
 }
 
 int sampling_finish(struct sampling *sampling)
@@ -190,7 +213,7 @@ int sampling_finish(struct sampling *sampling)
 
 void sampling_discard(struct sampling *sampling)
 {
-	if (sampling->writer && sampling->made_file)
+	if (sampling->made_file)
 		unlink(sampling->path);
 }
 
@@ -201,6 +224,7 @@ void sampling_stop(struct sampling *sampling)
 	if (sampling->pipeline)
 		pipeline_set_writer(sampling->pipeline, NULL);
 	capture_writer_free(sampling->writer);
+	fd_close(sampling->file_fd);
 	pipeline_free(sampling->pipeline);
 	free(sampling);
 }

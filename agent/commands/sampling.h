@@ -6,6 +6,8 @@
 #ifndef FLICKERSCOPE_SAMPLING_H
 #define FLICKERSCOPE_SAMPLING_H
 
+#include <sys/types.h>
+
 #include "base/cleanup.h"
 
 struct capture_writer;
@@ -18,11 +20,20 @@ struct sampling;
 int sampling_loop_new(struct loop **ret_loop);
 
 /*
- * Starts the pipeline and, with -o, the capture's writer. @title: of the capture, or NULL.
+ * Starts the pipeline and, with -o, makes the capture's file. @title: of the capture, or NULL.
  * Returns 0 or -errno; logged in one line.
  */
 int sampling_start(const struct options *options, struct loop *loop, const char *title,
 		   struct sampling **ret_sampling);
+
+/*
+ * All is open: gives up what sampling does not need, and starts to write the file. Before the loop runs.
+ *
+ * @child_pid: of the command that is recorded; 0: none.
+ *
+ * Returns 0 or -errno; logged.
+ */
+int sampling_confine(struct sampling *sampling, const struct options *options, pid_t child_pid);
 
 /* Takes the last samples and completes the file. Returns 0 or -errno; logged. */
 int sampling_finish(struct sampling *sampling);
@@ -35,6 +46,6 @@ void sampling_stop(struct sampling *sampling);
 DEFINE_CLEANUP(struct sampling *, sampling_stop);
 
 struct pipeline *sampling_pipeline(struct sampling *sampling);	   /* borrowed */
-struct capture_writer *sampling_writer(struct sampling *sampling); /* borrowed; NULL without -o */
+struct capture_writer *sampling_writer(struct sampling *sampling); /* borrowed; NULL: none */
 
 #endif

@@ -17,6 +17,8 @@
 
 #include "base/clock.h"
 #include "privileged/mount_info.h"
+#include "privileged/privileged_process.h"
+#include "privileged/privileged_server.h"
 
 enum {
 	FUSE_MAGIC = 0x65735546, /* statfs(2) */
@@ -26,6 +28,7 @@ enum {
 
 struct process_files {
 	struct process_files_counters counters;
+	struct privileged_process *process; /* borrowed; NULL: we follow paths ourselves */
 	int proc_fd;
 	int own_mounts_fd;		/* polls as changed whenever our list of mounts does */
 	struct bytes_writer own_mounts; /* the list, as read when it last changed */
@@ -59,6 +62,15 @@ void process_files_free(struct process_files *files)
 	fd_close(files->own_mounts_fd);
 	bytes_writer_free(&files->own_mounts);
 	free(files);
+}
+
+bool process_files_is_folder(const struct process_files *files, int fd)
+{
+	struct stat proc, status;
+
+	return fstat(files->proc_fd, &proc) == 0 && fstat(fd, &status) == 0 &&
+	       S_ISDIR(status.st_mode) && status.st_dev == proc.st_dev &&
+	       status.st_ino != proc.st_ino;
 }
 
 int process_files_open_process(struct process_files *files, uint32_t pid, int *ret_process_fd)
@@ -317,8 +329,8 @@ static int open_in_root(struct process_files *files, int process_fd, int root_fd
 				      ret_fd);
 }
 
-int process_files_open_in_root(struct process_files *files, int process_fd, const char *path,
-			       const struct process_file_rules *rules, int *ret_fd)
+static int walk_in_root(struct process_files *files, int process_fd, const char *path,
+			const struct process_file_rules *rules, int *ret_fd)
 {
 	CLEANUP(fd_close)
 	int root_fd = openat(process_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -345,9 +357,9 @@ bool process_files_shares_root(int process_fd)
 	       is_same_place(process_fd, "ns/mnt", AT_FDCWD, "/proc/self/ns/mnt");
 }
 
-int process_files_open_first(struct process_files *files, int process_fd, const char *paths,
-			     unsigned int first, const struct process_file_rules *rules,
-			     unsigned int *ret_index, int *ret_fd)
+static int walk_first(struct process_files *files, int process_fd, const char *paths,
+		      unsigned int first, const struct process_file_rules *rules,
+		      unsigned int *ret_index, int *ret_fd)
 {
 	CLEANUP(bytes_writer_free)
 	struct bytes_writer buffer = bytes_writer_with_max(PROCESS_MOUNTINFO_SIZE_MAX);
@@ -373,8 +385,8 @@ int process_files_open_first(struct process_files *files, int process_fd, const 
 	return -ENOENT;
 }
 
-int process_files_open_path(struct process_files *files, const char *path,
-			    const struct process_file_rules *rules, int *ret_fd)
+static int walk_path(struct process_files *files, const char *path,
+		     const struct process_file_rules *rules, int *ret_fd)
 {
 	CLEANUP(fd_close) int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
@@ -384,6 +396,67 @@ int process_files_open_path(struct process_files *files, const char *path,
 	return open_in_root(files, -1, root_fd, path, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS, rules,
 			    ret_fd);
 }
+
+/* --- by the privileged process ------------------------------------------------------------------- */
+
+void process_files_ask(struct process_files *files, struct privileged_process *process)
+{
+	files->process = process;
+}
+
+/* Counts as following the path here would have. */
+static int ask(struct process_files *files, enum privileged_kind kind, int process_fd,
+	       const struct process_file_rules *rules, uint64_t first, const char *paths,
+	       size_t paths_size, uint32_t *ret_number, int *ret_fd)
+{
+	struct privileged_request request = { .kind = kind, .numbers = { [5] = first } };
+	int r;
+
+	privileged_rules_write(rules, request.numbers);
+	r = privileged_process_ask(files->process, request, process_fd, paths, paths_size,
+				   ret_number, ret_fd);
+	files->counters.opened += r == 0;
+	files->counters.refused += r > 0;
+	return r;
+}
+
+int process_files_open_in_root(struct process_files *files, int process_fd, const char *path,
+			       const struct process_file_rules *rules, int *ret_fd)
+{
+	return files->process ? ask(files, PRIVILEGED_OPEN_IN_ROOT, process_fd, rules, 0, path,
+				    strlen(path) + 1, NULL, ret_fd)
+			      : walk_in_root(files, process_fd, path, rules, ret_fd);
+}
+
+int process_files_open_path(struct process_files *files, const char *path,
+			    const struct process_file_rules *rules, int *ret_fd)
+{
+	return files->process ? ask(files, PRIVILEGED_OPEN_PATH, -1, rules, 0, path,
+				    strlen(path) + 1, NULL, ret_fd)
+			      : walk_path(files, path, rules, ret_fd);
+}
+
+/* With the zero that ends the list. */
+static size_t size_of_paths(const char *paths)
+{
+	const char *at = paths;
+
+	while (*at)
+		at += strlen(at) + 1;
+	return (size_t)(at - paths) + 1;
+}
+
+int process_files_open_first(struct process_files *files, int process_fd, const char *paths,
+			     unsigned int first, const struct process_file_rules *rules,
+			     unsigned int *ret_index, int *ret_fd)
+{
+	return files->process
+		       ? ask(files, PRIVILEGED_OPEN_FIRST, process_fd, rules, first, paths,
+			     size_of_paths(paths), ret_index, ret_fd)
+		       : walk_first(files, process_fd, paths, first, rules, ret_index, ret_fd);
+}
+
+/* --- of the kernel ------------------------------------------------------------------------------- */
 
 /* The [vdso] of this process, by its own maps: start and size. */
 static int find_vdso(const char **ret_start, size_t *ret_size)
@@ -443,6 +516,8 @@ const char *process_file_outcome_text(int outcome)
 		return "is on a FUSE file system";
 	case PROCESS_FILE_OTHER:
 		return "is another file than the one that was mapped";
+	case PROCESS_FILE_FOREIGN:
+		return "is neither a program nor what tells about one";
 	default:
 		return "cannot be read";
 	}

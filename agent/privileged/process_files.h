@@ -23,6 +23,7 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 
+struct privileged_process;
 struct process_files;
 
 enum process_files_limits {
@@ -42,7 +43,8 @@ enum process_file_outcome {
 	PROCESS_FILE_WRONG_OWNER,
 	PROCESS_FILE_TOO_LARGE,
 	PROCESS_FILE_ON_FUSE,
-	PROCESS_FILE_OTHER, /* not the file that was meant: device or inode differ */
+	PROCESS_FILE_OTHER,   /* not the file that was meant: device or inode differ */
+	PROCESS_FILE_FOREIGN, /* neither a program nor what tells about one: when it is asked for */
 };
 
 struct process_file_rules {
@@ -69,10 +71,19 @@ void process_files_free(struct process_files *files); /* NULL is fine */
 DEFINE_CLEANUP(struct process_files *, process_files_free);
 
 /*
+ * From now on paths are followed by the privileged process, which gives programs, debug files, perf maps and
+ * dumps of JIT compilers alone. @process: borrowed.
+ */
+void process_files_ask(struct process_files *files, struct privileged_process *process);
+
+/*
  * Opens the folder of a process. The descriptor stays with this one process even when its pid is
  * used again: reading from it fails then. Returns 0 or -errno (-ENOENT: there is none).
  */
 int process_files_open_process(struct process_files *files, uint32_t pid, int *ret_process_fd);
+
+/* Whether the descriptor is one of a folder below that of all processes. */
+bool process_files_is_folder(const struct process_files *files, int fd);
 
 /*
  * When the main thread has ended before the others: the folder of one of them, where what the

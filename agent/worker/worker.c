@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -551,21 +550,10 @@ size_t worker_pending(const struct worker *worker)
 	return worker->job_count;
 }
 
-/* Processor time of a process that lives, 0 of one that does not. */
-static uint64_t living_cpu_us(pid_t pid)
-{
-	struct timespec used;
-	clockid_t clock;
-
-	if (pid <= 0 || clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &used) < 0)
-		return 0;
-	return (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
-}
-
 const struct worker_counters *worker_counters(struct worker *worker)
 {
-	uint64_t cpu_us = worker->ended_cpu_us + living_cpu_us(worker->forker_pid) +
-			  living_cpu_us(worker->child_pid);
+	uint64_t cpu_us = worker->ended_cpu_us + process_cpu_us(worker->forker_pid) +
+			  process_cpu_us(worker->child_pid);
 
 	/* A child that has just ended is in neither number until the forker's word is read. */
 	if (cpu_us > worker->counters.cpu_us)

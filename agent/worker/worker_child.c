@@ -13,7 +13,7 @@
 
 #include "base/confinement.h"
 #include "worker/worker_message.h"
-#include "worker/worker_process.h"
+#include "base/own_process.h"
 #include "worker/worker_reply.h"
 
 enum {
@@ -187,9 +187,9 @@ noreturn void worker_child_run(int socket, pid_t forker_pid, const struct worker
 {
 	uint8_t *message = malloc(sizeof(struct worker_request) + WORKER_ARGUMENT_SIZE_MAX);
 
-	socket = worker_process_isolate(types[0].process_name, socket);
+	socket = own_process_begin(types[0].process_name, socket);
 	be_first_to_go();
-	if (!message || socket < 0 || worker_process_die_with(forker_pid) < 0 ||
+	if (!message || socket < 0 || own_process_die_with(forker_pid) < 0 ||
 	    confine_process(confinement_of(types, type_count), -1) < 0 ||
 	    limit_resources(types, type_count) < 0)
 		_exit(1);

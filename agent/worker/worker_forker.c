@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "worker/worker_message.h"
-#include "worker/worker_process.h"
+#include "base/own_process.h"
 
 struct forker {
 	int socket;
@@ -101,8 +101,8 @@ noreturn void worker_forker_run(int socket, pid_t agent_pid, const struct worker
 {
 	struct forker forker = { .child_pidfd = -1, .types = types, .type_count = type_count };
 
-	forker.socket = worker_process_isolate("flickerscope-fk", socket);
-	if (forker.socket < 0 || worker_process_die_with(agent_pid) < 0)
+	forker.socket = own_process_begin("flickerscope-fk", socket);
+	if (forker.socket < 0 || own_process_die_with(agent_pid) < 0)
 		_exit(1);
 	for (;;) {
 		struct pollfd events[] = {

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/capability.h>
 #include <linux/openat2.h>
 #include <pthread.h>
 #include <seccomp.h>
@@ -13,6 +15,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -113,7 +116,8 @@ static void *end_at_once(void *context)
 
 static int try_threads_and_processes(enum confinement confinement)
 {
-	const bool may_start_threads = confinement != CONFINED_TO_PARSING;
+	const bool may_start_threads = confinement != CONFINED_TO_PARSING &&
+				       confinement != CONFINED_TO_OPENING;
 	pthread_t thread;
 	pid_t pid;
 
@@ -147,6 +151,7 @@ static void a_terminal_is_asked_for_its_size_alone(void)
 {
 	CHECK_EQ(in_child(try_terminal, CONFINED_TO_READING), 0);
 	CHECK_EQ(in_child(try_terminal, CONFINED_TO_SERVING), 0);
+	CHECK_EQ(in_child(try_terminal, CONFINED_TO_SAMPLING), 0);
 }
 
 /* Of what is beneath the folder all can be read, and of what is not nothing. */
@@ -174,6 +179,60 @@ static void a_folder_that_is_served_is_all_there_is(void)
 	waitpid(pid, &status, 0);
 	CHECK_EQ(status, 0);
 	close(fd);
+	unlink(path);
+	rmdir(folder);
+}
+
+static int try_sampling(bool writes, const char *new_path)
+{
+	pid_t child = fork();
+	int status, r = 0;
+
+	if (child == 0)
+		for (;;)
+			pause();
+	if (confine_sampler(writes, child) < 0)
+		r = 1;
+	else if (open("/etc/hostname", O_RDONLY) < 0)
+		r = 2;
+	else if (open("/etc/hostname", O_WRONLY) >= 0 || errno != EPERM)
+		r = 3;
+	else if (open("/etc/hostname", O_RDONLY | O_TRUNC) >= 0 || errno != EPERM)
+		r = 4;
+	else if ((open(new_path, O_WRONLY | O_CREAT | O_EXCL, 0600) >= 0) != writes)
+		r = 5;
+	else if (open(new_path, O_WRONLY | O_CREAT, 0600) >= 0 || errno != EPERM)
+		r = 6;
+	else if (execl("/bin/true", "true", NULL) == 0 || errno != EPERM)
+		r = 7;
+	else if (kill(getppid(), 0) == 0 || errno != EPERM)
+		r = 8;
+	else if (syscall(SYS_bpf, BPF_PROG_LOAD, NULL, 0) == 0 || errno != EPERM)
+		r = 9;
+	else if (prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN) != -1)
+		r = 10; /* not even asking is allowed */
+	else if (kill(child, SIGKILL) < 0 || waitpid(child, &status, 0) != child)
+		r = 11;
+	return r;
+}
+
+/* It reads everything, and changes nothing but what it makes anew where that was wanted. */
+static void what_samples_reads_all_and_changes_nothing(void)
+{
+	char folder[] = "/tmp/flickerscope-test-XXXXXX", path[64];
+
+	CHECK_OR_RETURN(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/new", folder);
+	for (int writes = 0; writes < 2; writes++) {
+		int status = -1;
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(try_sampling(writes, path));
+		waitpid(pid, &status, 0);
+		CHECK_EQ(status, 0);
+		CHECK_EQ(access(path, F_OK), writes ? 0 : -1);
+	}
 	unlink(path);
 	rmdir(folder);
 }
@@ -228,6 +287,10 @@ static void the_lists_are_those_of_the_readme(void)
 		[CONFINED_TO_READING] = { "reading", CONFINED_TO_PARSING },
 		[CONFINED_TO_SERVING] = { "serving", CONFINED_TO_READING },
 		[CONFINED_TO_SERVING_A_FOLDER] = { "serving a folder", CONFINED_TO_SERVING },
+		[CONFINED_TO_OPENING] = { "opening", CONFINED_TO_PARSING },
+		[CONFINED_TO_SAMPLING] = { "sampling", CONFINED_TO_SERVING },
+		[CONFINED_TO_SAMPLING_AND_WRITING] = { "sampling and writing",
+						       CONFINED_TO_SAMPLING },
 	};
 
 	for (int confinement = 0; confinement < CONFINEMENTS; confinement++) {
@@ -249,4 +312,5 @@ static void the_lists_are_those_of_the_readme(void)
 TESTS(TEST(every_other_system_call_is_refused), TEST(what_is_allowed_is_bounded_by_its_arguments),
       TEST(threads_are_started_by_some_and_processes_by_none),
       TEST(a_terminal_is_asked_for_its_size_alone), TEST(a_folder_that_is_served_is_all_there_is),
-      TEST(a_process_may_end_itself), TEST(the_lists_are_those_of_the_readme))
+      TEST(what_samples_reads_all_and_changes_nothing), TEST(a_process_may_end_itself),
+      TEST(the_lists_are_those_of_the_readme))

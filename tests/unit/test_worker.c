@@ -26,7 +26,7 @@
 enum {
 	ANSWERS_MAX = WORKER_QUEUE_MAX + 8,
 	PATIENCE_MS = 20000, /* far beyond anything that is measured here */
-	CHILD_SOCKET_FD = 3, /* where worker_process_isolate() puts it */
+	CHILD_SOCKET_FD = 3, /* where own_process_begin() puts it */
 	OWN_OUTCOME = 7,
 };
 

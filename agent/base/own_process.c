@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "worker/worker_process.h"
+#include "base/own_process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +27,7 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-int worker_process_isolate(const char *name, int socket)
+int own_process_begin(const char *name, int socket)
 {
 	CLEANUP(fd_close) int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -46,7 +46,7 @@ int worker_process_isolate(const char *name, int socket)
 	return SOCKET_FD;
 }
 
-int worker_process_die_with(pid_t parent_pid)
+int own_process_die_with(pid_t parent_pid)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return -errno;

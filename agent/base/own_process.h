@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the forker and the worker have in common: how a fork becomes a process of its own.
+ * How a fork becomes a process of its own: the forker, the worker and the privileged process.
  */
-#ifndef FLICKERSCOPE_WORKER_PROCESS_H
-#define FLICKERSCOPE_WORKER_PROCESS_H
+#ifndef FLICKERSCOPE_OWN_PROCESS_H
+#define FLICKERSCOPE_OWN_PROCESS_H
 
 #include <sys/types.h>
 
@@ -16,9 +16,9 @@
  *
  * Returns the socket's new number, or -errno.
  */
-int worker_process_isolate(const char *name, int socket);
+int own_process_begin(const char *name, int socket);
 
 /* Makes the kernel kill this process when its parent, @parent_pid, ends. Returns 0 or -errno. */
-int worker_process_die_with(pid_t parent_pid);
+int own_process_die_with(pid_t parent_pid);
 
 #endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "privileged/privileged_process.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/packet.h"
+#include "privileged/privileged_server.h"
+
+struct privileged_process {
+	pid_t pid;
+	int socket;
+	bool is_gone;
+};
+
+int privileged_process_new(struct privileged_process **ret_process)
+{
+	CLEANUP(privileged_process_free)
+	struct privileged_process *process = calloc(1, sizeof(*process));
+	CLEANUP(fd_close) int other_end = -1;
+	pid_t own_pid = getpid();
+	int ends[2];
+
+	if (!process)
+		return -ENOMEM;
+	process->socket = -1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return -errno;
+	process->socket = ends[0];
+	other_end = ends[1];
+	process->pid = fork();
+	if (process->pid < 0)
+		return -errno;
+	if (!process->pid)
+		privileged_server_run(other_end, own_pid);
+	*ret_process = TAKE(process);
+	return 0;
+}
+
+void privileged_process_free(struct privileged_process *process)
+{
+	if (!process)
+		return;
+	if (process->socket >= 0)
+		shutdown(process->socket, SHUT_RDWR); /* its end */
+	fd_close(process->socket);
+	if (process->pid > 0)
+		waitpid(process->pid, NULL, 0);
+	free(process);
+}
+
+static int lose(struct privileged_process *process)
+{
+	if (!process->is_gone)
+		log_error("the privileged process is gone: of containers and of what has ended "
+			  "nothing new is named; restart to have it again");
+	process->is_gone = true;
+	return -EPIPE;
+}
+
+int privileged_process_ask(struct privileged_process *process, struct privileged_request request,
+			   int fd, const void *body, size_t body_size, uint32_t *ret_number,
+			   int *ret_fd)
+{
+	struct privileged_reply reply;
+	int fds[PRIVILEGED_FDS_MAX], r;
+	size_t size;
+
+	if (process->is_gone)
+		return -EPIPE;
+	if (body_size > PRIVILEGED_BODY_SIZE_MAX)
+		return -E2BIG;
+	request.body_size = (uint32_t)body_size;
+	r = packet_send(process->socket, &request, sizeof(request), body, body_size, &fd, fd >= 0);
+	if (r == 0)
+		r = packet_receive(process->socket, &reply, sizeof(reply), &size, fds,
+				   ARRAY_SIZE(fds));
+	if (r < 0)
+		return lose(process);
+	r = size == sizeof(reply) ? reply.result : -EPROTO;
+	if (r == 0 && ret_fd && fds[0] >= 0)
+		*ret_fd = TAKE_FD(fds[0]);
+	else if (r == 0 && ret_fd)
+		r = -EPROTO;
+	if (r == 0 && ret_number)
+		*ret_number = reply.number;
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		fd_close(fds[i]);
+	return r;
+}
+
+pid_t privileged_process_pid(const struct privileged_process *process)
+{
+	return process->pid;
+}
+
+uint64_t privileged_process_cpu_us(const struct privileged_process *process)
+{
+	return process_cpu_us(process->pid);
+}
