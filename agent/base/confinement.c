@@ -411,7 +411,7 @@ int confine_sampler(bool writes, pid_t child_pid)
 	/* CHECKPOINT_RESTORE is for /proc/PID/map_files; DAC_OVERRIDE for folders of other users. */
 	const uint64_t kept = CAPABILITY(CAP_BPF) | CAPABILITY(CAP_PERFMON) |
 			      CAPABILITY(CAP_SYS_PTRACE) | CAPABILITY(CAP_DAC_READ_SEARCH) |
-			      CAPABILITY(CAP_SYSLOG) | CAPABILITY(CAP_CHECKPOINT_RESTORE) |
+			      CAPABILITY(CAP_CHECKPOINT_RESTORE) |
 			      (writes ? CAPABILITY(CAP_DAC_OVERRIDE) : 0) |
 			      (child_pid > 0 ? CAPABILITY(CAP_KILL) : 0);
 	int r;

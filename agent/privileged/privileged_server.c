@@ -160,17 +160,20 @@ static int answer_open_first(const struct asked *asked)
 	const struct process_file_rules rules = rules_of(asked);
 	const char *paths = paths_of(asked);
 	int process_fd = asked->fd_count ? process_of(asked) : -1;
-	unsigned int index = 0;
+	unsigned int first = (unsigned int)asked->numbers[5], index = 0;
 	int r;
 
 	if (!paths || asked->numbers[5] > PRIVILEGED_BODY_SIZE_MAX)
 		return -EINVAL;
 	if (asked->fd_count && process_fd < 0)
 		return -EBADF;
-	r = gave_file(asked, NULL,
-		      process_files_open_first(asked->files, process_fd, paths,
-					       (unsigned int)asked->numbers[5], &rules, &index,
-					       &asked->result->fd));
+	/* What is none of ours is passed over, as what cannot be opened is. */
+	do {
+		r = gave_file(asked, NULL,
+			      process_files_open_first(asked->files, process_fd, paths, first,
+						       &rules, &index, &asked->result->fd));
+		first = index + 1;
+	} while (r == PROCESS_FILE_FOREIGN);
 	asked->result->reply.number = index;
 	return r;
 }

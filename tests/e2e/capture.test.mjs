@@ -157,9 +157,9 @@ test('a full disk loses what does not fit, says so, and what is there opens', as
 	startLoad(t, 'busy', ['-s', 30, '-t', 2, '-d', 60]);
 	try {
 		const file = join(disk, 'full.flk');
-		// Leaves only a few pages: they fill within the first seconds.
+		// Leaves two pages: they fill within the first second or two.
 		const filler = openSync(join(disk, 'filler'), 'w');
-		writeSync(filler, Buffer.alloc(44 * 1024));
+		writeSync(filler, Buffer.alloc(56 * 1024));
 		closeSync(filler);
 		const result = await run(['record', '-F', '999', '-o', file, '-d', '3']);
 		assert.equal(result.code, 1, 'a capture that is not whole is a failure');

@@ -50,6 +50,7 @@ static void programs_come_by_any_way(void)
 	CLEANUP(place_close) struct place place;
 	const struct process_file_rules rules = { .size_max = UINT64_MAX };
 	const struct process_file_rules small = { .size_max = 10 };
+	static const char places[] = "/nowhere\0/etc/passwd\0";
 	char own[PROCESS_USER_PATH_SIZE_MAX] = "", paths[PROCESS_USER_PATH_SIZE_MAX + 32] = "";
 	unsigned int index = 9;
 	int fd = -1;
@@ -61,12 +62,13 @@ static void programs_come_by_any_way(void)
 	close(fd);
 	CHECK_EQ(process_files_open_path(place.files, own, &rules, &fd), 0);
 	close(fd);
-	strcpy(paths, "/nowhere");
-	strcpy(paths + sizeof("/nowhere"), own);
+	/* What is not there is passed over, and what is no program. */
+	memcpy(paths, places, sizeof(places));
+	strcpy(paths + sizeof(places) - 1, own);
 	CHECK_EQ(process_files_open_first(place.files, -1, paths, 0, &rules, &index, &fd), 0);
-	CHECK_EQ(index, 1);
+	CHECK_EQ(index, 2);
 	close(fd);
-	CHECK_EQ(process_files_open_first(place.files, place.own_fd, paths, 2, &rules, &index, &fd),
+	CHECK_EQ(process_files_open_first(place.files, place.own_fd, paths, 3, &rules, &index, &fd),
 		 -ENOENT);
 	CHECK_EQ(process_files_open_path(place.files, own, &small, &fd), PROCESS_FILE_TOO_LARGE);
 	CHECK_EQ(process_files_counters(place.files)->opened, 3);
@@ -127,7 +129,7 @@ static void what_is_no_program_is_not_given(void)
 						    &fd),
 			 PROCESS_FILE_FOREIGN);
 		CHECK_EQ(process_files_open_first(place.files, -1, list, 0, &rules, &index, &fd),
-			 PROCESS_FILE_FOREIGN);
+			 -ENOENT);
 	}
 	CHECK_EQ(process_files_open_path(place.files, "/dev/zero", &rules, &fd),
 		 PROCESS_FILE_NOT_REGULAR);
