@@ -166,7 +166,8 @@ static inline void emit_sample(struct sample_scratch *scratch_area, __u64 size, 
 
 /* Walks both stacks into the scratch area and returns the size of the whole sample. */
 static __always_inline __u64 walk_stacks(struct bpf_perf_event_data *ctx, struct task_struct *task,
-					 struct sample_scratch *scratch_area, bool plain)
+					 bool has_user_stack, struct sample_scratch *scratch_area,
+					 bool plain)
 {
 	struct sample_event *event = &scratch_area->event;
 	struct stack_walk kernel = { .status = STACK_NONE }, user = { .status = STACK_NONE };
@@ -175,7 +176,7 @@ static __always_inline __u64 walk_stacks(struct bpf_perf_event_data *ctx, struct
 		kernel = walk_kernel_stack(ctx, event->frames);
 	/* For the verifier: the user's frames start at most this far into the array. */
 	kernel.frame_count &= SAMPLE_KERNEL_FRAMES_MAX;
-	if (config_user_frames)
+	if (config_user_frames && has_user_stack)
 		user = walk_user_stack(ctx, task, scratch_area,
 				       SAMPLE_HEAD_WORDS + kernel.frame_count, plain);
 	user.frame_count &= SAMPLE_USER_FRAMES_MAX;
@@ -227,7 +228,15 @@ static __always_inline int take_sample(struct bpf_perf_event_data *ctx, bool pla
 	__u64 size;
 	bool wake;
 	enum sample_busy since_last;
+	/*
+	 * What is read by pointers of the task comes first, where all ways begin: newer verifiers search
+	 * the kernel's types for each such pointer on each way that leads to it, 1 ms each time.
+	 */
+	__u64 process_start_ns = task->group_leader->start_boottime;
+	__u64 has_user_stack = task_has_user_stack(task);
 
+	barrier_var(process_start_ns);
+	barrier_var(has_user_stack);
 	if (!counters)
 		return 0;
 	/* Only the idle threads have pid 0. */
@@ -246,7 +255,7 @@ static __always_inline int take_sample(struct bpf_perf_event_data *ctx, bool pla
 
 	event = &scratch_area->event;
 	event->time_ns = now_ns;
-	event->process_start_ns = task->group_leader->start_boottime;
+	event->process_start_ns = process_start_ns;
 	event->cgroup_id = bpf_get_current_cgroup_id();
 	event->pid = pid;
 	event->tid = (__u32)pid_tgid;
@@ -254,7 +263,7 @@ static __always_inline int take_sample(struct bpf_perf_event_data *ctx, bool pla
 	event->busy = since_last;
 	event->reserved = 0;
 	bpf_get_current_comm(event->comm, sizeof(event->comm));
-	size = walk_stacks(ctx, task, scratch_area, plain);
+	size = walk_stacks(ctx, task, has_user_stack, scratch_area, plain);
 	wake = process_is_new(scratch_area, task) || mapping_is_new(scratch_area);
 	emit_sample(scratch_area, size, wake, counters);
 	return 0;

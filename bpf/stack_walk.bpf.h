@@ -59,7 +59,7 @@ static inline bool task_has_user_stack(const struct task_struct *task)
 }
 
 /*
- * By tables where the agent has given some, else by frame pointers, as the kernel itself does it.
+ * Of a task that has one: by tables where the agent has given some, else by frame pointers, as the kernel itself does it.
  *
  * @first_word: of the scratch area, with room for SAMPLE_USER_FRAMES_MAX frames.
  */
@@ -68,10 +68,6 @@ static __always_inline struct stack_walk walk_user_stack(struct bpf_perf_event_d
 							 struct sample_scratch *scratch_area,
 							 __u32 first_word, bool plain)
 {
-	struct stack_walk none = { .status = STACK_NONE };
-
-	if (!task_has_user_stack(task))
-		return none;
 	if (config_unwind && unwind_find_process(scratch_area))
 		return unwind_user_stack(task, scratch_area, first_word, plain);
 	return stack_walk_outcome(bpf_get_stack(ctx, &scratch_area->words[first_word],
