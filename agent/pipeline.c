@@ -354,7 +354,7 @@ static int add_sample(struct pipeline *pipeline, const struct sample_event *even
 static void see_user_code(struct pipeline *pipeline, const struct sample_event *event,
 			  struct process *process)
 {
-	uint64_t cpu_ns = PIPELINE_SEEN_SAMPLES * NS_PER_S / pipeline->sampler.frequency_hz;
+	uint64_t cpu_ns = PIPELINE_SEEN_SAMPLES * NS_PER_S / pipeline->governor.rate_hz;
 
 	unwinder_see(pipeline->unwinder, process, event->time_ns);
 	if (event->user_frame_count && pipeline->seen_count++ % PIPELINE_SEEN_SAMPLES == 0)

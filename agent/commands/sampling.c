@@ -67,6 +67,15 @@ __attribute__((format(printf, 3, 4))) static void append(char *text, size_t size
 	va_end(arguments);
 }
 
+static void append_names(char *text, size_t size, const char *kind, const char *const *names,
+			 size_t count)
+{
+	if (count)
+		append(text, size, "%s%s ", text[0] ? "; " : "", kind);
+	for (size_t i = 0; i < count; i++)
+		append(text, size, "%s%s", i ? ", " : "", names[i]);
+}
+
 /* "process 12, 13 and children; cgroup web; 2 CPUs": what the page says is shown. Empty: everything. */
 static void describe_filter(const struct options *options, char *ret_text, size_t size)
 {
@@ -77,18 +86,8 @@ static void describe_filter(const struct options *options, char *ret_text, size_
 		append(ret_text, size, "%s%u", i ? ", " : "process ", options->pids[i]);
 	if (options->pid_count)
 		append(ret_text, size, " and children");
-	for (uint32_t i = 0; i < options->cgroup_count; i++)
-		append(ret_text, size, "%s%s",
-		       i	     ? ", "
-		       : ret_text[0] ? "; cgroup "
-				     : "cgroup ",
-		       options->cgroups[i]);
-	for (uint32_t i = 0; i < options->user_count; i++)
-		append(ret_text, size, "%s%s",
-		       i	     ? ", "
-		       : ret_text[0] ? "; user "
-				     : "user ",
-		       options->user_names[i]);
+	append_names(ret_text, size, "cgroup", options->cgroups, options->cgroup_count);
+	append_names(ret_text, size, "user", options->user_names, options->user_count);
 	for (unsigned int i = 0; i < SAMPLE_CPUS_MAX; i++)
 		cpus += options->cpu_chosen[i];
 	if (options->cpus_chosen)
