@@ -241,6 +241,23 @@ test("a segment that is not there is a gap", () => {
 	assert.ok(busy.every((cell) => cell === 0));
 });
 
+test("the second in which an agent stopped shows the gap once the next one is heard, and no longer once that is forgotten", () => {
+	const profile = new Profile();
+	const heat = new Heat(profile);
+	const told = [];
+	profile.listen(({ from_us, to_us }) => told.push([from_us, to_us]));
+	const stretch = (instance_id, from_s, to_s) => new SegmentMaker({ instance_id, segment: 1, start_us: start_us + from_s * second_us })
+		.fill(profile, [{ time_us: start_us + (from_s + 0.01) * second_us, cpu: 0 }], { end_us: start_us + to_s * second_us, closed: true });
+	const gaps = (second) => heat.column(first_second + second, 10)?.gaps.map(({ from_us, to_us }) => [from_us, to_us]);
+	stretch("00000000000000aa", 0, 1.1);
+	assert.deepEqual([gaps(1), gaps(2)], [[], undefined]);
+	stretch("00000000000000bb", 4.5, 5);
+	assert.deepEqual([gaps(1), gaps(2), gaps(4)], [[[100_000, second_us]], [[0, second_us]], [[0, 500_000]]]);
+	assert.ok(told.some(([from_us, to_us]) => from_us <= start_us + 1.1 * second_us && to_us >= start_us + 4.5 * second_us));
+	profile.oldest_set("00000000000000aa", 2);
+	assert.deepEqual([gaps(1), gaps(4)], [undefined, []]);
+});
+
 test("hits count the samples under a function that is looked for", () => {
 	const profile = new Profile();
 	const at = (ms, stack) => ({ time_us: start_us + ms * 1000, stack });

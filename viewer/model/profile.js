@@ -120,10 +120,10 @@ export class Profile {
 	 * @param {number} end_us everything of the segment before this has come
 	 */
 	records_add(instance_id, segment, records, end_us) {
-		let block = this.block(instance_id, segment);
+		const known = this.block(instance_id, segment);
 		const [first] = records;
-		if (!block && first?.kind === wire.WIRE_RECORD_SEGMENT)
-			block = this.block_add(instance_id, segment, first.head);
+		const block = known ?? (first?.kind === wire.WIRE_RECORD_SEGMENT
+			? this.block_add(instance_id, segment, first.head) : undefined);
 		if (!block)
 			return;
 		const bytes_before = block.byte_count;
@@ -131,7 +131,8 @@ export class Profile {
 		for (const record of records)
 			this.record_add(block, record);
 		block.cover(end_us);
-		const { from_us, to_us } = block.chunk_end();
+		const touched = block.chunk_end();
+		const { from_us, to_us } = known ? touched : this.with_holes(block);
 		const names = this.dictionary.names_version !== names_before;
 		this.block_bytes += block.byte_count - bytes_before;
 		this.bytes_keep();
@@ -194,7 +195,7 @@ export class Profile {
 			const bytes_before = block.byte_count;
 			block.close(state);
 			this.block_bytes += block.byte_count - bytes_before;
-			this.changed({ from_us: block.from_us, to_us: this.next_start(block) });
+			this.changed(this.with_holes(block));
 		} else if (state === "damaged" || state === "skipped") {
 			this.missing.set(`${instance_id}:${segment}`, state);
 			if (this.missing.size > blocks_max)
@@ -203,9 +204,14 @@ export class Profile {
 		}
 	}
 
-	/** @param {Block} block */
-	next_start(block) {
-		return this.blocks[this.blocks.indexOf(block) + 1]?.start_us ?? block.to_us;
+	/**
+	 * What a block touches, with the holes on both sides: they are others when it comes, ends or goes.
+	 * @param {Block} block
+	 */
+	with_holes(block) {
+		const at = this.blocks.indexOf(block);
+		return { from_us: Math.min(block.from_us, this.blocks[at - 1]?.covered_us ?? Infinity),
+			to_us: Math.max(block.to_us, this.blocks[at + 1]?.start_us ?? 0) };
 	}
 
 	/** Whether more of the past is on its way. @param {boolean} loading */
@@ -257,6 +263,7 @@ export class Profile {
 	/** @param {Block[]} gone */
 	blocks_remove(gone) {
 		const set = new Set(gone);
+		const touched = gone.map((block) => this.with_holes(block));
 		this.blocks = this.blocks.filter((block) => !set.has(block));
 		for (const block of gone) {
 			this.blocks_by_key.delete(`${block.instance_id}:${block.segment}`);
@@ -267,8 +274,8 @@ export class Profile {
 			this.dictionary = dictionary_compact(this.dictionary, this.blocks);
 			this.compact_stacks = Math.max(this.compact_stacks_min, this.dictionary.stacks.count);
 		}
-		this.changed({ from_us: gone.reduce((least, { from_us }) => Math.min(least, from_us), Infinity),
-			to_us: gone.reduce((most, { to_us }) => Math.max(most, to_us), 0), names: renumbered,
+		this.changed({ from_us: touched.reduce((least, { from_us }) => Math.min(least, from_us), Infinity),
+			to_us: touched.reduce((most, { to_us }) => Math.max(most, to_us), 0), names: renumbered,
 			renumbered });
 	}
 
