@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "privileged/kernel_types.h"
 #include "sampler.skel.h"
 
 struct sampler_program {
@@ -17,8 +19,6 @@ struct sampler_program {
 	struct bpf_program *sampler;	/* the form that this kernel takes */
 	int ring_fds[SAMPLE_RINGS_MAX]; /* -1: not wanted */
 };
-
-#define KERNEL_TYPES_PATH "/sys/kernel/btf/vmlinux"
 
 enum { PRINT_LINES_MAX = 24 };
 
@@ -187,10 +187,35 @@ static void tell_verified(const struct sampler_program *program)
 			  info.verified_insns);
 }
 
+/*
+ * Where libbpf is to find the kernel's types once they are written there: it takes a path, and the
+ * object must be open to know which are wanted.
+ */
+static int open_skeleton(struct sampler_program *program, int types_fd)
+{
+	char path[64];
+	struct bpf_object_open_opts options = {
+		.sz = sizeof(options),
+		.btf_custom_path = path,
+	};
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", types_fd);
+	program->skeleton = sampler_bpf__open_opts(&options);
+	return program->skeleton ? 0 : -errno;
+}
+
+static int load_skeleton(struct sampler_program *program, int types_fd)
+{
+	int r = kernel_types_write(types_fd, bpf_object__btf(program->skeleton->obj));
+
+	return r < 0 ? r : sampler_bpf__load(program->skeleton);
+}
+
 int sampler_program_load(const struct sampler_program_options *options,
 			 struct sampler_program **ret_program)
 {
 	CLEANUP(sampler_program_free) struct sampler_program *program = NULL;
+	CLEANUP(fd_close) int types_fd = memfd_create("kernel-types", MFD_CLOEXEC);
 	int r;
 
 	program = calloc(1, sizeof(*program));
@@ -199,12 +224,12 @@ int sampler_program_load(const struct sampler_program_options *options,
 	memset(program->ring_fds, -1, sizeof(program->ring_fds));
 
 	libbpf_set_print(print_debug);
-	program->skeleton = sampler_bpf__open();
-	if (!program->skeleton)
-		return load_failed(-errno);
+	r = open_skeleton(program, types_fd);
+	if (r < 0)
+		return load_failed(r);
 	choose_sampler(program);
 	configure(program->skeleton, options);
-	r = sampler_bpf__load(program->skeleton);
+	r = load_skeleton(program, types_fd);
 	if (r < 0)
 		return load_failed(r);
 	tell_verified(program);
