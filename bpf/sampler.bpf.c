@@ -43,12 +43,14 @@ static inline bool idle_exits_known(struct task_struct *task)
  * Two ticks with no idle time between them tell the rate that is really reached. Ticks alone do
  * not: some kernels leave out the ticks of idle CPUs, and the next busy one looks late.
  *
+ * @exits: idle_exits() of now
+ *
  * Returns what is known of the time since this CPU's last sample.
  */
 static inline enum sample_busy count_tick(struct sampler_counters *counters,
-					  struct task_struct *task, __u64 now_ns, bool busy)
+					  struct task_struct *task, __u64 exits, __u64 now_ns,
+					  bool busy)
 {
-	__u64 exits = idle_exits(task);
 	bool never_idle = busy && counters->last_tick != SAMPLER_TICK_IDLE &&
 			  counters->last_tick_idle_exits == exits;
 	bool sampled = counters->last_tick == SAMPLER_TICK_SAMPLED;
@@ -233,14 +235,16 @@ static __always_inline int take_sample(struct bpf_perf_event_data *ctx, bool pla
 	 * the kernel's types for each such pointer on each way that leads to it, 1 ms each time.
 	 */
 	__u64 process_start_ns = task->group_leader->start_boottime;
+	__u64 exits = idle_exits(task);
 	__u64 has_user_stack = task_has_user_stack(task);
 
 	barrier_var(process_start_ns);
+	barrier_var(exits);
 	barrier_var(has_user_stack);
 	if (!counters)
 		return 0;
 	/* Only the idle threads have pid 0. */
-	since_last = count_tick(counters, task, now_ns, pid_tgid != 0);
+	since_last = count_tick(counters, task, exits, now_ns, pid_tgid != 0);
 	if (!pid_tgid)
 		return 0;
 	if (!is_asked_for(pid)) {

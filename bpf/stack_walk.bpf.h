@@ -55,7 +55,8 @@ static inline struct stack_walk walk_kernel_stack(struct bpf_perf_event_data *ct
  */
 static inline bool task_has_user_stack(const struct task_struct *task)
 {
-	return !(task->flags & PF_KTHREAD) && task->mm && task->mm->start_code;
+	/* Without any memory it reads as 0: such reads cannot fault. */
+	return !(task->flags & PF_KTHREAD) & (task->mm->start_code != 0);
 }
 
 /*

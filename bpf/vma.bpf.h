@@ -21,7 +21,6 @@ enum {
 	MAPLE_ARANGE_64 = 3, /* enum maple_type; types below 2 are leaves */
 	MAPLE_RANGE_64 = 2,
 	MAPLE_RANGE_PIVOTS = 15,
-	MAPLE_ARANGE_PIVOTS = 9,
 	VMA_EXEC = 4, /* VM_EXEC */
 	VMA_PAGE_SHIFT = 12,
 };
@@ -50,53 +49,64 @@ static inline __u32 vma_changes(struct task_struct *task)
 	return 0;
 }
 
-/* The slot of a node whose range holds @address; the last one has no pivot of its own. */
-static inline __u32 maple_slot(const __u64 *pivots, __u32 pivot_count, __u64 address)
+/* 1 when @number is below @other, else 0: the borrow of their difference, without a branch. */
+static inline __u64 is_below(__u64 number, __u64 other)
 {
-	__u32 slot = 0;
+	return ((~number & other) | (~(number ^ other) & (number - other))) >> 63;
+}
 
-	while (slot < pivot_count && slot < MAPLE_RANGE_PIVOTS) {
-		/* The first pivot may be 0, as the range from 0 to 0 is one; others are unused. */
-		if (address <= pivots[slot] || (slot && !pivots[slot]))
-			break;
-		slot++;
+/*
+ * The slot of a node whose range holds @address; the last one has no pivot of its own. Without
+ * branches, each of which the verifier would follow on both ways.
+ */
+static __always_inline __u64 maple_slot(const __u64 pivots[MAPLE_RANGE_PIVOTS], __u64 address)
+{
+	/* The first pivot may be 0, as the range from 0 to 0 is one; other zeros are unused. */
+	__u64 beyond = is_below(pivots[0], address), slot = beyond;
+
+	for (__u32 i = 1; i < MAPLE_RANGE_PIVOTS; i++) {
+		beyond &= is_below(pivots[i] - 1, address - 1);
+		slot += beyond;
 	}
 	return slot;
+}
+
+/*
+ * What a node, or the root, says of @address: a node below it, or a leaf's entry. @entry carries the
+ * node's type. A global function, which the verifier looks at once and not for each level; weak, since
+ * both objects have it.
+ */
+__weak __noinline __u64 maple_below(__u64 entry, __u64 address)
+{
+	const struct maple_range_64 *range = (const void *)(entry & ~(__u64)MAPLE_NODE_MASK);
+	const struct maple_arange_64 *arange = (const void *)range;
+	__u64 pivots[MAPLE_RANGE_PIVOTS] = { 0 }, below = 0;
+	void *const *slots;
+
+	if ((entry >> MAPLE_TYPE_SHIFT & MAPLE_TYPE_MASK) == MAPLE_ARANGE_64) {
+		bpf_core_read(pivots, sizeof(arange->pivot), &arange->pivot);
+		slots = __builtin_preserve_access_index(&arange->slot[0]);
+	} else {
+		bpf_core_read(pivots, sizeof(range->pivot), &range->pivot);
+		slots = __builtin_preserve_access_index(&range->slot[0]);
+	}
+	bpf_probe_read_kernel(&below, sizeof(below), slots + maple_slot(pivots, address));
+	return below;
 }
 
 /* The mapping at @address, unchecked; NULL: none. */
 static __always_inline struct vm_area_struct *vma_walk(struct task_struct *task, __u64 address)
 {
 	__u64 entry = (__u64)BPF_CORE_READ(task, mm, mm_mt.ma_root);
-	__u64 pivots[MAPLE_RANGE_PIVOTS];
+	bool leaf = false;
 
 	if ((entry & 3) != 2) /* a root that is a node is marked so */
 		return 0;
-	for (int level = 0; level < MAPLE_LEVELS_MAX; level++) {
-		const struct maple_range_64 *range =
-			(const void *)(entry & ~(__u64)MAPLE_NODE_MASK);
-		const struct maple_arange_64 *arange = (const void *)range;
-		__u32 type = entry >> MAPLE_TYPE_SHIFT & MAPLE_TYPE_MASK, slot;
-
-		if (!range)
-			return 0;
-		if (type == MAPLE_ARANGE_64) {
-			bpf_core_read(pivots, sizeof(arange->pivot), &arange->pivot);
-			slot = maple_slot(pivots, MAPLE_ARANGE_PIVOTS, address);
-			bpf_probe_read_kernel(&entry, sizeof(entry),
-					      __builtin_preserve_access_index(&arange->slot[0]) +
-						      slot);
-		} else {
-			bpf_core_read(pivots, sizeof(range->pivot), &range->pivot);
-			slot = maple_slot(pivots, MAPLE_RANGE_PIVOTS, address);
-			bpf_probe_read_kernel(&entry, sizeof(entry),
-					      __builtin_preserve_access_index(&range->slot[0]) +
-						      slot);
-		}
-		if (type < MAPLE_RANGE_64) /* a leaf */
-			return entry & 3 ? 0 : (struct vm_area_struct *)entry;
+	for (int level = 0; level < MAPLE_LEVELS_MAX && !leaf; level++) {
+		leaf = (entry >> MAPLE_TYPE_SHIFT & MAPLE_TYPE_MASK) < MAPLE_RANGE_64;
+		entry = maple_below(entry, address); /* 0: it could not be read */
 	}
-	return 0;
+	return leaf && !(entry & 3) ? (struct vm_area_struct *)entry : 0;
 }
 
 /* When the contents of a file last changed: any number that tells two times apart. */
