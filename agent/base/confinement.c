@@ -103,12 +103,10 @@ static const int folder_calls[] = {
 	SCMP_SYS(openat2),
 };
 
-/* Paths in roots of others, to the files at their ends. */
+/* What others have to tell, and paths in their roots to the files at their ends. */
 static const int opening_calls[] = {
-	SCMP_SYS(fstatfs),
-	SCMP_SYS(openat),
-	SCMP_SYS(openat2),
-	SCMP_SYS(statx),
+	SCMP_SYS(fstatfs), SCMP_SYS(getdents64), SCMP_SYS(openat),
+	SCMP_SYS(openat2), SCMP_SYS(readlinkat), SCMP_SYS(statx),
 };
 
 /* What others have to tell, the tables of the walks, and the clocks of samples. */
@@ -401,18 +399,17 @@ static int keep_only(uint64_t kept)
 
 int confine_opener(void)
 {
-	int r = keep_only(CAPABILITY(CAP_SYS_PTRACE) | CAPABILITY(CAP_DAC_READ_SEARCH));
+	/* CHECKPOINT_RESTORE is for /proc/PID/map_files. */
+	int r = keep_only(CAPABILITY(CAP_SYS_PTRACE) | CAPABILITY(CAP_DAC_READ_SEARCH) |
+			  CAPABILITY(CAP_CHECKPOINT_RESTORE));
 
 	return r < 0 ? r : confine_system_calls(CONFINED_TO_OPENING);
 }
 
 int confine_sampler(bool writes, pid_t child_pid)
 {
-	/* CHECKPOINT_RESTORE is for /proc/PID/map_files; DAC_OVERRIDE for folders of other users. */
-	const uint64_t kept = CAPABILITY(CAP_BPF) | CAPABILITY(CAP_PERFMON) |
-			      CAPABILITY(CAP_SYS_PTRACE) | CAPABILITY(CAP_DAC_READ_SEARCH) |
-			      CAPABILITY(CAP_CHECKPOINT_RESTORE) |
-			      (writes ? CAPABILITY(CAP_DAC_OVERRIDE) : 0) |
+	/* DAC_OVERRIDE is for folders of other users. */
+	const uint64_t kept = CAPABILITY(CAP_BPF) | (writes ? CAPABILITY(CAP_DAC_OVERRIDE) : 0) |
 			      (child_pid > 0 ? CAPABILITY(CAP_KILL) : 0);
 	int r;
 

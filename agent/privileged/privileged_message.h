@@ -4,25 +4,37 @@
  * run the same program: structs are in the machine's order. What is asked is checked as if it came from a
  * stranger, since the agent reads what strangers wrote.
  *
- * Nothing is remembered from one request to the next. Where one is about something that is open, as the
- * folder of a process or a BPF map, its descriptor comes along: who has no such descriptor cannot ask.
+ * Nothing is remembered from one request to the next. Where one is about a process, the descriptor of its
+ * folder comes along, or its pid stands in the last number.
  */
 #ifndef FLICKERSCOPE_PRIVILEGED_MESSAGE_H
 #define FLICKERSCOPE_PRIVILEGED_MESSAGE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
+#include "base/cleanup.h"
+
 enum privileged_limits {
-	PRIVILEGED_NUMBERS_MAX = 7,
-	PRIVILEGED_BODY_SIZE_MAX = 64 << 10, /* bytes of text or of a struct behind the head */
-	PRIVILEGED_FDS_MAX = 2,		     /* in one packet; one is of use */
+	PRIVILEGED_NUMBERS_MAX = 8,
+	PRIVILEGED_NUMBER_PID = PRIVILEGED_NUMBERS_MAX - 1,
+	PRIVILEGED_BODY_SIZE_MAX = 64 << 10, /* bytes of text or of structs behind the head ... */
+	PRIVILEGED_REPLY_SIZE_MAX = 8 << 10, /* ... of a request and of a reply */
+	PRIVILEGED_FDS_MAX = 2,		     /* in one packet */
 };
 
 /* @: descriptors that come along; numbers in their order; body. -> what comes back. */
 enum privileged_kind {
-	PRIVILEGED_OPEN_IN_ROOT, /* @process; rules; path -> @file */
-	PRIVILEGED_OPEN_FIRST,	 /* @process or none; rules, first; paths -> @file; index */
-	PRIVILEGED_OPEN_PATH,	 /* rules; path -> @file */
+	PRIVILEGED_OPEN_PROCESS,    /* pid -> @process */
+	PRIVILEGED_LOOK,	    /* pid -> @process, @maps; struct process_look_texts */
+	PRIVILEGED_OPEN_TEXT,	    /* @process or pid; name -> @text */
+	PRIVILEGED_TIMES_CHANGED,   /* @process or pid; ranges -> times */
+	PRIVILEGED_SHARES_ROOT,	    /* @process or pid -> 0 or 1 */
+	PRIVILEGED_OPEN_MAPPED,	    /* @process or pid; rules, start, end -> @file */
+	PRIVILEGED_OPEN_EXECUTABLE, /* pid; rules, start, end; path -> @file */
+	PRIVILEGED_OPEN_IN_ROOT,    /* @process or pid; rules; path -> @file */
+	PRIVILEGED_OPEN_FIRST,	    /* @process or none; rules, first; paths -> @file; index */
+	PRIVILEGED_OPEN_PATH,	    /* rules; path -> @file */
 	PRIVILEGED_KINDS,
 };
 
@@ -32,7 +44,7 @@ struct privileged_request {
 	uint64_t numbers[PRIVILEGED_NUMBERS_MAX];
 };
 
-_Static_assert(sizeof(struct privileged_request) == 64, "no padding");
+_Static_assert(sizeof(struct privileged_request) == 72, "no padding");
 
 struct privileged_reply {
 	int32_t result; /* 0, an outcome of process_files.h, or -errno; nothing comes along unless 0 */
@@ -40,5 +52,26 @@ struct privileged_reply {
 };
 
 _Static_assert(sizeof(struct privileged_reply) == 8, "no padding");
+
+/* What goes back, and what comes in. */
+struct privileged_result {
+	struct {
+		struct privileged_reply reply;
+		uint8_t body[PRIVILEGED_REPLY_SIZE_MAX];
+	} packet;
+	size_t body_size;
+	int fds[PRIVILEGED_FDS_MAX]; /* owned; -1: none */
+};
+
+static inline void privileged_result_close(struct privileged_result *result)
+{
+	for (size_t i = 0; i < PRIVILEGED_FDS_MAX; i++)
+		fd_close(TAKE_FD(result->fds[i]));
+}
+
+static inline void cleanup_privileged_result_close(struct privileged_result *result)
+{
+	privileged_result_close(result);
+}
 
 #endif

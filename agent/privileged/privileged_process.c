@@ -59,41 +59,38 @@ void privileged_process_free(struct privileged_process *process)
 static int lose(struct privileged_process *process)
 {
 	if (!process->is_gone)
-		log_error("the privileged process is gone: of containers and of what has ended "
-			  "nothing new is named; restart to have it again");
+		log_error("the privileged process is gone: nothing is known any more of processes "
+			  "that are new; restart to have it again");
 	process->is_gone = true;
 	return -EPIPE;
 }
 
-int privileged_process_ask(struct privileged_process *process, struct privileged_request request,
-			   int fd, const void *body, size_t body_size, uint32_t *ret_number,
-			   int *ret_fd)
+int privileged_process_ask(struct privileged_process *process,
+			   const struct privileged_request *request, int fd, const void *body,
+			   size_t body_size, struct privileged_result *ret_result)
 {
-	struct privileged_reply reply;
-	int fds[PRIVILEGED_FDS_MAX], r;
-	size_t size;
+	struct privileged_request sent = *request;
+	size_t size = 0;
+	int r;
 
+	ret_result->fds[0] = ret_result->fds[1] = -1;
+	_Static_assert(ARRAY_SIZE(ret_result->fds) == 2, "each is set");
+	ret_result->body_size = 0;
 	if (process->is_gone)
 		return -EPIPE;
 	if (body_size > PRIVILEGED_BODY_SIZE_MAX)
 		return -E2BIG;
-	request.body_size = (uint32_t)body_size;
-	r = packet_send(process->socket, &request, sizeof(request), body, body_size, &fd, fd >= 0);
+	sent.body_size = (uint32_t)body_size;
+	r = packet_send(process->socket, &sent, sizeof(sent), body, body_size, &fd, fd >= 0);
 	if (r == 0)
-		r = packet_receive(process->socket, &reply, sizeof(reply), &size, fds,
-				   ARRAY_SIZE(fds));
+		r = packet_receive(process->socket, &ret_result->packet, sizeof(ret_result->packet),
+				   &size, ret_result->fds, ARRAY_SIZE(ret_result->fds));
 	if (r < 0)
 		return lose(process);
-	r = size == sizeof(reply) ? reply.result : -EPROTO;
-	if (r == 0 && ret_fd && fds[0] >= 0)
-		*ret_fd = TAKE_FD(fds[0]);
-	else if (r == 0 && ret_fd)
-		r = -EPROTO;
-	if (r == 0 && ret_number)
-		*ret_number = reply.number;
-	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-		fd_close(fds[i]);
-	return r;
+	if (size < sizeof(ret_result->packet.reply))
+		return -EPROTO;
+	ret_result->body_size = size - sizeof(ret_result->packet.reply);
+	return ret_result->packet.reply.result;
 }
 
 pid_t privileged_process_pid(const struct privileged_process *process)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The process that does for the agent what that may not do itself once it is confined: it follows paths in
- * the roots of other processes, for which there is a system call whose arguments no filter can see, and
- * hands back descriptors of programs. Requests are fixed (privileged_message.h). process_files.h asks.
+ * The process that does for the agent what that may not do itself once it is confined: it opens what belongs
+ * to other processes, and hands back descriptors. Requests are fixed (privileged_message.h).
+ * process_files.h asks.
  *
  * It is a fork of the agent, made early, with nothing but its socket; of root's capabilities it keeps
  * those to look into other processes and to read their files; of system calls those of
- * CONFINED_TO_OPENING. It ends with the agent.
+ * CONFINED_TO_OPENING. It ends with the agent. Whoever asks waits: so it goes before others that want the CPU
+ * (nice -20), which it needs for some 10 us each time.
  *
  * Each call blocks until the answer is there. Loop thread.
  */
@@ -31,14 +32,14 @@ DEFINE_CLEANUP(struct privileged_process *, privileged_process_free);
  * @request: all but body_size.
  * @fd: comes along, borrowed; -1: none.
  * @body: behind the request; at most PRIVILEGED_BODY_SIZE_MAX bytes.
- * @ret_number, @ret_fd: what comes back, of 0 only; NULL: not wanted. The descriptor is the caller's.
+ * @ret_result: the caller's to close, whatever is returned; has something of 0 only.
  *
  * Returns what was answered (0, an outcome of process_files.h, or -errno), -E2BIG, -EPROTO, or -EPIPE
  * when the process is gone, which is logged once.
  */
-int privileged_process_ask(struct privileged_process *process, struct privileged_request request,
-			   int fd, const void *body, size_t body_size, uint32_t *ret_number,
-			   int *ret_fd);
+int privileged_process_ask(struct privileged_process *process,
+			   const struct privileged_request *request, int fd, const void *body,
+			   size_t body_size, struct privileged_result *ret_result);
 
 pid_t privileged_process_pid(const struct privileged_process *process);
 

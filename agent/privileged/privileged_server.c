@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -12,6 +13,8 @@
 #include "base/own_process.h"
 #include "base/packet.h"
 #include "privileged/process_files.h"
+
+enum { NICE = -20 }; /* the first to get a CPU */
 
 enum rules_flag {
 	RULES_OWNER = 1,
@@ -86,17 +89,32 @@ static const char *paths_of(const struct asked *asked)
 	return at + 1 == end ? asked->body : NULL;
 }
 
-static int first_fd(const struct asked *asked)
+/*
+ * Which process is meant: by a descriptor that is that of a process's folder, or of nothing that could be
+ * mistaken for one; or by its pid.
+ */
+static int place_of(const struct asked *asked, struct process_place *ret_place)
 {
-	return asked->fd_count == 1 ? asked->fds[0] : -1;
+	const uint64_t pid = asked->numbers[PRIVILEGED_NUMBER_PID];
+
+	if (asked->fd_count > 1 ||
+	    (asked->fd_count && !process_files_is_folder(asked->files, asked->fds[0])))
+		return -EBADF;
+	if (pid > UINT32_MAX)
+		return -EINVAL;
+	*ret_place = asked->fd_count ? process_place_of(asked->fds[0])
+				     : process_place_of_pid((uint32_t)pid);
+	return 0;
 }
 
-/* The descriptor is that of a process's folder, or of nothing that could be mistaken for one. */
-static int process_of(const struct asked *asked)
+static struct process_range range_of(const struct asked *asked)
 {
-	int fd = first_fd(asked);
+	return (struct process_range){ .start = asked->numbers[5], .end = asked->numbers[6] };
+}
 
-	return fd >= 0 && process_files_is_folder(asked->files, fd) ? fd : -1;
+static int *place_for_fd(const struct asked *asked)
+{
+	return &asked->result->fds[0];
 }
 
 /* "/tmp/perf-PID.map", of whatever process: the one kind of text that is read (perf-map-format of perf). */
@@ -132,8 +150,8 @@ static bool is_ours(int fd)
  */
 static int gave_file(const struct asked *asked, const char *path, int r)
 {
-	if (r == 0 && !(path && is_perf_map(path)) && !is_ours(asked->result->fd)) {
-		fd_close(TAKE_FD(asked->result->fd));
+	if (r == 0 && !(path && is_perf_map(path)) && !is_ours(asked->result->fds[0])) {
+		fd_close(TAKE_FD(asked->result->fds[0]));
 		return PROCESS_FILE_FOREIGN;
 	}
 	return r;
@@ -141,40 +159,143 @@ static int gave_file(const struct asked *asked, const char *path, int r)
 
 /* --- files ------------------------------------------------------------------------------------- */
 
+static int answer_open_process(const struct asked *asked)
+{
+	struct process_place place;
+	int r = place_of(asked, &place);
+
+	return r < 0 ? r : process_files_open_process(asked->files, place.pid, place_for_fd(asked));
+}
+
+static int answer_look(const struct asked *asked)
+{
+	struct process_look look;
+	struct process_place place;
+	int r = place_of(asked, &place);
+
+	_Static_assert(sizeof(look.texts) <= PRIVILEGED_REPLY_SIZE_MAX, "they fit");
+	if (r == 0)
+		r = process_files_look(asked->files, place.pid, &look);
+	if (r < 0)
+		return r;
+	memcpy(asked->result->packet.body, &look.texts, sizeof(look.texts));
+	asked->result->body_size = sizeof(look.texts);
+	asked->result->fds[0] = look.process_fd;
+	asked->result->fds[1] = look.maps_fd;
+	return 0;
+}
+
+static int answer_open_text(const struct asked *asked)
+{
+	static const char *const names[] = { "status", "cgroup" };
+	const char *name = text_of(asked);
+	struct process_place place;
+	int r = place_of(asked, &place);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; name && i < ARRAY_SIZE(names); i++)
+		if (strcmp(names[i], name) == 0)
+			return process_files_open_text(asked->files, place, names[i],
+						       place_for_fd(asked));
+	return -EINVAL;
+}
+
+static int answer_times_changed(const struct asked *asked)
+{
+	struct process_range ranges[PROCESS_RANGES_MAX];
+	uint64_t times_ns[PROCESS_RANGES_MAX];
+	uint32_t count = (uint32_t)(asked->body_size / sizeof(ranges[0]));
+	struct process_place place;
+	int r = place_of(asked, &place);
+
+	_Static_assert(sizeof(times_ns) <= PRIVILEGED_REPLY_SIZE_MAX, "they fit");
+	if (asked->body_size % sizeof(ranges[0]) || count > PROCESS_RANGES_MAX)
+		return -EINVAL;
+	memcpy(ranges, asked->body, asked->body_size);
+	if (r == 0)
+		r = process_files_times_changed(asked->files, place, ranges, count, times_ns);
+	if (r < 0)
+		return r;
+	asked->result->body_size = count * sizeof(times_ns[0]);
+	memcpy(asked->result->packet.body, times_ns, asked->result->body_size);
+	return 0;
+}
+
+static int answer_shares_root(const struct asked *asked)
+{
+	struct process_place place;
+	int r = place_of(asked, &place);
+
+	if (r == 0)
+		asked->result->packet.reply.number = process_files_shares_root(asked->files, place);
+	return r;
+}
+
+static int answer_open_mapped(const struct asked *asked)
+{
+	const struct process_file_rules rules = rules_of(asked);
+	struct process_place place;
+	int r = place_of(asked, &place);
+
+	return r < 0 ? r
+		     : gave_file(asked, NULL,
+				 process_files_open_mapped(asked->files, place, range_of(asked),
+							   &rules, place_for_fd(asked)));
+}
+
+static int answer_open_executable(const struct asked *asked)
+{
+	const struct process_file_rules rules = rules_of(asked);
+	const char *path = text_of(asked);
+	struct process_place place;
+	int r = place_of(asked, &place);
+
+	if (!is_path(path))
+		return -EINVAL;
+	return r < 0 ? r
+		     : gave_file(asked, NULL,
+				 process_files_open_executable(asked->files, place.pid,
+							       range_of(asked), path, &rules,
+							       place_for_fd(asked)));
+}
+
 static int answer_open_in_root(const struct asked *asked)
 {
 	const struct process_file_rules rules = rules_of(asked);
 	const char *path = text_of(asked);
-	int process_fd = process_of(asked);
+	struct process_place place;
+	int r = place_of(asked, &place);
 
 	if (!is_path(path))
 		return -EINVAL;
-	return process_fd < 0 ? -EBADF
-			      : gave_file(asked, path,
-					  process_files_open_in_root(asked->files, process_fd, path,
-								     &rules, &asked->result->fd));
+	return r < 0 ? r
+		     : gave_file(asked, path,
+				 process_files_open_in_root(asked->files, place, path, &rules,
+							    place_for_fd(asked)));
 }
 
 static int answer_open_first(const struct asked *asked)
 {
 	const struct process_file_rules rules = rules_of(asked);
 	const char *paths = paths_of(asked);
-	int process_fd = asked->fd_count ? process_of(asked) : -1;
 	unsigned int first = (unsigned int)asked->numbers[5], index = 0;
-	int r;
+	struct process_place place;
+	int r = place_of(asked, &place);
 
 	if (!paths || asked->numbers[5] > PRIVILEGED_BODY_SIZE_MAX)
 		return -EINVAL;
-	if (asked->fd_count && process_fd < 0)
-		return -EBADF;
+	if (r < 0)
+		return r;
 	/* What is none of ours is passed over, as what cannot be opened is. */
 	do {
 		r = gave_file(asked, NULL,
-			      process_files_open_first(asked->files, process_fd, paths, first,
-						       &rules, &index, &asked->result->fd));
+			      process_files_open_first(asked->files, place.fd, paths, first, &rules,
+						       &index, place_for_fd(asked)));
 		first = index + 1;
 	} while (r == PROCESS_FILE_FOREIGN);
-	asked->result->reply.number = index;
+	if (r == 0)
+		asked->result->packet.reply.number = index;
 	return r;
 }
 
@@ -186,12 +307,19 @@ static int answer_open_path(const struct asked *asked)
 	if (!is_path(path))
 		return -EINVAL;
 	return gave_file(asked, NULL,
-			 process_files_open_path(asked->files, path, &rules, &asked->result->fd));
+			 process_files_open_path(asked->files, path, &rules, place_for_fd(asked)));
 }
 
 /* --- the process ------------------------------------------------------------------------------- */
 
 static int (*const answers[PRIVILEGED_KINDS])(const struct asked *asked) = {
+	[PRIVILEGED_OPEN_PROCESS] = answer_open_process,
+	[PRIVILEGED_LOOK] = answer_look,
+	[PRIVILEGED_OPEN_TEXT] = answer_open_text,
+	[PRIVILEGED_TIMES_CHANGED] = answer_times_changed,
+	[PRIVILEGED_SHARES_ROOT] = answer_shares_root,
+	[PRIVILEGED_OPEN_MAPPED] = answer_open_mapped,
+	[PRIVILEGED_OPEN_EXECUTABLE] = answer_open_executable,
 	[PRIVILEGED_OPEN_IN_ROOT] = answer_open_in_root,
 	[PRIVILEGED_OPEN_FIRST] = answer_open_first,
 	[PRIVILEGED_OPEN_PATH] = answer_open_path,
@@ -204,33 +332,42 @@ void privileged_server_answer(struct process_files *files, const void *bytes, si
 	struct privileged_request request;
 	struct asked asked = { .files = files, .fds = fds, .fd_count = fd_count, .result = result };
 
-	*result = (struct privileged_result){ .reply.result = -EINVAL, .fd = -1 };
+	result->packet.reply = (struct privileged_reply){ .result = -EINVAL };
+	result->body_size = 0;
+	result->fds[0] = result->fds[1] = -1;
 	if (!bytes_read_into(&reader, &request, sizeof(request)) ||
 	    request.kind >= PRIVILEGED_KINDS || request.body_size != bytes_left(&reader))
 		return;
 	asked.numbers = request.numbers;
 	asked.body = (const char *)bytes + sizeof(request);
 	asked.body_size = request.body_size;
-	result->reply.result = answers[request.kind](&asked);
+	result->packet.reply.result = answers[request.kind](&asked);
+}
+
+static size_t count_fds(const int fds[PRIVILEGED_FDS_MAX])
+{
+	size_t count = 0;
+
+	while (count < PRIVILEGED_FDS_MAX && fds[count] >= 0)
+		count++;
+	return count;
 }
 
 static int serve(int socket, struct process_files *files, uint8_t *message, size_t message_size)
 {
-	struct privileged_result result;
+	CLEANUP(privileged_result_close) struct privileged_result result = { .fds = { -1, -1 } };
 	int fds[PRIVILEGED_FDS_MAX];
 	size_t size, fd_count = 0;
 	int r = packet_receive(socket, message, message_size, &size, fds, ARRAY_SIZE(fds));
 
 	if (r < 0)
 		return r;
-	while (fd_count < ARRAY_SIZE(fds) && fds[fd_count] >= 0)
-		fd_count++;
+	fd_count = count_fds(fds);
 	privileged_server_answer(files, message, size, fds, fd_count, &result);
-	r = packet_send(socket, &result.reply, sizeof(result.reply), NULL, 0, &result.fd,
-			result.fd >= 0);
+	r = packet_send(socket, &result.packet.reply, sizeof(result.packet.reply),
+			result.packet.body, result.body_size, result.fds, count_fds(result.fds));
 	for (size_t i = 0; i < fd_count; i++)
 		close(fds[i]);
-	fd_close(result.fd);
 	return r;
 }
 
@@ -241,6 +378,7 @@ noreturn void privileged_server_run(int socket, pid_t agent_pid)
 	struct process_files *files;
 
 	socket = own_process_begin("flicker-paths", socket);
+	setpriority(PRIO_PROCESS, 0, NICE); /* as good as it gets */
 	if (!message || socket < 0 || own_process_die_with(agent_pid) < 0 ||
 	    process_files_new(&files) < 0 || confine_opener() < 0)
 		_exit(1);

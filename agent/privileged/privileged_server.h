@@ -15,17 +15,12 @@
 struct process_file_rules;
 struct process_files;
 
-/* What goes back. */
-struct privileged_result {
-	struct privileged_reply reply;
-	int fd; /* owned by the caller; -1: none */
-};
-
 /*
  * Answers one packet of whatever bytes and descriptors.
  *
  * @files: that are opened here, not by asking.
  * @fds: what came along, borrowed.
+ * @result: the caller's to close.
  */
 void privileged_server_answer(struct process_files *files, const void *bytes, size_t size,
 			      const int *fds, size_t fd_count, struct privileged_result *result);

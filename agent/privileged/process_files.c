@@ -30,9 +30,51 @@ struct process_files {
 	struct process_files_counters counters;
 	struct privileged_process *process; /* borrowed; NULL: we follow paths ourselves */
 	int proc_fd;
+	int vdso_fd;			/* a copy of it; -1: there is none */
 	int own_mounts_fd;		/* polls as changed whenever our list of mounts does */
 	struct bytes_writer own_mounts; /* the list, as read when it last changed */
 };
+
+/* The [vdso] of this process, by its own maps: start and size. */
+static int find_vdso(const char **ret_start, size_t *ret_size)
+{
+	CLEANUP(file_close) FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned long vdso = getauxval(AT_SYSINFO_EHDR), start, end;
+	char line[PROC_PATH_SIZE_MAX];
+
+	if (!maps)
+		return -errno;
+	while (vdso && fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx", &start, &end) != 2 || start != vdso)
+			continue;
+		if (end - start > PROCESS_VDSO_SIZE_MAX)
+			return -EFBIG;
+		*ret_start = (const char *)start; /* NOLINT(performance-no-int-to-ptr) */
+		*ret_size = end - start;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static int copy_vdso(int *ret_fd)
+{
+	CLEANUP(fd_close) int fd = memfd_create("vdso", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	const char *start;
+	size_t size;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = find_vdso(&start, &size);
+	if (r < 0)
+		return r;
+	if (write(fd, start, size) != (ssize_t)size)
+		return -EIO;
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+		return -errno;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
 
 int process_files_new(struct process_files **ret_files)
 {
@@ -45,11 +87,13 @@ int process_files_new_at(const char *proc_path, struct process_files **ret_files
 
 	if (!files)
 		return -ENOMEM;
+	files->vdso_fd = -1;
 	files->own_mounts = bytes_writer_with_max(PROCESS_MOUNTINFO_SIZE_MAX);
 	files->own_mounts_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 	files->proc_fd = open(proc_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (files->proc_fd < 0 || files->own_mounts_fd < 0)
 		return -errno;
+	copy_vdso(&files->vdso_fd); /* 32-bit kernels have none */
 	*ret_files = TAKE(files);
 	return 0;
 }
@@ -59,6 +103,7 @@ void process_files_free(struct process_files *files)
 	if (!files)
 		return;
 	fd_close(files->proc_fd);
+	fd_close(files->vdso_fd);
 	fd_close(files->own_mounts_fd);
 	bytes_writer_free(&files->own_mounts);
 	free(files);
@@ -73,38 +118,35 @@ bool process_files_is_folder(const struct process_files *files, int fd)
 	       status.st_ino != proc.st_ino;
 }
 
-int process_files_open_process(struct process_files *files, uint32_t pid, int *ret_process_fd)
-{
-	char name[16];
-	int fd;
+/* --- texts --------------------------------------------------------------------------------------- */
 
-	snprintf(name, sizeof(name), "%u", pid);
-	fd = openat(files->proc_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
+static int read_exe(int process_fd, char ret_path[PROCESS_USER_PATH_SIZE_MAX])
+{
+	ssize_t size = readlinkat(process_fd, "exe", ret_path, PROCESS_USER_PATH_SIZE_MAX);
+
+	if (size < 0)
 		return -errno;
-	*ret_process_fd = fd;
+	if (size == PROCESS_USER_PATH_SIZE_MAX)
+		size = 0; /* no name that fits: as if there were none */
+	ret_path[size] = '\0';
 	return 0;
 }
 
-static bool has_memory(int process_fd)
-{
-	char path;
-
-	return readlinkat(process_fd, "exe", &path, sizeof(path)) >= 0;
-}
-
 /* A thread's folder says about its process what the main thread's does; /proc does not list it. */
-static int open_task(struct process_files *files, const char *tid, int *ret_fd)
+static int open_task(struct process_files *files, const char *tid,
+		     char ret_exe[PROCESS_USER_PATH_SIZE_MAX], int *ret_fd)
 {
 	CLEANUP(fd_close) int fd = openat(files->proc_fd, tid, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	if (fd < 0 || !has_memory(fd))
+	if (fd < 0 || read_exe(fd, ret_exe) < 0)
 		return -ESRCH;
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
 
-int process_files_open_other_task(struct process_files *files, int process_fd, int *ret_fd)
+/* When the main thread has ended before the others: one of them, and its memory. */
+static int open_other_task(struct process_files *files, int process_fd,
+			   char ret_exe[PROCESS_USER_PATH_SIZE_MAX], int *ret_fd)
 {
 	CLEANUP(dir_close) DIR *tasks = NULL;
 	int fd = openat(process_fd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -121,33 +163,79 @@ int process_files_open_other_task(struct process_files *files, int process_fd, i
 		entry = readdir(tasks);
 		if (!entry)
 			break;
-		if (entry->d_name[0] != '.' && open_task(files, entry->d_name, ret_fd) == 0)
+		if (entry->d_name[0] != '.' &&
+		    open_task(files, entry->d_name, ret_exe, ret_fd) == 0)
 			return 0;
 	}
 	return -ESRCH;
 }
 
-int process_files_read(int process_fd, const char *name, struct bytes_writer *ret_text)
+static int open_text(int process_fd, const char *name, int *ret_fd)
 {
-	CLEANUP(fd_close) int fd = openat(process_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(process_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
-	return fd < 0 ? -errno : bytes_writer_read(ret_text, fd);
-}
-
-int process_files_read_link(int process_fd, const char *name,
-			    char ret_path[PROCESS_USER_PATH_SIZE_MAX])
-{
-	char path[PROCESS_USER_PATH_SIZE_MAX];
-	ssize_t size = readlinkat(process_fd, name, path, sizeof(path));
-
-	if (size < 0)
+	if (fd < 0)
 		return -errno;
-	if ((size_t)size >= sizeof(path))
-		return -ENAMETOOLONG;
-	memcpy(ret_path, path, (size_t)size);
-	ret_path[size] = '\0';
+	*ret_fd = fd;
 	return 0;
 }
+
+static int read_text(int process_fd, const char *name, struct bytes_writer *ret_text)
+{
+	CLEANUP(fd_close) int fd = -1;
+	int r = open_text(process_fd, name, &fd);
+
+	return r < 0 ? r : bytes_writer_read(ret_text, fd);
+}
+
+static int read_start(int process_fd, const char *name, char *ret_text, size_t size_max)
+{
+	CLEANUP(fd_close) int fd = -1;
+	int r = open_text(process_fd, name, &fd);
+	ssize_t size;
+
+	if (r < 0)
+		return r;
+	size = read(fd, ret_text, size_max - 1);
+	if (size < 0)
+		return -errno;
+	ret_text[size] = '\0';
+	return 0;
+}
+
+void process_look_close(struct process_look *look)
+{
+	fd_close(TAKE_FD(look->process_fd));
+	fd_close(TAKE_FD(look->maps_fd));
+}
+
+static int look_at(struct process_files *files, uint32_t pid, struct process_look *ret_look)
+{
+	CLEANUP(process_look_close)
+	struct process_look look = { .process_fd = -1, .maps_fd = -1 };
+	struct process_look_texts *texts = &look.texts;
+	int task_fd, r = process_files_open_process(files, pid, &look.process_fd);
+
+	if (r == 0)
+		r = read_start(look.process_fd, "stat", texts->stat, sizeof(texts->stat));
+	if (r == 0)
+		r = read_start(look.process_fd, "comm", texts->comm, sizeof(texts->comm));
+	/* Kernel threads have none either, and no other threads. */
+	if (r == 0 && read_exe(look.process_fd, texts->exe) < 0 &&
+	    open_other_task(files, look.process_fd, texts->exe, &task_fd) == 0) {
+		fd_close(look.process_fd);
+		look.process_fd = task_fd;
+	}
+	if (r == 0)
+		r = open_text(look.process_fd, "maps", &look.maps_fd);
+	if (r < 0)
+		return r;
+	*ret_look = look;
+	look.process_fd = look.maps_fd = -1;
+	return 0;
+}
+
+/* --- files --------------------------------------------------------------------------------------- */
 
 /* Our own list of mounts, read when it has changed (proc(5): poll() tells by POLLERR). */
 static int refresh_own_mounts(struct process_files *files)
@@ -170,7 +258,7 @@ static int read_mounts(struct process_files *files, int process_fd, struct bytes
 
 	if (process_fd >= 0) {
 		bytes_writer_clear(buffer);
-		r = process_files_read(process_fd, "mountinfo", buffer);
+		r = read_text(process_fd, "mountinfo", buffer);
 		*ret_mounts = buffer;
 	} else {
 		r = refresh_own_mounts(files);
@@ -256,31 +344,30 @@ static int check_and_open(struct process_files *files, int process_fd, int taken
 	return 0;
 }
 
-static void mapped_name(uint64_t start, uint64_t end, char ret_name[MAPPED_NAME_SIZE])
+static void mapped_name(struct process_range range, char ret_name[MAPPED_NAME_SIZE])
 {
-	snprintf(ret_name, MAPPED_NAME_SIZE, "map_files/%llx-%llx", (unsigned long long)start,
-		 (unsigned long long)end);
+	snprintf(ret_name, MAPPED_NAME_SIZE, "map_files/%llx-%llx", (unsigned long long)range.start,
+		 (unsigned long long)range.end);
 }
 
-int process_files_time_changed(int process_fd, uint64_t start, uint64_t end, uint64_t *ret_ns)
+static uint64_t time_changed(int process_fd, struct process_range range)
 {
 	char name[MAPPED_NAME_SIZE];
 	struct statx status;
 
-	mapped_name(start, end, name);
+	mapped_name(range, name);
 	if (statx(process_fd, name, AT_STATX_DONT_SYNC, STATX_MTIME, &status) < 0)
-		return -errno;
-	*ret_ns = (uint64_t)status.stx_mtime.tv_sec * NS_PER_S + status.stx_mtime.tv_nsec;
-	return 0;
+		return 0;
+	return (uint64_t)status.stx_mtime.tv_sec * NS_PER_S + status.stx_mtime.tv_nsec;
 }
 
-int process_files_open_mapped(struct process_files *files, int process_fd, uint64_t start,
-			      uint64_t end, const struct process_file_rules *rules, int *ret_fd)
+static int open_mapped(struct process_files *files, int process_fd, struct process_range range,
+		       const struct process_file_rules *rules, int *ret_fd)
 {
 	char name[MAPPED_NAME_SIZE];
 	int path_fd;
 
-	mapped_name(start, end, name);
+	mapped_name(range, name);
 	path_fd = openat(process_fd, name, O_PATH | O_CLOEXEC);
 	if (path_fd < 0)
 		return -errno;
@@ -351,7 +438,7 @@ static bool is_same_place(int left_fd, const char *left, int right_fd, const cha
 	       first.stx_dev_minor == second.stx_dev_minor;
 }
 
-bool process_files_shares_root(int process_fd)
+static bool shares_root(int process_fd)
 {
 	return is_same_place(process_fd, "root", AT_FDCWD, "/") &&
 	       is_same_place(process_fd, "ns/mnt", AT_FDCWD, "/proc/self/ns/mnt");
@@ -397,42 +484,296 @@ static int walk_path(struct process_files *files, const char *path,
 			    ret_fd);
 }
 
-/* --- by the privileged process ------------------------------------------------------------------- */
+/* --- programs ------------------------------------------------------------------------------------ */
+
+size_t process_path_size_undeleted(const char *path, size_t size)
+{
+	static const char mark[] = " (deleted)";
+	size_t mark_size = sizeof(mark) - 1;
+
+	if (size > mark_size && memcmp(path + size - mark_size, mark, mark_size) == 0)
+		return size - mark_size;
+	return size;
+}
+
+/*
+ * Whether the file that was found at a process's mapping is the one that is meant: the process may
+ * have mapped another one there since. Device numbers are no help: btrfs and overlay file
+ * systems give a file another one than its mappings.
+ */
+static bool is_meant(int fd, const char *path, const struct process_file_rules *rules)
+{
+	char name[32], found[PROCESS_USER_PATH_SIZE_MAX];
+	struct stat status;
+	ssize_t size;
+
+	if (!rules->identity_matters)
+		return true; /* compared by whoever reads it */
+	if (fstat(fd, &status) == 0 && status.st_ino == rules->inode)
+		return true;
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	size = readlinkat(AT_FDCWD, name, found, sizeof(found));
+	if (size < 0 || (size_t)size == sizeof(found))
+		return false;
+	return process_path_size_undeleted(found, (size_t)size) == strlen(path) &&
+	       memcmp(found, path, strlen(path)) == 0;
+}
+
+static int open_meant(struct process_files *files, int process_fd, struct process_range range,
+		      const char *path, const struct process_file_rules *rules, int *ret_fd)
+{
+	const struct process_file_rules of_mapped = { .size_max = rules->size_max };
+	CLEANUP(fd_close) int fd = -1;
+	int r = open_mapped(files, process_fd, range, &of_mapped, &fd);
+
+	if (r != 0)
+		return r;
+	if (!is_meant(fd, path, rules))
+		return PROCESS_FILE_OTHER;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+static int open_executable(struct process_files *files, uint32_t pid, struct process_range range,
+			   const char *path, const struct process_file_rules *rules, int *ret_fd)
+{
+	CLEANUP(fd_close) int process_fd = -1, task_fd = -1;
+	char exe[PROCESS_USER_PATH_SIZE_MAX];
+	int r = process_files_open_process(files, pid, &process_fd);
+
+	if (r == 0)
+		r = open_meant(files, process_fd, range, path, rules, ret_fd);
+	if (r < 0 && process_fd >= 0 && open_other_task(files, process_fd, exe, &task_fd) == 0)
+		r = open_meant(files, task_fd, range, path, rules, ret_fd);
+	/* The mapping may have been split since: then the path leads there, seen by the process. */
+	if (r < 0 && process_fd >= 0)
+		r = walk_in_root(files, task_fd >= 0 ? task_fd : process_fd, path, rules, ret_fd);
+	return r < 0 ? walk_path(files, path, rules, ret_fd) : r;
+}
+
+/* --- whom to ask --------------------------------------------------------------------------------- */
 
 void process_files_ask(struct process_files *files, struct privileged_process *process)
 {
 	files->process = process;
 }
 
-/* Counts as following the path here would have. */
-static int ask(struct process_files *files, enum privileged_kind kind, int process_fd,
-	       const struct process_file_rules *rules, uint64_t first, const char *paths,
-	       size_t paths_size, uint32_t *ret_number, int *ret_fd)
+static struct privileged_request request_of(enum privileged_kind kind, struct process_place place,
+					    const struct process_file_rules *rules)
 {
-	struct privileged_request request = { .kind = kind, .numbers = { [5] = first } };
-	int r;
+	struct privileged_request request = { .kind = kind };
 
-	privileged_rules_write(rules, request.numbers);
-	r = privileged_process_ask(files->process, request, process_fd, paths, paths_size,
-				   ret_number, ret_fd);
+	if (rules)
+		privileged_rules_write(rules, request.numbers);
+	request.numbers[PRIVILEGED_NUMBER_PID] = place.pid;
+	return request;
+}
+
+/* For one descriptor. */
+static int ask(struct process_files *files, struct privileged_request request,
+	       struct process_place place, const char *text, size_t text_size, uint32_t *ret_number,
+	       int *ret_fd)
+{
+	CLEANUP(privileged_result_close) struct privileged_result result;
+	int r = privileged_process_ask(files->process, &request, place.fd, text, text_size,
+				       &result);
+
+	if (r != 0)
+		return r;
+	if (result.fds[0] < 0)
+		return -EPROTO;
+	if (ret_number)
+		*ret_number = result.packet.reply.number;
+	*ret_fd = TAKE_FD(result.fds[0]);
+	return 0;
+}
+
+/* The same for a file: counts as opening it here would have. */
+static int ask_for_file(struct process_files *files, struct privileged_request request,
+			struct process_place place, const char *text, size_t text_size,
+			uint32_t *ret_number, int *ret_fd)
+{
+	int r = ask(files, request, place, text, text_size, ret_number, ret_fd);
+
 	files->counters.opened += r == 0;
 	files->counters.refused += r > 0;
 	return r;
 }
 
-int process_files_open_in_root(struct process_files *files, int process_fd, const char *path,
-			       const struct process_file_rules *rules, int *ret_fd)
+static int ask_for_look(struct process_files *files, uint32_t pid, struct process_look *ret_look)
 {
-	return files->process ? ask(files, PRIVILEGED_OPEN_IN_ROOT, process_fd, rules, 0, path,
-				    strlen(path) + 1, NULL, ret_fd)
-			      : walk_in_root(files, process_fd, path, rules, ret_fd);
+	const struct process_place place = process_place_of_pid(pid);
+	const struct privileged_request request = request_of(PRIVILEGED_LOOK, place, NULL);
+	CLEANUP(privileged_result_close) struct privileged_result result;
+	int r = privileged_process_ask(files->process, &request, -1, NULL, 0, &result);
+
+	if (r < 0)
+		return r;
+	if (result.fds[0] < 0 || result.fds[1] < 0 || result.body_size != sizeof(ret_look->texts))
+		return -EPROTO;
+	memcpy(&ret_look->texts, result.packet.body, sizeof(ret_look->texts));
+	ret_look->process_fd = TAKE_FD(result.fds[0]);
+	ret_look->maps_fd = TAKE_FD(result.fds[1]);
+	return 0;
+}
+
+/* The folder of the process, borrowed from the place or opened for now. */
+static int enter(struct process_files *files, struct process_place place, int *to_close,
+		 int *ret_process_fd)
+{
+	int r = place.fd < 0 ? process_files_open_process(files, place.pid, to_close) : 0;
+
+	*ret_process_fd = place.fd < 0 ? *to_close : place.fd;
+	return r;
+}
+
+int process_files_open_process(struct process_files *files, uint32_t pid, int *ret_process_fd)
+{
+	const struct process_place place = process_place_of_pid(pid);
+	char name[16];
+	int fd;
+
+	if (files->process)
+		return ask(files, request_of(PRIVILEGED_OPEN_PROCESS, place, NULL), place, NULL, 0,
+			   NULL, ret_process_fd);
+	snprintf(name, sizeof(name), "%u", pid);
+	fd = openat(files->proc_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	*ret_process_fd = fd;
+	return 0;
+}
+
+int process_files_look(struct process_files *files, uint32_t pid, struct process_look *ret_look)
+{
+	return files->process ? ask_for_look(files, pid, ret_look) : look_at(files, pid, ret_look);
+}
+
+int process_files_open_text(struct process_files *files, struct process_place place,
+			    const char *name, int *ret_fd)
+{
+	CLEANUP(fd_close) int opened = -1;
+	int process_fd, r;
+
+	if (files->process)
+		return ask(files, request_of(PRIVILEGED_OPEN_TEXT, place, NULL), place, name,
+			   strlen(name) + 1, NULL, ret_fd);
+	r = enter(files, place, &opened, &process_fd);
+	return r < 0 ? r : open_text(process_fd, name, ret_fd);
+}
+
+int process_files_read(struct process_files *files, struct process_place place, const char *name,
+		       struct bytes_writer *ret_text)
+{
+	CLEANUP(fd_close) int fd = -1;
+	int r = process_files_open_text(files, place, name, &fd);
+
+	return r < 0 ? r : bytes_writer_read(ret_text, fd);
+}
+
+static int ask_for_times(struct process_files *files, struct process_place place,
+			 const struct process_range *ranges, uint32_t count, uint64_t *ret_times_ns)
+{
+	const struct privileged_request request = request_of(PRIVILEGED_TIMES_CHANGED, place, NULL);
+	CLEANUP(privileged_result_close) struct privileged_result result;
+	int r = privileged_process_ask(files->process, &request, place.fd, ranges,
+				       count * sizeof(*ranges), &result);
+
+	if (r == 0 && result.body_size != count * sizeof(*ret_times_ns))
+		return -EPROTO;
+	if (r == 0)
+		memcpy(ret_times_ns, result.packet.body, result.body_size);
+	return r;
+}
+
+int process_files_times_changed(struct process_files *files, struct process_place place,
+				const struct process_range *ranges, uint32_t count,
+				uint64_t *ret_times_ns)
+{
+	uint32_t looked_at = count < PROCESS_RANGES_MAX ? count : PROCESS_RANGES_MAX;
+	CLEANUP(fd_close) int opened = -1;
+	int process_fd, r;
+
+	memset(ret_times_ns, 0, count * sizeof(*ret_times_ns));
+	if (files->process)
+		return ask_for_times(files, place, ranges, looked_at, ret_times_ns);
+	r = enter(files, place, &opened, &process_fd);
+	for (uint32_t i = 0; r == 0 && i < looked_at; i++)
+		ret_times_ns[i] = time_changed(process_fd, ranges[i]);
+	return r;
+}
+
+static struct privileged_request with_range(struct privileged_request request,
+					    struct process_range range)
+{
+	request.numbers[5] = range.start;
+	request.numbers[6] = range.end;
+	return request;
+}
+
+int process_files_open_mapped(struct process_files *files, struct process_place place,
+			      struct process_range range, const struct process_file_rules *rules,
+			      int *ret_fd)
+{
+	CLEANUP(fd_close) int opened = -1;
+	int process_fd, r;
+
+	if (files->process)
+		return ask_for_file(
+			files, with_range(request_of(PRIVILEGED_OPEN_MAPPED, place, rules), range),
+			place, NULL, 0, NULL, ret_fd);
+	r = enter(files, place, &opened, &process_fd);
+	return r < 0 ? r : open_mapped(files, process_fd, range, rules, ret_fd);
+}
+
+int process_files_open_executable(struct process_files *files, uint32_t pid,
+				  struct process_range range, const char *path,
+				  const struct process_file_rules *rules, int *ret_fd)
+{
+	const struct process_place place = process_place_of_pid(pid);
+
+	if (!files->process)
+		return open_executable(files, pid, range, path, rules, ret_fd);
+	return ask_for_file(files,
+			    with_range(request_of(PRIVILEGED_OPEN_EXECUTABLE, place, rules), range),
+			    place, path, strlen(path) + 1, NULL, ret_fd);
+}
+
+int process_files_open_in_root(struct process_files *files, struct process_place place,
+			       const char *path, const struct process_file_rules *rules,
+			       int *ret_fd)
+{
+	CLEANUP(fd_close) int opened = -1;
+	int process_fd, r;
+
+	if (files->process)
+		return ask_for_file(files, request_of(PRIVILEGED_OPEN_IN_ROOT, place, rules), place,
+				    path, strlen(path) + 1, NULL, ret_fd);
+	r = enter(files, place, &opened, &process_fd);
+	return r < 0 ? r : walk_in_root(files, process_fd, path, rules, ret_fd);
+}
+
+bool process_files_shares_root(struct process_files *files, struct process_place place)
+{
+	CLEANUP(privileged_result_close) struct privileged_result result = { .fds = { -1, -1 } };
+	const struct privileged_request request = request_of(PRIVILEGED_SHARES_ROOT, place, NULL);
+	CLEANUP(fd_close) int opened = -1;
+	int process_fd;
+
+	if (files->process)
+		return privileged_process_ask(files->process, &request, place.fd, NULL, 0,
+					      &result) == 0 &&
+		       result.packet.reply.number;
+	return enter(files, place, &opened, &process_fd) == 0 && shares_root(process_fd);
 }
 
 int process_files_open_path(struct process_files *files, const char *path,
 			    const struct process_file_rules *rules, int *ret_fd)
 {
-	return files->process ? ask(files, PRIVILEGED_OPEN_PATH, -1, rules, 0, path,
-				    strlen(path) + 1, NULL, ret_fd)
+	const struct process_place none = process_place_of(-1);
+
+	return files->process ? ask_for_file(files, request_of(PRIVILEGED_OPEN_PATH, none, rules),
+					     none, path, strlen(path) + 1, NULL, ret_fd)
 			      : walk_path(files, path, rules, ret_fd);
 }
 
@@ -450,51 +791,23 @@ int process_files_open_first(struct process_files *files, int process_fd, const 
 			     unsigned int first, const struct process_file_rules *rules,
 			     unsigned int *ret_index, int *ret_fd)
 {
-	return files->process
-		       ? ask(files, PRIVILEGED_OPEN_FIRST, process_fd, rules, first, paths,
-			     size_of_paths(paths), ret_index, ret_fd)
-		       : walk_first(files, process_fd, paths, first, rules, ret_index, ret_fd);
+	const struct process_place place = process_place_of(process_fd);
+	struct privileged_request request;
+
+	if (!files->process)
+		return walk_first(files, process_fd, paths, first, rules, ret_index, ret_fd);
+	request = request_of(PRIVILEGED_OPEN_FIRST, place, rules);
+	request.numbers[5] = first;
+	return ask_for_file(files, request, place, paths, size_of_paths(paths), ret_index, ret_fd);
 }
 
-/* --- of the kernel ------------------------------------------------------------------------------- */
-
-/* The [vdso] of this process, by its own maps: start and size. */
-static int find_vdso(const char **ret_start, size_t *ret_size)
+int process_files_open_vdso(const struct process_files *files, int *ret_fd)
 {
-	CLEANUP(file_close) FILE *maps = fopen("/proc/self/maps", "re");
-	unsigned long vdso = getauxval(AT_SYSINFO_EHDR), start, end;
-	char line[PROC_PATH_SIZE_MAX];
-
-	if (!maps)
-		return -errno;
-	while (vdso && fgets(line, sizeof(line), maps)) {
-		if (sscanf(line, "%lx-%lx", &start, &end) != 2 || start != vdso)
-			continue;
-		if (end - start > PROCESS_VDSO_SIZE_MAX)
-			return -EFBIG;
-		*ret_start = (const char *)start; /* NOLINT(performance-no-int-to-ptr) */
-		*ret_size = end - start;
-		return 0;
-	}
-	return -ENOENT;
-}
-
-int process_files_open_vdso(int *ret_fd, size_t *ret_size)
-{
-	CLEANUP(fd_close) int fd = memfd_create("vdso", MFD_CLOEXEC);
-	const char *start;
-	size_t size;
-	int r;
+	int fd = files->vdso_fd < 0 ? -1 : fcntl(files->vdso_fd, F_DUPFD_CLOEXEC, 0);
 
 	if (fd < 0)
-		return -errno;
-	r = find_vdso(&start, &size);
-	if (r < 0)
-		return r;
-	if (write(fd, start, size) != (ssize_t)size)
-		return -EIO;
-	*ret_fd = TAKE_FD(fd);
-	*ret_size = size;
+		return files->vdso_fd < 0 ? -ENOENT : -errno;
+	*ret_fd = fd;
 	return 0;
 }
 

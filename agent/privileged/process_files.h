@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Opens what belongs to other processes: their /proc texts, the files they map, the perf maps
- * they write. The one module that follows a path somebody else chose.
+ * they write. The one module that follows a path somebody else chose; the agent has that done by the privileged
+ * process, which runs the same code.
  *
  * A path inside another process's root is walked with openat2(RESOLVE_IN_ROOT |
  * RESOLVE_NO_MAGICLINKS), so that no symbolic link leads out of it. Every file is first taken
@@ -32,6 +33,9 @@ enum process_files_limits {
 	PROCESS_TASKS_LOOKED_AT_MAX = 16, /* threads that are asked for maps */
 	PROCESS_VDSO_SIZE_MAX = 64 << 10,
 	PROCESS_USER_PATH_SIZE_MAX = 4096,
+	PROCESS_STAT_SIZE_MAX = 1536, /* 52 numbers */
+	PROCESS_COMM_TEXT_SIZE_MAX = 128,
+	PROCESS_RANGES_MAX = 512, /* of a process that are looked at at once */
 };
 
 #define PROCESS_EXECUTABLE_SIZE_MAX (UINT64_C(8) << 30) /* with debug information */
@@ -57,6 +61,22 @@ struct process_file_rules {
 	uint64_t inode;
 };
 
+/* Which process: by the descriptor of its folder, or, -1, by its pid. */
+struct process_place {
+	int fd; /* borrowed */
+	uint32_t pid;
+};
+
+static inline struct process_place process_place_of(int process_fd)
+{
+	return (struct process_place){ .fd = process_fd };
+}
+
+static inline struct process_place process_place_of_pid(uint32_t pid)
+{
+	return (struct process_place){ .fd = -1, .pid = pid };
+}
+
 struct process_files_counters {
 	uint64_t opened;
 	uint64_t refused; /* by one of the outcomes above */
@@ -71,8 +91,8 @@ void process_files_free(struct process_files *files); /* NULL is fine */
 DEFINE_CLEANUP(struct process_files *, process_files_free);
 
 /*
- * From now on paths are followed by the privileged process, which gives programs, debug files, perf maps and
- * dumps of JIT compilers alone. @process: borrowed.
+ * From now on everything is opened by the privileged process, one question each, which gives programs, debug
+ * files, perf maps and dumps of JIT compilers alone. @process: borrowed.
  */
 void process_files_ask(struct process_files *files, struct privileged_process *process);
 
@@ -85,38 +105,80 @@ int process_files_open_process(struct process_files *files, uint32_t pid, int *r
 /* Whether the descriptor is one of a folder below that of all processes. */
 bool process_files_is_folder(const struct process_files *files, int fd);
 
-/*
- * When the main thread has ended before the others: the folder of one of them, where what the
- * process maps is to be seen. Returns 0 or -errno (-ESRCH: there is none).
- */
-int process_files_open_other_task(struct process_files *files, int process_fd, int *ret_fd);
+/* Some of what /proc says about a process (proc(5)). Zero-terminated; longer ones are cut. */
+struct process_look_texts {
+	char stat[PROCESS_STAT_SIZE_MAX];
+	char comm[PROCESS_COMM_TEXT_SIZE_MAX];
+	char exe[PROCESS_USER_PATH_SIZE_MAX]; /* where that link leads; "": it has no memory */
+};
+
+struct process_look {
+	int process_fd; /* its folder; when its main thread has ended, that of another one */
+	int maps_fd;	/* /proc/PID/maps */
+	struct process_look_texts
+		texts; /* exe of the same as maps, the others of the main thread */
+};
 
 /*
- * Reads one of its texts: "maps", "stat", "status", "comm", "cgroup". Appends to @ret_text.
- * Returns 0, -EFBIG above the writer's maximum, or -errno (-ESRCH: it has ended).
+ * All that is needed of a process at once, of one and the same process. Returns 0, which owns
+ * descriptors, or -errno (-ENOENT, -ESRCH: it is gone).
  */
-int process_files_read(int process_fd, const char *name, struct bytes_writer *ret_text);
+int process_files_look(struct process_files *files, uint32_t pid, struct process_look *ret_look);
+void process_look_close(struct process_look *look);
 
-/* Where a link of the folder leads ("exe"), zero-terminated. Returns 0 or -errno. */
-int process_files_read_link(int process_fd, const char *name,
-			    char ret_path[PROCESS_USER_PATH_SIZE_MAX]);
+static inline void cleanup_process_look_close(struct process_look *look)
+{
+	process_look_close(look);
+}
+
+/* One of the texts "status", "cgroup". Returns 0 or -errno. */
+int process_files_open_text(struct process_files *files, struct process_place place,
+			    const char *name, int *ret_fd);
 
 /*
- * When the file that the process maps at @start to @end was last written, in ns since the epoch. No
- * network or FUSE daemon is asked. Returns 0 or -errno.
+ * Reads it. Appends to @ret_text. Returns 0, -EFBIG above the writer's maximum, or -errno (-ESRCH: it has ended).
  */
-int process_files_time_changed(int process_fd, uint64_t start, uint64_t end, uint64_t *ret_ns);
+int process_files_read(struct process_files *files, struct process_place place, const char *name,
+		       struct bytes_writer *ret_text);
 
-/* The file mapped at exactly @start to @end, deleted or not. Returns 0, an outcome or -errno. */
-int process_files_open_mapped(struct process_files *files, int process_fd, uint64_t start,
-			      uint64_t end, const struct process_file_rules *rules, int *ret_fd);
+struct process_range {
+	uint64_t start, end;
+};
+
+/*
+ * When the files that the process maps at exactly these ranges were last written, in ns since the epoch; 0: that
+ * cannot be told, also of ranges beyond PROCESS_RANGES_MAX. No network or FUSE daemon is asked.
+ * Returns 0 or -errno.
+ */
+int process_files_times_changed(struct process_files *files, struct process_place place,
+				const struct process_range *ranges, uint32_t count,
+				uint64_t *ret_times_ns);
+
+/* The file mapped at exactly @range, deleted or not. Returns 0, an outcome or -errno. */
+int process_files_open_mapped(struct process_files *files, struct process_place place,
+			      struct process_range range, const struct process_file_rules *rules,
+			      int *ret_fd);
+
+/*
+ * The program or library that the process maps at @range, by whatever way leads to it: the mapping, which its
+ * other threads have as well when its main one has ended; else the path, as it sees it; else as we do, when it is gone.
+ *
+ * @path: as the kernel told it, without " (deleted)".
+ * @rules: where the identity matters, it is told by the mapping, and may have another device by its path.
+ *
+ * Returns 0, an outcome or -errno.
+ */
+int process_files_open_executable(struct process_files *files, uint32_t pid,
+				  struct process_range range, const char *path,
+				  const struct process_file_rules *rules, int *ret_fd);
 
 /* The file at an absolute path as the process sees it. Returns 0, an outcome or -errno. */
-int process_files_open_in_root(struct process_files *files, int process_fd, const char *path,
-			       const struct process_file_rules *rules, int *ret_fd);
+int process_files_open_in_root(struct process_files *files, struct process_place place,
+			       const char *path, const struct process_file_rules *rules,
+			       int *ret_fd);
 
 /* Whether a process sees the same files under the same paths as we do: no container, no chroot. */
-bool process_files_shares_root(int process_fd);
+bool process_files_shares_root(struct process_files *files, struct process_place place);
 
 /*
  * The first of several absolute paths at which there is a file that the rules allow.
@@ -137,7 +199,10 @@ int process_files_open_path(struct process_files *files, const char *path,
 			    const struct process_file_rules *rules, int *ret_fd);
 
 /* A copy of the kernel's vDSO for 64-bit processes, an ELF file, in a memfd. */
-int process_files_open_vdso(int *ret_fd, size_t *ret_size);
+int process_files_open_vdso(const struct process_files *files, int *ret_fd);
+
+/* The size of a path that the kernel told, without the mark of a file that was deleted. */
+size_t process_path_size_undeleted(const char *path, size_t size);
 
 const struct process_files_counters *process_files_counters(const struct process_files *files);
 

@@ -80,16 +80,6 @@ static enum executable_kind kind_of(const struct executable_identity *identity, 
 	return EXECUTABLE_FILE;
 }
 
-static size_t size_without_deleted(const char *path, size_t size)
-{
-	static const char mark[] = " (deleted)";
-	size_t mark_size = sizeof(mark) - 1;
-
-	if (size > mark_size && memcmp(path + size - mark_size, mark, mark_size) == 0)
-		return size - mark_size;
-	return size;
-}
-
 static void close_at(struct executable_table *table, uint32_t place)
 {
 	struct executable *executable = table->slots[table->open_slots[place]];
@@ -283,7 +273,7 @@ struct executable *executable_table_take(struct executable_table *table,
 		is_new = !slot;
 		executable = slot ? table->slots[slot]
 				  : add(table, kind, identity, path,
-					size_without_deleted(path, path_size));
+					process_path_size_undeleted(path, path_size));
 	}
 	if (!executable) {
 		table->counters.refused_full++;
@@ -296,22 +286,30 @@ struct executable *executable_table_take(struct executable_table *table,
 	return executable;
 }
 
+bool executable_table_wants_time(const struct executable_table *table,
+				 const struct executable_identity *identity, const char *path,
+				 size_t path_size, uint64_t now_ns)
+{
+	uint32_t slot;
+
+	if (identity->build_id_size || kind_of(identity, path, path_size) != EXECUTABLE_FILE)
+		return false;
+	slot = hash_index_find(&table->index, identity_hash(identity), slot_is, identity, table);
+	return !slot ||
+	       now_ns >= table->slots[slot]->checked_ns + (uint64_t)EXECUTABLE_CHECK_MS * NS_PER_MS;
+}
+
 /* Whether the file was written since it was known, as far as that can be seen. */
 static bool was_written(struct executable *executable, const struct executable_sight *sight)
 {
-	uint64_t changed_ns;
+	struct executable_identity *identity = &executable->identity;
 
-	if (executable->kind != EXECUTABLE_FILE || executable->identity.build_id_size ||
-	    (!sight->is_certain &&
-	     sight->now_ns < executable->checked_ns + (uint64_t)EXECUTABLE_CHECK_MS * NS_PER_MS))
+	if (executable->kind != EXECUTABLE_FILE || identity->build_id_size || !sight->changed_ns)
 		return false;
 	executable->checked_ns = sight->now_ns;
-	if (sight->process_fd < 0 || process_files_time_changed(sight->process_fd, sight->start,
-								sight->end, &changed_ns) < 0)
-		return false;
-	if (!executable->identity.changed_ns)
-		executable->identity.changed_ns = changed_ns;
-	return executable->identity.changed_ns != changed_ns;
+	if (!identity->changed_ns)
+		identity->changed_ns = sight->changed_ns;
+	return identity->changed_ns != sight->changed_ns;
 }
 
 struct executable *executable_table_take_mapped(struct executable_table *table,
@@ -343,29 +341,6 @@ void executable_release(struct executable *executable)
 	executable->reference_count--;
 }
 
-/*
- * Whether the file that was found at a process's mapping is the one that is meant: the process may
- * have mapped another one there since. Device numbers are no help: btrfs and overlay file
- * systems give a file another one than its mappings.
- */
-static bool is_meant(const struct executable *executable, int fd)
-{
-	char name[32], path[EXECUTABLE_PATH_SIZE_MAX];
-	struct stat status;
-	ssize_t size;
-
-	if (executable->identity.build_id_size)
-		return true; /* compared by whoever reads it */
-	if (fstat(fd, &status) == 0 && status.st_ino == executable->identity.inode)
-		return true;
-	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-	size = readlink(name, path, sizeof(path));
-	if (size < 0 || (size_t)size == sizeof(path))
-		return false;
-	return size_without_deleted(path, (size_t)size) == strlen(executable->path) &&
-	       memcmp(path, executable->path, strlen(executable->path)) == 0;
-}
-
 /* Without a build id nothing in the file tells that it was written anew since it was mapped. */
 static bool is_unchanged(const struct executable *executable, int fd)
 {
@@ -379,21 +354,6 @@ static bool is_unchanged(const struct executable *executable, int fd)
 		       identity->changed_ns;
 }
 
-static int open_mapped(struct executable_table *table, const struct executable *executable,
-		       int process_fd, uint64_t start, uint64_t end, int *ret_fd)
-{
-	const struct process_file_rules rules = { .size_max = PROCESS_EXECUTABLE_SIZE_MAX };
-	CLEANUP(fd_close) int fd = -1;
-	int r = process_files_open_mapped(table->files, process_fd, start, end, &rules, &fd);
-
-	if (r != 0)
-		return r;
-	if (!is_meant(executable, fd))
-		return PROCESS_FILE_OTHER;
-	*ret_fd = TAKE_FD(fd);
-	return 0;
-}
-
 static int open_file(struct executable_table *table, const struct executable *executable,
 		     uint32_t pid, uint64_t start, uint64_t end, int *ret_fd)
 {
@@ -405,20 +365,10 @@ static int open_file(struct executable_table *table, const struct executable *ex
 		.device_minor = identity->device_minor,
 		.inode = identity->inode,
 	};
-	CLEANUP(fd_close) int process_fd = -1, task_fd = -1;
-	int r = process_files_open_process(table->files, pid, &process_fd);
+	int r = process_files_open_executable(table->files, pid,
+					      (struct process_range){ .start = start, .end = end },
+					      executable->path, &rules, ret_fd);
 
-	if (r == 0)
-		r = open_mapped(table, executable, process_fd, start, end, ret_fd);
-	if (r < 0 && process_fd >= 0 &&
-	    process_files_open_other_task(table->files, process_fd, &task_fd) == 0)
-		r = open_mapped(table, executable, task_fd, start, end, ret_fd);
-	/* The mapping may have been split since: then the path leads there, seen by the process. */
-	if (r < 0 && process_fd >= 0)
-		r = process_files_open_in_root(table->files, task_fd >= 0 ? task_fd : process_fd,
-					       executable->path, &rules, ret_fd);
-	if (r < 0)
-		r = process_files_open_path(table->files, executable->path, &rules, ret_fd);
 	if (r == 0 && !is_unchanged(executable, *ret_fd)) {
 		fd_close(*ret_fd);
 		return PROCESS_FILE_OTHER;
@@ -429,7 +379,6 @@ static int open_file(struct executable_table *table, const struct executable *ex
 int executable_table_open(struct executable_table *table, struct executable *executable,
 			  uint32_t pid, uint64_t start, uint64_t end, uint64_t now_ns)
 {
-	size_t size;
 	int r, fd = -1;
 
 	if (executable->fd >= 0)
@@ -440,7 +389,7 @@ int executable_table_open(struct executable_table *table, struct executable *exe
 	if (executable->kind == EXECUTABLE_FILE)
 		r = open_file(table, executable, pid, start, end, &fd);
 	else if (executable->kind == EXECUTABLE_VDSO)
-		r = process_files_open_vdso(&fd, &size);
+		r = process_files_open_vdso(table->files, &fd);
 	else
 		r = -ENXIO;
 	if (r != 0) {

@@ -95,17 +95,23 @@ struct executable *executable_table_take(struct executable_table *table,
 					 const struct executable_identity *identity,
 					 const char *path, size_t path_size, bool *ret_is_new);
 
-/* One mapping of a process, for looking at its file. */
+/*
+ * Whether it should be looked when the file was last written: nothing else tells a file without a build id from
+ * one that was there before, and it has not been looked for EXECUTABLE_CHECK_MS.
+ */
+bool executable_table_wants_time(const struct executable_table *table,
+				 const struct executable_identity *identity, const char *path,
+				 size_t path_size, uint64_t now_ns);
+
+/* A file as a process maps it. */
 struct executable_sight {
-	int process_fd; /* of process_files.h; -1: the process is gone */
-	uint64_t start, end;
+	uint64_t changed_ns; /* since the epoch, when it was last written; 0: nobody looked */
 	uint64_t now_ns;
-	bool is_certain; /* it was mapped just now: look, however lately it was looked at */
 };
 
 /*
- * The same for a file that a process maps. Without a build id the file's own times tell whether it
- * was written anew since it was known: then it is another executable.
+ * The same for a file that a process maps. One that was written anew since it was known is another
+ * executable.
  */
 struct executable *executable_table_take_mapped(struct executable_table *table,
 						const struct executable_identity *identity,

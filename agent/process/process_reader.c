@@ -15,8 +15,10 @@ struct reading {
 	struct process_reader *reader;
 	const struct mapping_table *known;
 	struct process_snapshot *snapshot;
-	int process_fd;
-	char main_path[PROCESS_USER_PATH_SIZE_MAX]; /* "" when there is none */
+	const struct process_look *look;
+	struct process_range ranges[PROCESS_RANGES_MAX]; /* whose files' times are looked at */
+	uint64_t times_ns[PROCESS_RANGES_MAX];
+	uint32_t range_count, range_at;
 };
 
 void process_snapshot_release(struct process_snapshot *snapshot)
@@ -27,28 +29,19 @@ void process_snapshot_release(struct process_snapshot *snapshot)
 	*snapshot = (struct process_snapshot){ 0 };
 }
 
-static int read_text(struct process_reader *reader, int process_fd, const char *name)
-{
-	bytes_writer_clear(&reader->text);
-	return process_files_read(process_fd, name, &reader->text);
-}
-
 /*
  * Whether the folder is that of the process that was meant, not of a later one with its pid; and
- * whether its main thread has ended.
+ * whether it can be read though its main thread has ended.
  */
-static int check_stat(struct process_reader *reader, int process_fd, uint64_t start_ns,
-		      bool *ret_main_ended)
+static int check_stat(const struct process_look_texts *texts, uint64_t start_ns)
 {
 	uint64_t tick_ns = NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK);
 	struct proc_stat stat;
-	int r = read_text(reader, process_fd, "stat");
 
-	if (r < 0)
-		return r;
-	if (!proc_stat_parse((const char *)reader->text.bytes, reader->text.size, &stat))
+	if (!proc_stat_parse(texts->stat, strlen(texts->stat), &stat))
 		return -EBADMSG;
-	*ret_main_ended = stat.state == 'Z';
+	if (stat.state == 'Z' && !texts->exe[0])
+		return -ESRCH;
 	return !start_ns || stat.start_ticks == start_ns / tick_ns ? 0 : -ESRCH;
 }
 
@@ -72,18 +65,34 @@ static struct executable *known_executable(const struct reading *reading,
 
 static bool is_main(const struct reading *reading, const struct proc_maps_row *row)
 {
-	size_t size = strlen(reading->main_path);
+	const char *exe = reading->look->texts.exe;
+	size_t size = strlen(exe);
 
-	return size && row->path_size == size && memcmp(row->path, reading->main_path, size) == 0;
+	return size && row->path_size == size && memcmp(row->path, exe, size) == 0;
 }
 
-static void add_row(struct reading *reading, const struct proc_maps_row *row)
+static struct executable_identity identity_of(const struct proc_maps_row *row)
 {
-	const struct executable_identity identity = {
+	return (struct executable_identity){
 		.inode = row->inode,
 		.device_major = row->device_major,
 		.device_minor = row->device_minor,
 	};
+}
+
+/* When the row's file was last written, as far as that was looked at. */
+static uint64_t time_of(struct reading *reading, const struct proc_maps_row *row)
+{
+	uint32_t at = reading->range_at;
+
+	if (at == reading->range_count || reading->ranges[at].start != row->start)
+		return 0;
+	return reading->times_ns[reading->range_at++];
+}
+
+static void add_row(struct reading *reading, const struct proc_maps_row *row)
+{
+	const struct executable_identity identity = identity_of(row);
 	struct process_snapshot *snapshot = reading->snapshot;
 	struct mapping mapping = {
 		.start = row->start,
@@ -95,9 +104,7 @@ static void add_row(struct reading *reading, const struct proc_maps_row *row)
 	};
 
 	const struct executable_sight sight = {
-		.process_fd = reading->process_fd,
-		.start = row->start,
-		.end = row->end,
+		.changed_ns = time_of(reading, row),
 		.now_ns = snapshot->time_ns,
 	};
 
@@ -117,6 +124,31 @@ static void add_row(struct reading *reading, const struct proc_maps_row *row)
 		snapshot->refused_rows++;
 }
 
+/* Of all files in one question: see process_files_times_changed(). */
+static void look_at_times(struct reading *reading)
+{
+	const struct bytes_writer *text = &reading->reader->text;
+	struct bytes_reader maps = bytes_reader_of(text->bytes, text->size);
+	struct proc_maps_row row;
+	int r;
+
+	while ((r = proc_maps_next(&maps, &row)) != PROC_MAPS_END &&
+	       reading->range_count < PROCESS_RANGES_MAX) {
+		const struct executable_identity identity = identity_of(&row);
+
+		if (r == 0 && row.executable &&
+		    executable_table_wants_time(reading->reader->executables, &identity, row.path,
+						row.path_size, reading->snapshot->time_ns))
+			reading->ranges[reading->range_count++] =
+				(struct process_range){ .start = row.start, .end = row.end };
+	}
+	/* Without them files are what they were. */
+	if (reading->range_count)
+		process_files_times_changed(
+			reading->reader->files, process_place_of(reading->look->process_fd),
+			reading->ranges, reading->range_count, reading->times_ns);
+}
+
 static int read_maps(struct reading *reading)
 {
 	struct bytes_writer *text = &reading->reader->text;
@@ -125,9 +157,10 @@ static int read_maps(struct reading *reading)
 	int r;
 
 	bytes_writer_clear(text);
-	r = process_files_read(reading->process_fd, "maps", text);
+	r = bytes_writer_read(text, reading->look->maps_fd);
 	if (r < 0)
 		return r;
+	look_at_times(reading);
 	maps = bytes_reader_of(text->bytes, text->size);
 	while ((r = proc_maps_next(&maps, &row)) != PROC_MAPS_END) {
 		if (r != 0)
@@ -138,22 +171,16 @@ static int read_maps(struct reading *reading)
 	return 0;
 }
 
-static int read_comm(struct process_reader *reader, int process_fd,
-		     struct process_snapshot *snapshot)
+static void take_comm(const char *comm, struct process_snapshot *snapshot)
 {
-	int r = read_text(reader, process_fd, "comm");
-	size_t size = reader->text.size;
+	size_t size = strlen(comm);
 
-	if (r < 0)
-		return r;
-	if (size && reader->text.bytes[size - 1] == '\n')
+	if (size && comm[size - 1] == '\n')
 		size--;
 	if (size > sizeof(snapshot->comm) - 1)
 		size = sizeof(snapshot->comm) - 1;
-	if (size)
-		memcpy(snapshot->comm, reader->text.bytes, size);
+	memcpy(snapshot->comm, comm, size);
 	snapshot->comm[size] = '\0';
-	return 0;
 }
 
 int process_reader_read(struct process_reader *reader, uint32_t pid, uint64_t start_ns,
@@ -161,27 +188,21 @@ int process_reader_read(struct process_reader *reader, uint32_t pid, uint64_t st
 {
 	CLEANUP(process_snapshot_release)
 	struct process_snapshot snapshot = { .time_ns = monotonic_ns() };
-	struct reading reading = { .reader = reader, .known = known, .snapshot = &snapshot };
-	CLEANUP(fd_close) int process_fd = -1, task_fd = -1;
-	bool main_ended = false;
-	int r;
+	CLEANUP(process_look_close)
+	struct process_look look = { .process_fd = -1, .maps_fd = -1 };
+	struct reading reading;
+	int r = process_files_look(reader->files, pid, &look);
 
-	r = process_files_open_process(reader->files, pid, &process_fd);
 	if (r == 0)
-		r = check_stat(reader, process_fd, start_ns, &main_ended);
-	if (r == 0)
-		r = read_comm(reader, process_fd, &snapshot);
+		r = check_stat(&look.texts, start_ns);
 	if (r < 0)
 		return r;
-	if (main_ended) {
-		r = process_files_open_other_task(reader->files, process_fd, &task_fd);
-		if (r < 0)
-			return r;
-	}
-	reading.process_fd = main_ended ? task_fd : process_fd;
-	/* Kernel threads have none. */
-	if (process_files_read_link(reading.process_fd, "exe", reading.main_path) < 0)
-		reading.main_path[0] = '\0';
+	take_comm(look.texts.comm, &snapshot);
+	reading.reader = reader;
+	reading.known = known;
+	reading.snapshot = &snapshot;
+	reading.look = &look;
+	reading.range_count = reading.range_at = 0;
 	r = read_maps(&reading);
 	if (r < 0)
 		return r;

@@ -353,18 +353,14 @@ static void open_new(struct process_table *table, const struct process_mmap *eve
 static struct executable *take_executable(struct process_table *table,
 					  const struct process_mmap *event, bool *ret_is_new)
 {
-	CLEANUP(fd_close) int process_fd = -1;
-	struct executable_sight sight = {
-		.start = event->address,
-		.end = event->address + event->length,
-		.now_ns = monotonic_ns(),
-		.is_certain = true,
-	};
+	const struct process_range range = { .start = event->address,
+					     .end = event->address + event->length };
+	struct executable_sight sight = { .now_ns = monotonic_ns() };
 
-	/* With a build id nobody looks at the file's times. */
+	/* It was mapped just now: however lately it was looked at. With a build id nobody looks at times. */
 	if (!event->identity.build_id_size && event->identity.inode)
-		process_files_open_process(table->files, event->pid, &process_fd);
-	sight.process_fd = process_fd;
+		process_files_times_changed(table->files, process_place_of_pid(event->pid), &range,
+					    1, &sight.changed_ns);
 	return executable_table_take_mapped(table->executables, &event->identity, event->path,
 					    strlen(event->path), &sight, ret_is_new);
 }
@@ -470,10 +466,8 @@ static uint64_t read_cgroup(struct process_table *table, uint32_t pid)
 {
 	CLEANUP(bytes_writer_free)
 	struct bytes_writer text = bytes_writer_with_max(CGROUP_TEXT_SIZE_MAX * 2);
-	CLEANUP(fd_close) int process_fd = -1;
 
-	if (process_files_open_process(table->files, pid, &process_fd) < 0 ||
-	    process_files_read(process_fd, "cgroup", &text) < 0)
+	if (process_files_read(table->files, process_place_of_pid(pid), "cgroup", &text) < 0)
 		return 0;
 	return process_cgroups_add(table->cgroups, (const char *)text.bytes, text.size);
 }
@@ -510,11 +504,9 @@ static bool has_threads(struct process_table *table, uint32_t pid)
 {
 	CLEANUP(bytes_writer_free)
 	struct bytes_writer text = bytes_writer_with_max(STATUS_TEXT_SIZE_MAX);
-	CLEANUP(fd_close) int process_fd = -1;
 	struct proc_status status;
 
-	return process_files_open_process(table->files, pid, &process_fd) == 0 &&
-	       process_files_read(process_fd, "status", &text) == 0 &&
+	return process_files_read(table->files, process_place_of_pid(pid), "status", &text) == 0 &&
 	       proc_status_parse((const char *)text.bytes, text.size, &status) &&
 	       status.thread_count > 1; /* one of them the main thread, which nobody waited for */
 }

@@ -245,7 +245,7 @@ static int open_process(struct search *search, uint32_t pid)
 	CLEANUP(fd_close) int process_fd = -1;
 
 	if (process_files_open_process(search->owner->files, pid, &process_fd) == 0 &&
-	    !process_files_shares_root(process_fd))
+	    !process_files_shares_root(search->owner->files, process_place_of(process_fd)))
 		search->process_fd = TAKE_FD(process_fd);
 	return 0;
 }

@@ -23,7 +23,7 @@ static int open_process(struct process_files *files, const struct process *proce
 	int r = process_files_open_process(files, process->pid, &process_fd);
 
 	if (r == 0)
-		r = process_files_read(process_fd, "status", &text);
+		r = process_files_read(files, process_place_of(process_fd), "status", &text);
 	if (r < 0)
 		return r;
 	if (!proc_status_parse((const char *)text.bytes, text.size, ret_status))
@@ -46,7 +46,7 @@ int jit_files_open_map(struct process_files *files, const struct process *proces
 	rules.owner = status.effective_user;
 	snprintf(path, sizeof(path), "/tmp/perf-%u.map",
 		 status.namespace_pid ? status.namespace_pid : process->pid);
-	r = process_files_open_in_root(files, process_fd, path, &rules, ret_fd);
+	r = process_files_open_in_root(files, process_place_of(process_fd), path, &rules, ret_fd);
 	return r == -ENOENT ? JIT_FILES_NONE : r;
 }
 
@@ -91,8 +91,10 @@ int jit_files_open_dump(struct process_files *files, const struct process *proce
 	if (r < 0)
 		return r;
 	rules.owner = status.effective_user;
-	r = process_files_open_mapped(files, process_fd, mapping->start, mapping->end, &rules,
-				      ret_fd);
+	r = process_files_open_mapped(
+		files, process_place_of(process_fd),
+		(struct process_range){ .start = mapping->start, .end = mapping->end }, &rules,
+		ret_fd);
 	if (r != -ENOENT)
 		return r;
 	/* Some unmap it at once: having been mapped was the sign. */
@@ -100,7 +102,7 @@ int jit_files_open_dump(struct process_files *files, const struct process *proce
 	rules.device_major = mapping->executable->identity.device_major;
 	rules.device_minor = mapping->executable->identity.device_minor;
 	rules.inode = mapping->executable->identity.inode;
-	r = process_files_open_in_root(files, process_fd, mapping->executable->path, &rules,
-				       ret_fd);
+	r = process_files_open_in_root(files, process_place_of(process_fd),
+				       mapping->executable->path, &rules, ret_fd);
 	return r == -ENOENT ? JIT_FILES_NONE : r;
 }

@@ -38,8 +38,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	privileged_server_answer(files, data + 1, size - 1, fds + data[0] % ARRAY_SIZE(fds),
 				 data[0] / ARRAY_SIZE(fds) % 2, &result);
-	require(!result.reply.result || result.fd < 0);
-	require(result.fd < 0 || (fcntl(result.fd, F_GETFL) & O_ACCMODE) == O_RDONLY);
-	fd_close(result.fd);
+	for (size_t i = 0; i < ARRAY_SIZE(result.fds); i++)
+		require(result.fds[i] < 0 ||
+			(!result.packet.reply.result &&
+			 (fcntl(result.fds[i], F_GETFL) & O_ACCMODE) == O_RDONLY));
+	require(result.body_size <= sizeof(result.packet.body));
+	require(!result.packet.reply.result || (!result.body_size && !result.packet.reply.number));
+	privileged_result_close(&result);
 	return 0;
 }

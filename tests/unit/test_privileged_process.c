@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -56,8 +58,10 @@ static void programs_come_by_any_way(void)
 	int fd = -1;
 
 	CHECK_OR_RETURN(place_open(&place));
-	CHECK_OR_RETURN(process_files_read_link(place.own_fd, "exe", own) == 0);
-	CHECK_EQ(process_files_open_in_root(place.files, place.own_fd, own, &rules, &fd), 0);
+	CHECK_OR_RETURN(readlink("/proc/self/exe", own, sizeof(own) - 1) > 0);
+	CHECK_EQ(process_files_open_in_root(place.files, process_place_of(place.own_fd), own,
+					    &rules, &fd),
+		 0);
 	CHECK_EQ(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
 	close(fd);
 	CHECK_EQ(process_files_open_path(place.files, own, &rules, &fd), 0);
@@ -76,37 +80,143 @@ static void programs_come_by_any_way(void)
 	CHECK(privileged_process_cpu_us(place.process) > 0);
 }
 
+/* What /proc says of ourselves, asked for, is what we read. */
+static void a_look_tells_all_of_one_process(void)
+{
+	CLEANUP(place_close) struct place place;
+	CLEANUP(process_look_close) struct process_look look = { .process_fd = -1, .maps_fd = -1 };
+	CLEANUP(bytes_writer_free) struct bytes_writer text = bytes_writer_with_max(1 << 20);
+	char own[PROCESS_USER_PATH_SIZE_MAX] = "", start[32];
+
+	CHECK_OR_RETURN(place_open(&place));
+	CHECK_OR_RETURN(process_files_look(place.files, (uint32_t)getpid(), &look) == 0);
+	CHECK_OR_RETURN(readlink("/proc/self/exe", own, sizeof(own) - 1) > 0);
+	CHECK_STR_EQ(look.texts.exe, own);
+	snprintf(start, sizeof(start), "%d (", getpid());
+	CHECK(strncmp(look.texts.stat, start, strlen(start)) == 0);
+	CHECK(look.texts.comm[0]);
+	CHECK_EQ(bytes_writer_read(&text, look.maps_fd), 0);
+	bytes_write_u8(&text, 0);
+	CHECK(strstr((const char *)text.bytes, own));
+	CHECK_EQ(process_files_shares_root(place.files, process_place_of(look.process_fd)), true);
+	bytes_writer_clear(&text);
+	CHECK_EQ(process_files_read(place.files, process_place_of_pid((uint32_t)getpid()), "cgroup",
+				    &text),
+		 0);
+	CHECK(text.size > 0);
+	CHECK_EQ(process_files_look(place.files, UINT32_MAX, &look), -ENOENT);
+}
+
+/* The way of all programs that are sampled. */
+static void what_a_process_maps_is_given_when_it_is_what_is_meant(void)
+{
+	CLEANUP(place_close) struct place place;
+	CLEANUP(fd_close) int own = -1, fd = -1;
+	struct process_file_rules rules = { .size_max = UINT64_MAX, .identity_matters = true };
+	struct process_range range;
+	uint64_t time_ns = 0;
+	struct stat status;
+	void *memory;
+
+	CHECK_OR_RETURN(place_open(&place));
+	own = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	memory = mmap(NULL, 1, PROT_READ, MAP_PRIVATE, own, 0);
+	CHECK_OR_RETURN(memory != MAP_FAILED && fstat(own, &status) == 0);
+	rules.inode = status.st_ino;
+	range.start = (uint64_t)(uintptr_t)memory;
+	range.end = range.start + (uint64_t)sysconf(_SC_PAGESIZE);
+	CHECK_EQ(process_files_open_executable(place.files, (uint32_t)getpid(), range, "/other",
+					       &rules, &fd),
+		 0);
+	fd_close(TAKE_FD(fd));
+	CHECK_EQ(process_files_times_changed(place.files, process_place_of_pid((uint32_t)getpid()),
+					     &range, 1, &time_ns),
+		 0);
+	CHECK_EQ(time_ns,
+		 (uint64_t)status.st_mtim.tv_sec * 1000000000 + (uint64_t)status.st_mtim.tv_nsec);
+	rules.inode++;
+	CHECK_EQ(process_files_open_executable(place.files, (uint32_t)getpid(), range, "/other",
+					       &rules, &fd),
+		 PROCESS_FILE_OTHER);
+	munmap(memory, 1);
+}
+
 /* --- what it does not --------------------------------------------------------------------------- */
 
 /* Returns the answer to a request of these, whatever they are. */
 static int ask(const struct place *place, struct privileged_request request, const void *body,
 	       size_t body_size, int fd)
 {
-	int given = -1;
-	int r = privileged_process_ask(place->process, request, fd, body, body_size, NULL, &given);
+	CLEANUP(privileged_result_close) struct privileged_result result;
 
-	fd_close(given);
-	return r;
+	return privileged_process_ask(place->process, &request, fd, body, body_size, &result);
 }
 
-/* A folder that is not a process's cannot stand for one. */
+/* What each request needs to be one; place for a process. */
+static const struct {
+	uint32_t kind;
+	const char *body;
+	size_t body_size;
+} of_processes[] = {
+	{ PRIVILEGED_OPEN_TEXT, "status", 7 },
+	{ PRIVILEGED_TIMES_CHANGED, "", 0 },
+	{ PRIVILEGED_SHARES_ROOT, "", 0 },
+	{ PRIVILEGED_OPEN_MAPPED, "", 0 },
+	{ PRIVILEGED_OPEN_EXECUTABLE, "/x", 3 },
+	{ PRIVILEGED_OPEN_IN_ROOT, "/x", 3 },
+	{ PRIVILEGED_OPEN_FIRST, "/x\0", 4 },
+	{ PRIVILEGED_OPEN_PROCESS, "", 0 },
+	{ PRIVILEGED_LOOK, "", 0 },
+};
+
+/* A folder that is not a process's cannot stand for one, nor a number that is no pid. */
 static void only_folders_of_processes_are_taken(void)
 {
 	static const char *const paths[] = { "/etc", "/proc", "/tmp", "/etc/passwd" };
 	CLEANUP(place_close) struct place place;
 
 	CHECK_OR_RETURN(place_open(&place));
-	for (size_t j = 0; j <= ARRAY_SIZE(paths); j++) {
-		int fd = j < ARRAY_SIZE(paths) ? open(paths[j], O_PATH | O_CLOEXEC) : -1;
+	for (size_t i = 0; i < ARRAY_SIZE(of_processes); i++) {
+		struct privileged_request request = { .kind = of_processes[i].kind };
 
-		CHECK_EQ(ask(&place, (struct privileged_request){ .kind = PRIVILEGED_OPEN_IN_ROOT },
-			     "/x", 3, fd),
-			 -EBADF);
-		CHECK_EQ(ask(&place, (struct privileged_request){ .kind = PRIVILEGED_OPEN_FIRST },
-			     "/x\0", 4, fd),
-			 fd < 0 ? -ENOENT : -EBADF);
-		fd_close(fd);
+		for (size_t j = 0; j < ARRAY_SIZE(paths); j++) {
+			CLEANUP(fd_close) int fd = open(paths[j], O_PATH | O_CLOEXEC);
+
+			CHECK_EQ(ask(&place, request, of_processes[i].body,
+				     of_processes[i].body_size, fd),
+				 -EBADF);
+		}
+		request.numbers[PRIVILEGED_NUMBER_PID] = UINT64_C(1) << 32;
+		CHECK_EQ(ask(&place, request, of_processes[i].body, of_processes[i].body_size, -1),
+			 -EINVAL);
 	}
+}
+
+/* No memory, no environment: of all texts the two that are of use. */
+static void other_texts_of_processes_are_not_given(void)
+{
+	static const char *const names[] = { "environ",	  "mem",  "cmdline",	 "status/",
+					     "../status", "maps", "/etc/passwd", "root/etc/passwd",
+					     "",	  "fd/0", "cwd",	 "statu" };
+	CLEANUP(place_close) struct place place;
+
+	CHECK_OR_RETURN(place_open(&place));
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		CHECK_EQ(ask(&place, (struct privileged_request){ .kind = PRIVILEGED_OPEN_TEXT },
+			     names[i], strlen(names[i]) + 1, place.own_fd),
+			 -EINVAL);
+}
+
+static void ranges_are_whole_and_bounded(void)
+{
+	static const struct process_range ranges[PROCESS_RANGES_MAX + 1];
+	const struct privileged_request request = { .kind = PRIVILEGED_TIMES_CHANGED };
+	CLEANUP(place_close) struct place place;
+
+	CHECK_OR_RETURN(place_open(&place));
+	CHECK_EQ(ask(&place, request, ranges, sizeof(ranges) - sizeof(ranges[0]), place.own_fd), 0);
+	CHECK_EQ(ask(&place, request, ranges, sizeof(ranges), place.own_fd), -EINVAL);
+	CHECK_EQ(ask(&place, request, ranges, 1, place.own_fd), -EINVAL);
 }
 
 /* Whatever path is named: passwords and keys are no programs. */
@@ -125,8 +235,8 @@ static void what_is_no_program_is_not_given(void)
 		strcpy(list, paths[i]);
 		CHECK_EQ(process_files_open_path(place.files, paths[i], &rules, &fd),
 			 PROCESS_FILE_FOREIGN);
-		CHECK_EQ(process_files_open_in_root(place.files, place.own_fd, paths[i], &rules,
-						    &fd),
+		CHECK_EQ(process_files_open_in_root(place.files, process_place_of(place.own_fd),
+						    paths[i], &rules, &fd),
 			 PROCESS_FILE_FOREIGN);
 		CHECK_EQ(process_files_open_first(place.files, -1, list, 0, &rules, &index, &fd),
 			 -ENOENT);
@@ -146,7 +256,7 @@ static void paths_are_whole_and_absolute(void)
 
 	CHECK_OR_RETURN(place_open(&place));
 	for (size_t i = 0; i < ARRAY_SIZE(bodies); i++)
-		for (uint32_t kind = 0; kind < PRIVILEGED_KINDS; kind++) {
+		for (uint32_t kind = PRIVILEGED_OPEN_EXECUTABLE; kind < PRIVILEGED_KINDS; kind++) {
 			int fd = kind == PRIVILEGED_OPEN_IN_ROOT ? place.own_fd : -1;
 			int r = ask(&place, (struct privileged_request){ .kind = kind },
 				    bodies[i].bytes, bodies[i].size, fd);
@@ -176,12 +286,12 @@ static void there_are_no_other_requests(void)
 	request = (struct privileged_request){ .kind = PRIVILEGED_OPEN_PATH };
 	for (size_t size = 0; size <= sizeof(request); size++) {
 		privileged_server_answer(files, &request, size, NULL, 0, &result);
-		CHECK_EQ(result.reply.result, -EINVAL);
-		CHECK_EQ(result.fd, -1);
+		CHECK_EQ(result.packet.reply.result, -EINVAL);
+		CHECK_EQ(result.fds[0], -1);
 	}
 	request.body_size = 1;
 	privileged_server_answer(files, &request, sizeof(request), NULL, 0, &result);
-	CHECK_EQ(result.reply.result, -EINVAL);
+	CHECK_EQ(result.packet.reply.result, -EINVAL);
 }
 
 /* --- what it is --------------------------------------------------------------------------------- */
@@ -195,18 +305,20 @@ static uint64_t status_number(const char *text, const char *name)
 
 static void it_has_no_more_rights_than_it_needs(void)
 {
-	const uint64_t most = UINT64_C(1) << CAP_SYS_PTRACE | UINT64_C(1) << CAP_DAC_READ_SEARCH;
+	const uint64_t most = UINT64_C(1) << CAP_SYS_PTRACE | UINT64_C(1) << CAP_DAC_READ_SEARCH |
+			      UINT64_C(1) << CAP_CHECKPOINT_RESTORE;
 	CLEANUP(place_close) struct place place;
 	CLEANUP(bytes_writer_free) struct bytes_writer text = bytes_writer_with_max(1 << 20);
 	CLEANUP(fd_close) int fd = -1;
 
 	CHECK_OR_RETURN(place_open(&place));
 	/* It is what it will be when it has answered. */
-	CHECK_EQ(ask(&place, (struct privileged_request){ 0 }, NULL, 0, -1), -EINVAL);
+	CHECK_EQ(ask(&place, (struct privileged_request){ .kind = PRIVILEGED_KINDS }, NULL, 0, -1),
+		 -EINVAL);
 	CHECK_OR_RETURN(process_files_open_process(place.files,
 						   (uint32_t)privileged_process_pid(place.process),
 						   &fd) == 0);
-	CHECK_EQ(process_files_read(fd, "status", &text), 0);
+	CHECK_EQ(process_files_read(place.files, process_place_of(fd), "status", &text), 0);
 	bytes_write_u8(&text, 0);
 	CHECK_EQ(status_number((char *)text.bytes, "CapEff:") & ~most, 0);
 	CHECK_EQ(status_number((char *)text.bytes, "CapPrm:") & ~most, 0);
@@ -228,7 +340,9 @@ static void when_it_is_gone_all_is_refused(void)
 	CHECK_EQ(process_files_open_path(place.files, "/bin/true", &rules, &fd), -EPIPE);
 }
 
-TESTS(TEST(programs_come_by_any_way), TEST(only_folders_of_processes_are_taken),
-      TEST(what_is_no_program_is_not_given), TEST(paths_are_whole_and_absolute),
-      TEST(there_are_no_other_requests), TEST(it_has_no_more_rights_than_it_needs),
-      TEST(when_it_is_gone_all_is_refused))
+TESTS(TEST(programs_come_by_any_way), TEST(a_look_tells_all_of_one_process),
+      TEST(what_a_process_maps_is_given_when_it_is_what_is_meant),
+      TEST(other_texts_of_processes_are_not_given), TEST(ranges_are_whole_and_bounded),
+      TEST(only_folders_of_processes_are_taken), TEST(what_is_no_program_is_not_given),
+      TEST(paths_are_whole_and_absolute), TEST(there_are_no_other_requests),
+      TEST(it_has_no_more_rights_than_it_needs), TEST(when_it_is_gone_all_is_refused))

@@ -120,8 +120,8 @@ static void an_absolute_link_stays_inside_the_processs_root(void)
 	mkdir(in_folder("tmp"), 0777);
 	symlink(outside, in_folder("tmp/link.map"));
 	/* As the process sees it, that path leads to nothing. */
-	CHECK_EQ(process_files_open_in_root(opened.files, opened.process_fd, "/tmp/link.map",
-					    &map_rules, &fd),
+	CHECK_EQ(process_files_open_in_root(opened.files, process_place_of(opened.process_fd),
+					    "/tmp/link.map", &map_rules, &fd),
 		 -ENOENT);
 	CHECK_EQ(fd, -1);
 	/* And when there is a file at that path inside, it is that one. */
@@ -130,8 +130,9 @@ static void an_absolute_link_stays_inside_the_processs_root(void)
 	mkdir(target, 0777);
 	snprintf(target, sizeof(target), "%s/%s", folder, outside);
 	write_file(target, "its own");
-	CHECK_OR_RETURN(process_files_open_in_root(opened.files, opened.process_fd, "/tmp/link.map",
-						   &map_rules, &fd) == 0);
+	CHECK_OR_RETURN(process_files_open_in_root(opened.files,
+						   process_place_of(opened.process_fd),
+						   "/tmp/link.map", &map_rules, &fd) == 0);
 	CHECK(content_is(fd, "its own"));
 }
 
@@ -142,8 +143,8 @@ static void a_link_through_proc_is_refused(void)
 
 	CHECK_OR_RETURN(open_process(&opened, false));
 	symlink("/proc/self/fd/0", in_folder("magic.map"));
-	CHECK_EQ(process_files_open_in_root(opened.files, opened.process_fd, in_folder("magic.map"),
-					    &map_rules, &fd),
+	CHECK_EQ(process_files_open_in_root(opened.files, process_place_of(opened.process_fd),
+					    in_folder("magic.map"), &map_rules, &fd),
 		 -ELOOP);
 }
 
@@ -154,8 +155,8 @@ static void check_refused(const char *name, int outcome)
 	CLEANUP(fd_close) int fd = -1;
 
 	CHECK_OR_RETURN(open_process(&opened, false));
-	CHECK_EQ(process_files_open_in_root(opened.files, opened.process_fd, in_folder(name),
-					    &map_rules, &fd),
+	CHECK_EQ(process_files_open_in_root(opened.files, process_place_of(opened.process_fd),
+					    in_folder(name), &map_rules, &fd),
 		 outcome);
 	CHECK_EQ(fd, -1);
 	CHECK_EQ(process_files_counters(opened.files)->refused, 1);
@@ -195,7 +196,8 @@ static void the_processs_own_user_may_own_it(void)
 	write_file(in_folder("own"), "mine");
 	CHECK_OR_RETURN(chown(in_folder("own"), STRANGER, STRANGER) == 0);
 	CHECK_OR_RETURN(open_process(&opened, false));
-	CHECK_OR_RETURN(process_files_open_in_root(opened.files, opened.process_fd,
+	CHECK_OR_RETURN(process_files_open_in_root(opened.files,
+						   process_place_of(opened.process_fd),
 						   in_folder("own"), &rules, &fd) == 0);
 	CHECK(content_is(fd, "mine"));
 	CHECK(fcntl(fd, F_GETFL) & O_NONBLOCK);
@@ -282,8 +284,8 @@ static void a_process_in_another_root_is_told_from_one_in_ours(void)
 	CLEANUP(opened_close) struct opened other;
 
 	CHECK_OR_RETURN(open_process(&own, false) && open_process(&other, true));
-	CHECK(process_files_shares_root(own.process_fd));
-	CHECK(!process_files_shares_root(other.process_fd));
+	CHECK(process_files_shares_root(own.files, process_place_of(own.process_fd)));
+	CHECK(!process_files_shares_root(other.files, process_place_of(other.process_fd)));
 }
 
 static void a_deleted_mapped_file_is_opened(void)
@@ -291,26 +293,30 @@ static void a_deleted_mapped_file_is_opened(void)
 	const struct process_file_rules rules = { .size_max = 100 }, small = { .size_max = 5 };
 	CLEANUP(opened_close) struct opened opened;
 	CLEANUP(fd_close) int fd = -1, mapped_fd = -1;
-	uint64_t start;
+	struct process_place place;
+	struct process_range range;
+	uint64_t time_ns = 0;
 	void *memory;
 
 	CHECK_OR_RETURN(open_process(&opened, false));
+	place = process_place_of(opened.process_fd);
 	write_file(in_folder("deleted"), "still here");
 	mapped_fd = open(in_folder("deleted"), O_RDONLY | O_CLOEXEC);
 	CHECK_OR_RETURN(mapped_fd >= 0 && unlink(in_folder("deleted")) == 0);
 	memory = mmap(NULL, PAGE_SIZE, PROT_READ, MAP_PRIVATE, mapped_fd, 0);
 	CHECK_OR_RETURN(memory != MAP_FAILED);
-	start = (uint64_t)(uintptr_t)memory;
-	CHECK_OR_RETURN(process_files_open_mapped(opened.files, opened.process_fd, start,
-						  start + PAGE_SIZE, &rules, &fd) == 0);
+	range.start = (uint64_t)(uintptr_t)memory;
+	range.end = range.start + PAGE_SIZE;
+	CHECK_OR_RETURN(process_files_open_mapped(opened.files, place, range, &rules, &fd) == 0);
 	CHECK(content_is(fd, "still here"));
-	CHECK_EQ(process_files_open_mapped(opened.files, opened.process_fd, start,
-					   start + PAGE_SIZE, &small, &fd),
+	CHECK_EQ(process_files_open_mapped(opened.files, place, range, &small, &fd),
 		 PROCESS_FILE_TOO_LARGE);
+	CHECK_EQ(process_files_times_changed(opened.files, place, &range, 1, &time_ns), 0);
+	CHECK(time_ns > 0);
 	munmap(memory, PAGE_SIZE);
-	CHECK_EQ(process_files_open_mapped(opened.files, opened.process_fd, start,
-					   start + PAGE_SIZE, &rules, &fd),
-		 -ENOENT);
+	CHECK_EQ(process_files_open_mapped(opened.files, place, range, &rules, &fd), -ENOENT);
+	CHECK_EQ(process_files_times_changed(opened.files, place, &range, 1, &time_ns), 0);
+	CHECK_EQ(time_ns, 0);
 }
 
 static void a_process_that_ended_gives_nothing(void)
@@ -318,27 +324,32 @@ static void a_process_that_ended_gives_nothing(void)
 	CLEANUP(bytes_writer_free) struct bytes_writer text = bytes_writer_with_max(1 << 20);
 	CLEANUP(process_files_free) struct process_files *files = NULL;
 	CLEANUP(fd_close) int process_fd = -1;
+	struct process_look look;
 	pid_t pid = start_in_folder();
 
 	CHECK_OR_RETURN(pid > 0 && process_files_new(&files) == 0);
 	CHECK_EQ(process_files_open_process(files, (uint32_t)pid, &process_fd), 0);
 	end(pid);
-	CHECK(process_files_read(process_fd, "comm", &text) < 0);
+	CHECK(process_files_read(files, process_place_of(process_fd), "status", &text) < 0);
 	CHECK_EQ(text.size, 0);
+	CHECK_EQ(process_files_look(files, (uint32_t)pid, &look), -ENOENT);
 	fd_close(TAKE_FD(process_fd));
 	CHECK_EQ(process_files_open_process(files, (uint32_t)pid, &process_fd), -ENOENT);
 }
 
 static void the_vdso_is_an_elf_file(void)
 {
+	CLEANUP(process_files_free) struct process_files *files = NULL;
 	CLEANUP(fd_close) int fd = -1;
 	char magic[4] = "";
-	size_t size = 0;
 
-	CHECK_OR_RETURN(process_files_open_vdso(&fd, &size) == 0);
+	CHECK_OR_RETURN(process_files_new(&files) == 0);
+	CHECK_OR_RETURN(process_files_open_vdso(files, &fd) == 0);
 	CHECK_EQ(pread(fd, magic, sizeof(magic), 0), sizeof(magic));
 	CHECK(memcmp(magic, "\177ELF", 4) == 0);
-	CHECK(size >= PAGE_SIZE);
+	CHECK(lseek(fd, 0, SEEK_END) >= PAGE_SIZE);
+	/* Whoever it is given to cannot change it for the next. */
+	CHECK(write(fd, "x", 1) < 0 && errno == EPERM);
 }
 
 /* Mounts FUSE with a daemon that never answers. The root of it is a file or a folder. */
