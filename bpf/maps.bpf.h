@@ -148,7 +148,7 @@ struct {
  * The processes that are sampled, when there is a pid filter.
  *   writer: the agent, those asked for; process_forked() their children; process_exited() removes
  *   reader: sample_cpu()
- *   size:   preallocated (perf_event programs accept others only from 6.1)
+ *   size:   preallocated (perf_event programs accept others only from 6.1); 1 without a filter
  *   full:   the child is left out; SAMPLER_PIDS_FULL counts it
  */
 struct {

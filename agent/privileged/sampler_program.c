@@ -126,19 +126,24 @@ static void choose_sampler(struct sampler_program *program)
 	program->sampler = has_loop ? skeleton->progs.sample_cpu : skeleton->progs.sample_cpu_plain;
 }
 
-/* Room to remember rows, for each CPU; without tables there is nothing to remember. */
-static void size_found_rows(struct sampler_bpf *skeleton, bool unwind)
+/*
+ * Room to remember rows, for each CPU; without tables there is nothing to remember. And none for pids
+ * where none are asked for.
+ */
+static void size_maps(struct sampler_bpf *skeleton, const struct sampler_program_options *options)
 {
-	int cpus = unwind ? libbpf_num_possible_cpus() : 1;
+	int cpus = options->unwind ? libbpf_num_possible_cpus() : 1;
 
 	if (cpus < 1)
 		cpus = 1;
 	bpf_map__set_max_entries(skeleton->maps.unwind_found, (uint32_t)cpus * UNWIND_FOUND_ROWS);
+	if (!options->pid_filter)
+		bpf_map__set_max_entries(skeleton->maps.filter_pids, 1);
 }
 
 static void configure(struct sampler_bpf *skeleton, const struct sampler_program_options *options)
 {
-	size_found_rows(skeleton, options->unwind);
+	size_maps(skeleton, options);
 	skeleton->rodata->config_pid_filter = options->pid_filter;
 	skeleton->rodata->config_cgroup_count = options->cgroup_count;
 	skeleton->rodata->config_user_count = options->user_count;
