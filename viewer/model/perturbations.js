@@ -149,7 +149,9 @@ class Reference {
 		this.rate_hz = rate_hz;
 		this.seconds = /** @type {Past[]} */ ([]);
 		this.usual = 0;
+		/** CPUs busy by bucket, and of all. */
 		this.expected = new Float32Array(buckets);
+		this.expected_busy = 1;
 		this.weights = new Float32Array(buckets);
 		this.scales = scales.map((_, scale) => new Usual(scale));
 		/** The first seconds had no reference themselves. */
@@ -171,22 +173,24 @@ class Reference {
 			for (let bucket = 0; bucket < buckets; bucket++)
 				this.expected[bucket] += bucket_means[bucket] / seconds.length;
 		this.knows_surprise = seconds.filter(({ surprise }) => surprise.length).length >= reference_least_s;
-		const all = Math.max(array_sum(this.expected), 1e-6);
-		this.weights = this.expected.map((cpus) => -Math.log2(cpus / all + share_floor));
+		this.expected_busy = Math.max(array_sum(this.expected), 1e-6);
+		this.weights = this.expected.map((cpus) => -Math.log2(cpus / this.expected_busy + share_floor));
 		for (const [scale, usual] of this.scales.entries())
 			usual.update(seconds, this.usual, 0.5 / (this.rate_hz * scales[scale] * cell_s));
 	}
 
 	/**
-	 * How surprising what ran is, per CPU that ran.
+	 * How surprising what ran is, per CPU that ran. More of all that always runs is none: where more CPUs
+	 * are busy than in the reference, as much more of each function is expected.
 	 * @param {Float32Array} sums CPUs busy by bucket, summed over cells
 	 * @param {number} cells
 	 * @param {number} busy mean of CPUs busy
 	 */
 	surprise(sums, cells, busy) {
+		const more = Math.max(1, busy / this.expected_busy);
 		let surprise = 0;
 		for (let bucket = 0; bucket < buckets; bucket++) {
-			const beyond = sums[bucket] / cells - this.expected[bucket];
+			const beyond = sums[bucket] / cells - more * this.expected[bucket];
 			if (beyond > 0)
 				surprise += beyond * this.weights[bucket];
 		}
