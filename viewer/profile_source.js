@@ -98,7 +98,7 @@ export class ProfileSource {
 		/** @type {NameSearch | null} */
 		this.name_search = null;
 		/** Hits by second, as long as the column is the same one. @type {Map<number,
-		 * { column: object, hits: Uint32Array }>} */
+		 * { column: object, hits: Uint8Array }>} */
 		this.hits_known = new Map();
 		/** The last tree, until the profile changes. */
 		this.last = { key: "", tree: /** @type {CallTree | null} */ (null) };
@@ -269,7 +269,7 @@ export class ProfileSource {
 			return known.hits;
 		if (this.hits_known.size >= hits_known_max)
 			this.hits_known.clear();
-		const hits = this.heat.hits(second, rows, this.name_search.masks().within);
+		const hits = this.heat.hits(second, rows, this.name_search);
 		this.hits_known.set(second, { column, hits });
 		return hits;
 	}

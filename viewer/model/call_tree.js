@@ -218,6 +218,9 @@ class StackCounter {
 	}
 }
 
+/** Walking up from a call costs so many times what passing it costs. */
+const many_part = 64;
+
 /** Counts by call, for one tree after another: all zero in between. */
 class CallCounter {
 	/** @param {Dictionary} dictionary */
@@ -275,27 +278,39 @@ class CallCounter {
 
 	/** The calls with samples in or below them, and everything: ascending, so callers first. */
 	calls_reached() {
-		const { parents } = this;
-		const seen = new Uint8Array(this.dictionary.calls.count);
-		for (let i = 0; i < this.touched_count; i++)
+		const { parents, touched_count, dictionary: { calls: { count } } } = this;
+		const seen = new Uint8Array(count);
+		for (let i = 0; i < touched_count; i++)
 			seen[this.touched[i]] = 1;
 		seen[0] = 1;
+		/* Walking up pays off from few, passing all of them once, callees first, from many. */
+		if (touched_count < count / many_part)
+			return this.calls_walked(seen);
+		let reached = 1;
+		for (let call = count - 1; call > 0; call--) {
+			if (seen[call]) {
+				seen[parents[call]] = 1;
+				reached++;
+			}
+		}
+		const calls = new Int32Array(reached);
+		for (let call = 0, node = 0; node < reached; call++)
+			if (seen[call])
+				calls[node++] = call;
+		return calls;
+	}
+
+	/** @param {Uint8Array} seen by call: those that were touched, and everything */
+	calls_walked(seen) {
+		const { parents } = this;
 		for (let i = 0, leaves = this.touched_count; i < leaves; i++) {
 			for (let call = parents[this.touched[i]]; !seen[call]; call = parents[call]) {
 				seen[call] = 1;
 				this.touch(call);
 			}
 		}
-		/* Sorting pays off for few, looking through all of them for many. */
-		if (this.touched_count < seen.length / 32) {
-			this.touch(0);
-			return this.touched.slice(0, this.touched_count).sort();
-		}
-		const calls = new Int32Array(this.touched_count + 1);
-		for (let call = 0, node = 0; call < seen.length; call++)
-			if (seen[call])
-				calls[node++] = call;
-		return calls;
+		this.touch(0);
+		return this.touched.slice(0, this.touched_count).sort();
 	}
 }
 
@@ -378,6 +393,8 @@ export class NameSearch {
 		this.within = new Uint8Array(16);
 		/** Answers by symbol, 0: not asked, 1: no, 2: yes. */
 		this.answers = new Uint8Array(16);
+		/** What is within, by the numbers of a block's stacks; null: nothing. @type {WeakMap<import("model/block").Block, { count: number, mask: Uint8Array | null }>} */
+		this.blocks = new WeakMap();
 	}
 
 	/** @returns {{ own: Uint8Array, within: Uint8Array }} by call */
@@ -389,6 +406,7 @@ export class NameSearch {
 			this.names_version = dictionary.names_version;
 			this.known = 1;
 			this.answers.fill(0);
+			this.blocks = new WeakMap();
 		}
 		this.own = array_grown(this.own, calls.count);
 		this.within = array_grown(this.within, calls.count);
@@ -402,6 +420,25 @@ export class NameSearch {
 		}
 		this.known = calls.count;
 		return this;
+	}
+
+	/**
+	 * @param {import("model/block").Block} block
+	 * @returns {Uint8Array | null} by the number of a stack in the block, null: none is within
+	 */
+	block_mask(block) {
+		const { within } = this.masks();
+		const { stack_count, stack_ids } = block;
+		const known = this.blocks.get(block);
+		if (known?.count === stack_count)
+			return known.mask;
+		const { call_of_stack } = this.profile.dictionary;
+		const mask = new Uint8Array(stack_count);
+		let some = 0;
+		for (let number = 1; number < stack_count; number++)
+			some |= mask[number] = within[call_of_stack[stack_ids[number]]];
+		this.blocks.set(block, { count: stack_count, mask: some ? mask : null });
+		return some ? mask : null;
 	}
 
 	/** @param {number} symbol */

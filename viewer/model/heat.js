@@ -402,22 +402,27 @@ export class Heat {
 	}
 
 	/**
-	 * How many samples of each row lie in stacks that are looked for.
+	 * Which rows hold a sample of the stacks that are looked for: 1, else 0.
 	 * @param {number} second
 	 * @param {number} rows
-	 * @param {Uint8Array} mask by call: whether it counts, see call_tree.js
+	 * @param {import("model/call_tree").NameSearch} search
 	 */
-	hits(second, rows, mask) {
-		const start_us = second * second_us;
-		const hits = new Uint32Array(rows);
-		const call_of_stack = this.profile.dictionary.calls_update();
+	hits(second, rows, search) {
+		const start_us = second * second_us, row_us = second_us / rows;
+		const hits = new Uint8Array(rows);
 		for (const block of this.profile.blocks_in(start_us, start_us + second_us)) {
-			const [first, end] = block.rows(start_us, start_us + second_us);
-			const keeps = this.filter?.keeps(block);
-			for (let row = first; row < end; row++) {
-				const offset = block.start_us + block.time[row] - start_us;
-				if (mask[call_of_stack[block.stack_ids[block.stack[row]]]] && (!keeps || keeps(row)))
-					hits[Math.min(rows - 1, Math.floor(offset * rows / second_us))]++;
+			const mask = search.block_mask(block);
+			if (!mask)
+				continue;
+			const keeps = this.filter?.keeps(block), { stack } = block;
+			for (let row = 0; row < rows; row++) {
+				if (hits[row])
+					continue;
+				const [first, end] = block.rows(start_us + row * row_us, start_us + (row + 1) * row_us);
+				let at = first;
+				while (at < end && !(mask[stack[at]] && (!keeps || keeps(at))))
+					at++;
+				hits[row] = at < end ? 1 : 0;
 			}
 		}
 		return hits;

@@ -70,15 +70,20 @@ export class FlameOrder {
 		if (known)
 			return known;
 		const { tree: { total }, first, next } = this;
-		/** @type {number[]} */
-		const unsorted = [];
+		let count = 0;
 		for (let child = first[node]; child; child = next[child])
-			unsorted.push(child);
-		const keys = Float64Array.from(unsorted, (child, i) => -total[child] * places_max + i).sort();
-		const children = Int32Array.from(keys, (key) => {
-			const place = key % places_max;
-			return unsorted[place < 0 ? place + places_max : place];
-		});
+			count++;
+		const unsorted = new Int32Array(count), keys = new Float64Array(count);
+		for (let child = first[node], i = 0; child; child = next[child], i++) {
+			unsorted[i] = child;
+			keys[i] = -total[child] * places_max + i;
+		}
+		keys.sort();
+		const children = new Int32Array(count);
+		for (let i = 0; i < count; i++) {
+			const place = keys[i] % places_max;
+			children[i] = unsorted[place < 0 ? place + places_max : place];
+		}
 		if (this.name)
 			this.head_sort(children, this.name);
 		this.sorted.set(node, children);

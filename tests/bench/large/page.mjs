@@ -4,9 +4,9 @@
  * calls), and three minutes of them with 200,000 calls. Beside it d3-flame-graph and speedscope with
  * the same trees, in the same run.
  *
- *	node tests/bench/large/page.mjs [MINUTES]
+ *	node tests/bench/large/page.mjs [MINUTES [own]]
  *
- * MINUTES of the first capture: 60. Headless Chromium draws in software here. Prints tables in Markdown.
+ * MINUTES of the first capture: 60. own: without the others. Headless Chromium draws in software here. Prints tables in Markdown.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -19,7 +19,7 @@ import { folder, start, stop } from '../children.mjs';
 import { capture_write } from './capture.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
-const CPUS = 64, MINUTES = Number(process.argv[2] ?? 60), TURNS = 7, DRAG_S = 158, LIMIT_MS = 60_000;
+const CPUS = 64, MINUTES = Number(process.argv[2] ?? 60), OWN = process.argv[3] === 'own', TURNS = 7, DRAG_S = 158, LIMIT_MS = 60_000;
 const at = (values, share) => values[Math.min(values.length - 1, Math.floor(values.length * share))];
 function row(label, values, target = '') {
 	values.sort((a, b) => a - b);
@@ -327,12 +327,14 @@ const { samples, calls } = await graph_facts(opened.page);
 
 table(`The same tree, ${samples} samples, ${calls} calls, beside others`);
 await own_update(opened.page);
-const { server, origin } = await serve(await tree_take(opened.page));
+const { server, origin } = OWN ? {} : await serve(await tree_take(opened.page));
 await opened.page.close();
 await stop(opened.child, 'SIGTERM');
-await d3_measure(browser, origin, 1);
-await speedscope_measure(browser, origin);
-await d3_measure(browser, origin, 0);
-server.close();
+if (server) {
+	await d3_measure(browser, origin, 1);
+	await speedscope_measure(browser, origin);
+	await d3_measure(browser, origin, 0);
+	server.close();
+}
 await browser.close();
 process.exit(0);
