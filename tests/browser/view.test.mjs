@@ -344,6 +344,11 @@ test('Alt and a drag take the same part of every second: words, graph, table, wh
 	});
 	assert.ok(counted[0] > 100 && counted[0] === counted[1] && counted[2] <= counted[0], String(counted));
 	assert.ok((await graphShare(page, 'cron_job')).samples > counted[0] / 2);
+	/* What a capture of them holds is said before it is saved. */
+	assert.ok(await page.isVisible('#selection button:text-is("Save first to last")'));
+	await page.click('#export');
+	assert.ok(await page.isVisible('text=Capture from first to last'));
+	await page.keyboard.press('Escape');
 	await page.click('#tab-table');
 	assert.match(await page.textContent('#table tbody tr td'), /qsort_r|fsync|rotate|ext4_sync_file/);
 	/* Its ends move in all of them, and E takes one of them alone and all again. */

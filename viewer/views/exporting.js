@@ -126,6 +126,7 @@ async function gzip(bytes) {
  * @property {string} stem of the file's name
  * @property {(() => Promise<Blob>) | null} capture of the stretch; null: nobody holds one
  * @property {boolean} whole whether that is all of the file that was opened
+ * @property {boolean} repeated whether the stretch is several: then a capture is from the first to the last
  * @property {(problem: string) => void} fail
  */
 
@@ -140,13 +141,13 @@ export function export_menu_open(button, page) {
 		facts: { period_ns: event_kind_is_time && frequency_hz ? Math.round(1e9 / frequency_hz) : 0, start_us, span_us: ranges_span(ranges),
 			title: `${host || "CPU profile"}, ${new Date(start_us / 1000).toISOString().slice(0, 23).replace("T", " ")} UTC, ${ranges_text(ranges)}` },
 		stem: `flickerscope-${host || "capture"}-${stamp_text(start_us)}`,
-		whole: connection.remote !== null,
+		whole: connection.remote !== null, repeated: ranges.length > 1,
 		capture: connection.can_save() ? () => connection.capture({ from_us, to_us }, () => {}) : null,
 		fail: (problem) => connection.say(problem) });
 }
 
 /** @param {HTMLElement} button @param {Exporting} exporting */
-function menu_show(button, { graph, facts, stem, capture, whole, fail }) {
+function menu_show(button, { graph, facts, stem, capture, whole, repeated, fail }) {
 	const { tree } = graph;
 	const text = (/** @type {string} */ content) => async () => new Blob([content], { type: "text/plain" });
 	const item = (/** @type {string} */ label, /** @type {string} */ ending, /** @type {() => Promise<Blob>} */ make) => ({
@@ -168,7 +169,7 @@ function menu_show(button, { graph, facts, stem, capture, whole, fail }) {
 		item("Stacks, folded: flamegraph.pl", "folded", () => text(folded_write(tree))()),
 		item("pprof: go tool pprof", "pb.gz", () => gzip(pprof_write(tree, facts))),
 		item("speedscope", "speedscope.json", () => text(speedscope_write(tree, facts))()),
-		...capture ? [null, item(whole ? "This page with the whole file in it" : "This page with the data in it", "html", async () => html_make(await capture(), `${stem}.flk`)),
-			item(whole ? "The file itself" : "Capture: flickerscope view", "flk", capture)] : [],
+		...capture ? [null, item(`This page with ${whole ? "the whole file" : repeated ? "all from first to last" : "the data"} in it`, "html", async () => html_make(await capture(), `${stem}.flk`)),
+			item(whole ? "The file itself" : `Capture${repeated ? " from first to last" : ""}: flickerscope view`, "flk", capture)] : [],
 	], { x: left, y: bottom + 4 });
 }

@@ -4,7 +4,7 @@
  * a time is said beside it, with a way out where there is one.
  */
 
-import { Said, by_id, element } from "views/elements";
+import { Said, by_id, element, text_set } from "views/elements";
 import { clock_ms_text, count_text, cpus_text, share_text, time_parse } from "views/format";
 import { name_escape } from "views/names";
 import { ranges_text } from "views/ranges";
@@ -195,7 +195,11 @@ export class SelectionBar {
 		for (const part of [this.start, this.to, this.end, this.clear])
 			part.hidden = !shown.chosen;
 		this.save.hidden = !shown.chosen || !shown.can_save;
-		this.save.title = `Save ${repeated ? "all from the first of them to the last" : "this stretch"} as a capture`;
+		/* While it saves it says how far it is. */
+		if (!this.save.disabled)
+			text_set(this.save, repeated ? "Save first to last" : "Save");
+		this.save.title = repeated ? "A capture from the first of them to the last, with the time between, which they can be compared with"
+			: "A capture of exactly this stretch";
 		this.repeat.hidden = !shown.chosen || !(repeated || end_us - start_us < 1e6);
 		this.repeat.setAttribute("aria-pressed", String(repeated));
 		this.compare.hidden = !shown.chosen || shown.compared !== null;
