@@ -2,25 +2,21 @@
 #include "base/confined_child.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/confinement.h"
 #include "base/log.h"
+#include "base/own_process.h"
 
 enum { EXIT_CODE_MAX = 255 };
 
 static int run(int (*work)(void *context), void *context, pid_t parent_pid)
 {
-	int r = prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ? -errno : 0;
+	int r = own_process_die_with(parent_pid);
 
-	/* It may have died before. */
-	if (r == 0 && getppid() != parent_pid)
-		r = -ESRCH;
 	if (r == 0)
 		r = confine_process(CONFINED_TO_READING, -1);
 	return r < 0 ? log_errno(r, "give up what is not needed to read a file") : work(context);

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/own_process.h"
 
 enum {
 	NOBODY = 65534,
@@ -322,15 +323,15 @@ int confine_system_calls(enum confinement confinement)
 int confine_files(void)
 {
 	char path[PROC_PATH_SIZE];
-	pid_t pid = fork();
+	pid_t own_pid = getpid(), pid = fork();
 	int r;
 
 	if (pid < 0)
 		return -errno;
 	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
+		while (own_process_die_with(own_pid) == 0)
 			pause();
+		_exit(0);
 	}
 	snprintf(path, sizeof(path), "/proc/%d/fdinfo", (int)pid);
 	r = chroot(path) < 0 || chdir("/") < 0 ? -errno : 0;

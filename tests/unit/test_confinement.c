@@ -237,6 +237,32 @@ static void what_samples_reads_all_and_changes_nothing(void)
 	rmdir(folder);
 }
 
+/* Whoever is ended in the middle of it leaves no process behind. */
+static void confining_files_outlives_nobody(void)
+{
+	enum { ROUNDS = 200, PAUSE_STEP_US = 7, PATIENCE_MS = 10000 };
+	pid_t ended = 0;
+
+	/* Orphans become our children. */
+	CHECK_EQ(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	for (int round = 0; round < ROUNDS; round++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(confine_files() < 0);
+		usleep((useconds_t)(round * PAUSE_STEP_US));
+		kill(pid, SIGKILL);
+	}
+	for (int ms = 0; ms < PATIENCE_MS && ended >= 0; ms++) {
+		while ((ended = waitpid(-1, NULL, WNOHANG)) > 0)
+			;
+		if (ended == 0)
+			usleep(1000);
+	}
+	CHECK(ended < 0 && errno == ECHILD);
+	CHECK_EQ(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
+}
+
 static int raise_own(enum confinement confinement)
 {
 	raise(SIGKILL);
@@ -313,4 +339,4 @@ TESTS(TEST(every_other_system_call_is_refused), TEST(what_is_allowed_is_bounded_
       TEST(threads_are_started_by_some_and_processes_by_none),
       TEST(a_terminal_is_asked_for_its_size_alone), TEST(a_folder_that_is_served_is_all_there_is),
       TEST(what_samples_reads_all_and_changes_nothing), TEST(a_process_may_end_itself),
-      TEST(the_lists_are_those_of_the_readme))
+      TEST(confining_files_outlives_nobody), TEST(the_lists_are_those_of_the_readme))
