@@ -88,6 +88,7 @@ export async function startRecording(test, args = []) {
 	});
 	await until(() => child.exitCode !== null || (existsSync(path) && statSync(path).size > FILE_HEADER_SIZE), 'the first samples');
 	const stop = async () => {
+		assert.equal(child.exitCode ?? child.signalCode, null, `it goes on until now: ${stderr}`);
 		child.kill('SIGINT');
 		assert.equal(await ended, 0, stderr);
 		return readRecording(path);
