@@ -46,21 +46,25 @@ function start(t, program, args) {
 }
 
 /**
- * Records while programs run one after another.
+ * Records while programs run.
  *
  * @param {number} lead_ms before the first: on a busy machine it has the tables of all else that runs then
+ * @param {number} at_once so many of them run at a time
  */
-export async function recordWhile(t, runs, { args = [], lead_ms = 300 } = {}) {
+export async function recordWhile(t, runs, { args = [], lead_ms = 300, at_once = 1 } = {}) {
 	const stop = await startRecording(t, ['-F', FREQUENCY, ...args]);
+	const waiting = [...runs];
 	await sleep(lead_ms);
-	for (const run of runs) {
-		const child = start(t, run.program, run.args);
-		run.pid = child.pid;
-		run.started?.();
-		await new Promise((resolve) => child.on('close', resolve));
-		assert.equal(child.exitCode, 0, `${run.program} ${run.args.join(' ')}`);
-		await run.ended?.();
-	}
+	await Promise.all(Array.from({ length: at_once }, async () => {
+		for (let run; (run = waiting.shift()); ) {
+			const child = start(t, run.program, run.args);
+			run.pid = child.pid;
+			run.started?.();
+			await new Promise((resolve) => child.on('close', resolve));
+			assert.equal(child.exitCode, 0, `${run.program} ${run.args.join(' ')}`);
+			await run.ended?.();
+		}
+	}));
 	await sleep(NAMES_MS);
 	return stop();
 }

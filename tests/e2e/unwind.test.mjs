@@ -1,59 +1,78 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whole user stacks without frame pointers: programs of known call chains are built in all ways and
- * recorded, and each sample is compared with the chain, frame by frame.
+ * recorded, all in one recording, and each sample is compared with the chain, frame by frame.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { cpus, homedir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { root, startAgent, temporaryFolder, until } from './agent.mjs';
 import { BURN_MS, build, checkChain, copyAsNew, deepChain, has, ofProcess, recordWhile } from './chains.mjs';
 import { inFunction, openStream, startProgram, wire } from './stream.mjs';
 
-for (const compiler of ['gcc', 'clang']) {
-	test(`recursion to 100 frames of odd sizes, by ${compiler}, at -O0 to -O3`,
-		{ skip: !has(compiler) && `${compiler} is not installed` }, async (t) => {
-			const folder = temporaryFolder(t);
-			const depth = 96;
-			const runs = ['-O0', '-O1', '-O2', '-O3'].map((level) => ({
-				level,
-				program: build(compiler, join(folder, `deep${level}`), 'deep.c', [level]),
-				args: [String(BURN_MS), String(depth)],
-			}));
-			const samples = await recordWhile(t, runs);
-			for (const { level, pid } of runs) checkChain(t, `${compiler} ${level}`, ofProcess(samples, pid), deepChain(depth));
-		});
+/**
+ * Programs of known chains, and what has to be in the recording in which all of them run.
+ *
+ * @typedef {object} Case
+ * @property {string} words
+ * @property {string | false} [skip]
+ * @property {(folder: string) => { program: string, args: string[], started?: () => void, pid?: number }[]} make
+ * @property {(t: import('node:test').TestContext, runs: object[]) => Promise<void> | void} check
+ */
+
+let samples = [];
+const own = ({ pid }) => ofProcess(samples, pid);
+const burn = String(BURN_MS);
+const lacks = (program) => !has(program) && `${program} is not installed`;
+
+/** @returns {Case} */
+function recursion(compiler) {
+	const levels = ['-O0', '-O1', '-O2', '-O3'];
+	const depth = 96;
+	return {
+		words: `recursion to 100 frames of odd sizes, by ${compiler}, at -O0 to -O3`,
+		skip: lacks(compiler),
+		make: (folder) => levels.map((level) =>
+			({ program: build(compiler, join(folder, `deep${level}`), 'deep.c', [level]), args: [burn, String(depth)] })),
+		check: (t, runs) => runs.forEach((run, i) => checkChain(t, `${compiler} ${levels[i]}`, own(run), deepChain(depth))),
+	};
 }
 
-test('static, static-pie, not position-independent, stripped of nothing, and deleted while it runs', async (t) => {
-	const folder = temporaryFolder(t);
-	const variants = { static: ['-static'], 'static-pie': ['-static-pie'], fixed: ['-no-pie'], deleted: [] };
-	const runs = Object.entries(variants).map(([name, flags]) => ({
-		name,
-		program: build('gcc', join(folder, name), 'deep.c', ['-O2', ...flags]),
-		args: [String(BURN_MS), '12'],
-	}));
-	runs.at(-1).started = () => rmSync(join(folder, 'deleted'));
-	const samples = await recordWhile(t, runs);
-	for (const { name, pid } of runs) checkChain(t, name, ofProcess(samples, pid), deepChain(12));
-});
+/** @type {Case} */
+const kinds = {
+	words: 'static, static-pie, not position-independent, stripped of nothing, and deleted while it runs',
+	make(folder) {
+		const variants = { static: ['-static'], 'static-pie': ['-static-pie'], fixed: ['-no-pie'], deleted: [] };
+		return Object.entries(variants).map(([name, flags]) => ({
+			name,
+			program: build('gcc', join(folder, name), 'deep.c', ['-O2', ...flags]),
+			args: [burn, '12'],
+			started: () => name === 'deleted' && rmSync(join(folder, name)),
+		}));
+	},
+	check: (t, runs) => runs.forEach((run) => checkChain(t, run.name, own(run), deepChain(12))),
+};
 
-test('a signal\'s handler over a deep stack, on the same and on an alternate one', async (t) => {
-	const folder = temporaryFolder(t);
-	const program = build('gcc', join(folder, 'signals'), 'signals.c', ['-O2']);
-	const runs = [
-		{ name: 'same stack', program, args: [String(BURN_MS)] },
-		{ name: 'alternate stack', program, args: [String(BURN_MS), 'alternate'] },
-	];
-	const samples = await recordWhile(t, runs);
-	/* What the kernel returns to after a handler has no name in some C libraries. */
-	const rename = (name) => (/^__restore_rt$|\+0x/.test(name) ? null : name);
-	const chain = ['main', ...Array(30).fill('step_down'), 'wait_for_signal', 'on_signal', 'burn_leaf'];
-	for (const { name, pid } of runs) checkChain(t, name, ofProcess(samples, pid), chain, { rename });
-});
+/** @type {Case} */
+const signals = {
+	words: 'a signal\'s handler over a deep stack, on the same and on an alternate one',
+	make(folder) {
+		const program = build('gcc', join(folder, 'signals'), 'signals.c', ['-O2']);
+		return [
+			{ name: 'same stack', program, args: [burn] },
+			{ name: 'alternate stack', program, args: [burn, 'alternate'] },
+		];
+	},
+	check(t, runs) {
+		/* What the kernel returns to after a handler has no name in some C libraries. */
+		const rename = (name) => (/^__restore_rt$|\+0x/.test(name) ? null : name);
+		const chain = ['main', ...Array(30).fill('step_down'), 'wait_for_signal', 'on_signal', 'burn_leaf'];
+		for (const run of runs) checkChain(t, run.name, own(run), chain, { rename });
+	},
+};
 
 /** A Python that makes code for each of its functions (3.12 and later), where there is one: Debian 12's own is too old. */
 function findPython() {
@@ -65,77 +84,105 @@ function findPython() {
 	return programs.filter(existsSync).find((program) => spawnSync(program, ['-X', 'perf', '-c', active]).status === 0);
 }
 
-test('what comes while a program runs: a library that calls back, and code made as Python makes it', async (t) => {
-	const folder = temporaryFolder(t);
-	const library = build('gcc', join(folder, 'library.so'), 'library.c', ['-O2', '-shared', '-fPIC']);
-	const python = findPython();
-	const runs = [
-		{ name: 'library', program: build('gcc', join(folder, 'loader'), 'loader.c', ['-O2', '-ldl']), args: [String(BURN_MS), library] },
-		{ name: 'made', program: build('gcc', join(folder, 'trampolines'), 'trampolines.c', ['-O2']), args: [String(BURN_MS / 2)] },
-		{ name: 'python', program: python, args: ['-X', 'perf', join(root, 'tests', 'e2e', 'chains', 'deep.py'), String(BURN_MS)] },
-	].filter(({ program }) => program);
-	const samples = await recordWhile(t, runs);
-	const of = (name) => ofProcess(samples, runs.find((run) => run.name === name)?.pid);
-	for (const { pid } of runs) rmSync(`/tmp/perf-${pid}.map`, { force: true });
+/** @type {Case} */
+const library = {
+	words: 'a library that is loaded later, and calls back',
+	make(folder) {
+		const path = build('gcc', join(folder, 'library.so'), 'library.c', ['-O2', '-shared', '-fPIC']);
+		return [{ program: build('gcc', join(folder, 'loader'), 'loader.c', ['-O2', '-ldl']), args: [burn, path] }];
+	},
+	check: (t, [run]) => checkChain(t, 'loaded', own(run).filter((sample) => inFunction(sample, 'come_back')),
+		['main', 'library_enter', 'library_step', 'library_step', 'come_back', 'burn_leaf']),
+};
 
-	await t.test('a library that is loaded later, and calls back', (t) => {
-		checkChain(t, 'loaded', of('library').filter(({ frames }) => frames.some(({ name }) => name === 'come_back')),
-			['main', 'library_enter', 'library_step', 'library_step', 'come_back', 'burn_leaf']);
-	});
-	await t.test('code without a table and without frame pointers', (t) => {
+const mapRemove = ({ pid }) => rmSync(`/tmp/perf-${pid}.map`, { force: true });
+
+/** @type {Case} */
+const made = {
+	words: 'code made as Python makes it, without a table and without frame pointers',
+	make: (folder) => [{ program: build('gcc', join(folder, 'trampolines'), 'trampolines.c', ['-O2']), args: [String(BURN_MS / 2)] }],
+	check(t, [run]) {
+		mapRemove(run);
 		const rename = (name) => name.replace(':/srv/app/deep.py', '');
-		checkChain(t, 'made', of('made'), ['main', 'evaluate', ...['outer', 'middle', 'inner'].flatMap((name) => [`py::${name}`, 'evaluate']), 'burn_leaf'], { rename });
-	});
-	await t.test('Python with -X perf', { skip: !python && 'no Python that makes code for its functions (3.12 or later)' }, (t) => {
+		checkChain(t, 'made', own(run), ['main', 'evaluate', ...['outer', 'middle', 'inner'].flatMap((name) => [`py::${name}`, 'evaluate']), 'burn_leaf'], { rename });
+	},
+};
+
+const pythonPath = findPython();
+
+/** @type {Case} */
+const python = {
+	words: 'Python with -X perf',
+	skip: !pythonPath && 'no Python that makes code for its functions (3.12 or later)',
+	make: () => [{ program: pythonPath, args: ['-X', 'perf', join(root, 'tests', 'e2e', 'chains', 'deep.py'), burn] }],
+	check(t, [run]) {
+		mapRemove(run);
 		const rename = (name) => /^py::([^:]+):.*\/deep\.py$/.exec(name)?.[1] ?? null;
-		checkChain(t, 'python', of('python'), ['<module>', 'main', 'outer', 'middle', 'inner_work', 'leaf'], { leaf: 'leaf', rename });
-	});
+		checkChain(t, 'python', own(run), ['<module>', 'main', 'outer', 'middle', 'inner_work', 'leaf'], { leaf: 'leaf', rename });
+	},
+};
+
+/** @type {Case} */
+const calls = {
+	words: 'C++: a template, a virtual function, and calls through the PLT',
+	make(folder) {
+		mkdirSync(join(folder, 'lib'));
+		const shapes = build('g++', join(folder, 'lib', 'libshapes.so'), 'shapes.cpp', ['-O2', '-shared', '-fPIC', '-Wl,-z,lazy']);
+		return ['-Wl,-z,lazy', '-Wl,-z,now'].map((binding) => ({
+			binding,
+			program: build('g++', join(folder, `calls${binding.at(-1)}`), 'calls.cpp',
+				['-O2', binding, shapes, `-Wl,-rpath,${join(folder, 'lib')}`]),
+			args: [burn],
+		}));
+	},
+	check(t, runs) {
+		for (const run of runs) {
+			checkChain(t, run.binding, own(run), ['main', 'int visit<Circle>(Shape&)', 'Circle::draw()', 'draw_all(int)'], { leaf: 'draw_all(int)' });
+			const stubs = own(run).filter(({ frames }) => frames[0]?.name.endsWith('@plt'));
+			t.diagnostic(`${run.binding}: ${stubs.length} samples in a PLT stub`);
+			assert.ok(stubs.length > 0, `${run.binding}: no sample in a PLT stub`);
+		}
+	},
+};
+
+/** @type {Case} */
+const threads = {
+	words: 'a thread that outlives the main one, and its child that does not exec',
+	make: (folder) => [{ program: build('gcc', join(folder, 'threads'), 'threads.c', ['-O2', '-pthread']), args: [burn] }],
+	check(t, [run]) {
+		const chain = ['thread_main', 'thread_step', 'thread_step'];
+		checkChain(t, 'thread', own(run), [...chain, 'burn_leaf']);
+		const ofChild = samples.filter(({ thread }) => thread.process === 'threads' && thread.pid !== run.pid);
+		checkChain(t, 'child', ofChild, [...chain, 'child_burns', 'burn_leaf']);
+	},
+};
+
+/** @type {Case} */
+const go = {
+	words: 'Go: the first goroutine and another one',
+	skip: lacks('go'),
+	make(folder) {
+		const program = join(folder, 'chain');
+		const built = spawnSync('go', ['build', '-o', program, join(root, 'tests', 'e2e', 'chains', 'chain.go')],
+			{ encoding: 'utf8', env: { ...process.env, GOCACHE: join(folder, 'cache'), GO111MODULE: 'off' } });
+		assert.equal(built.status, 0, built.stderr);
+		return [{ program, args: [burn] }];
+	},
+	check(t, [run]) {
+		const chain = ['main.begin', ...Array(21).fill('main.step'), 'main.burnLeaf'];
+		for (const first of ['main.main', 'main.main.func1'])
+			checkChain(t, first, own(run).filter((sample) => inFunction(sample, first)), [first, ...chain], { leaf: 'main.burnLeaf' });
+	},
+};
+
+const cases = [recursion('gcc'), recursion('clang'), kinds, signals, library, made, python, calls, threads, go];
+
+test('programs of known chains, recorded', async (t) => {
+	for (const each of cases) each.runs = each.skip ? [] : each.make(temporaryFolder(t));
+	samples = await recordWhile(t, cases.flatMap(({ runs }) => runs), { at_once: 2 * cpus().length });
 });
 
-test('C++: a template, a virtual function, and calls through the PLT', async (t) => {
-	const folder = temporaryFolder(t);
-	mkdirSync(join(folder, 'lib'));
-	const library = build('g++', join(folder, 'lib', 'libshapes.so'), 'shapes.cpp', ['-O2', '-shared', '-fPIC', '-Wl,-z,lazy']);
-	const runs = ['-Wl,-z,lazy', '-Wl,-z,now'].map((binding) => ({
-		binding,
-		program: build('g++', join(folder, `calls${binding.at(-1)}`), 'calls.cpp',
-			['-O2', binding, library, `-Wl,-rpath,${join(folder, 'lib')}`]),
-		args: [String(BURN_MS)],
-	}));
-	const samples = await recordWhile(t, runs);
-	for (const { binding, pid } of runs) {
-		const own = ofProcess(samples, pid);
-		checkChain(t, binding, own, ['main', 'int visit<Circle>(Shape&)', 'Circle::draw()', 'draw_all(int)'], { leaf: 'draw_all(int)' });
-		const stubs = own.filter(({ frames }) => frames[0]?.name.endsWith('@plt'));
-		t.diagnostic(`${binding}: ${stubs.length} samples in a PLT stub`);
-		assert.ok(stubs.length > 0, `${binding}: no sample in a PLT stub`);
-	}
-});
-
-test('a thread that outlives the main one, and its child that does not exec', async (t) => {
-	const folder = temporaryFolder(t);
-	const program = build('gcc', join(folder, 'threads'), 'threads.c', ['-O2', '-pthread']);
-	const runs = [{ program, args: [String(BURN_MS)] }];
-	const all = (await recordWhile(t, runs)).filter(({ thread }) => thread.process === 'threads');
-	const chain = ['thread_main', 'thread_step', 'thread_step'];
-	checkChain(t, 'thread', ofProcess(all, runs[0].pid), [...chain, 'burn_leaf']);
-	const ofChild = all.filter(({ thread }) => thread.pid !== runs[0].pid);
-	checkChain(t, 'child', ofChild, [...chain, 'child_burns', 'burn_leaf']);
-});
-
-test('Go: the first goroutine and another one', { skip: !has('go') && 'go is not installed' }, async (t) => {
-	const folder = temporaryFolder(t);
-	const program = join(folder, 'chain');
-	const built = spawnSync('go', ['build', '-o', program, join(root, 'tests', 'e2e', 'chains', 'chain.go')],
-		{ encoding: 'utf8', env: { ...process.env, GOCACHE: join(folder, 'cache'), GO111MODULE: 'off' } });
-	assert.equal(built.status, 0, built.stderr);
-	const runs = [{ program, args: [String(BURN_MS)] }];
-	const samples = ofProcess(await recordWhile(t, runs), runs[0].pid);
-	const chain = ['main.begin', ...Array(21).fill('main.step'), 'main.burnLeaf'];
-	for (const first of ['main.main', 'main.main.func1'])
-		checkChain(t, first, samples.filter(({ frames }) => frames.some(({ name }) => name === first)), [first, ...chain],
-			{ leaf: 'main.burnLeaf' });
-});
+for (const each of cases) test(each.words, { skip: each.skip }, (t) => each.check(t, each.runs));
 
 /** Functions that nobody calls, with three rows of a table each. */
 const FILLER = `
