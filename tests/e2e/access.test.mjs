@@ -4,7 +4,7 @@
  * AddressSanitizer, against peers that send what they like.
  */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, it, test } from 'node:test';
 import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
@@ -225,48 +225,50 @@ test('a right token is told from a wrong one without a WebSocket', async (t) => 
 	assert.equal((await fixture.report()).refused, 0);
 });
 
-test('sixty silent connections lock nobody out, and are hung up on', async (t) => {
-	const fixture = await startFixture(t, { guest_ms: 3000 });
-	const silent = [];
-	for (let i = 0; i < 60; i++) {
-		silent.push(openSocket(fixture));
-		await silent.at(-1).opened;
-	}
-	const began = Date.now();
-	assert.equal(statusOf(await exchange(fixture, get(fixture, '/healthz'))), 200);
-	const live = await openLive(fixture);
-	live.resume([]);
-	await until(() => live.count(MESSAGE.CAUGHT_UP) === 1, 'the client is served');
-	assert.ok(Date.now() - began < 3000, 'served while they are still there');
-	assert.ok(silent.filter((peer) => !peer.closed).length <= 32, 'the oldest were dropped');
-	await until(() => silent.every((peer) => peer.closed), 'all are hung up on', 60_000);
-	assert.equal(live.closed, false);
-	assert.equal((await fixture.report()).clients, 1);
-	live.socket.destroy();
-});
+describe('those who wait', { concurrency: true }, () => {
+	it('sixty silent connections lock nobody out, and are hung up on', async (t) => {
+		const fixture = await startFixture(t, { guest_ms: 3000 });
+		const silent = [];
+		for (let i = 0; i < 60; i++) {
+			silent.push(openSocket(fixture));
+			await silent.at(-1).opened;
+		}
+		const began = Date.now();
+		assert.equal(statusOf(await exchange(fixture, get(fixture, '/healthz'))), 200);
+		const live = await openLive(fixture);
+		live.resume([]);
+		await until(() => live.count(MESSAGE.CAUGHT_UP) === 1, 'the client is served');
+		assert.ok(Date.now() - began < 3000, 'served while they are still there');
+		assert.ok(silent.filter((peer) => !peer.closed).length <= 32, 'the oldest were dropped');
+		await until(() => silent.every((peer) => peer.closed), 'all are hung up on', 60_000);
+		assert.equal(live.closed, false);
+		assert.equal((await fixture.report()).clients, 1);
+		live.socket.destroy();
+	});
 
-test('who sends a request byte by byte, or half of one, is hung up on and counted', async (t) => {
-	const fixture = await startFixture(t, { guest_ms: 1000 });
-	const slow = openSocket(fixture);
-	const half = openSocket(fixture);
-	await Promise.all([slow.opened, half.opened]);
-	half.socket.write('GET /healthz HTTP/1.1\r\nHost:');
-	const dripping = setInterval(() => slow.socket.write('G'), 300);
-	t.after(() => clearInterval(dripping));
-	await until(() => slow.closed && half.closed, 'both are hung up on', 60_000);
-	assert.ok((await fixture.report()).refused >= 1);
-});
+	it('who sends a request byte by byte, or half of one, is hung up on and counted', async (t) => {
+		const fixture = await startFixture(t, { guest_ms: 1000 });
+		const slow = openSocket(fixture);
+		const half = openSocket(fixture);
+		await Promise.all([slow.opened, half.opened]);
+		half.socket.write('GET /healthz HTTP/1.1\r\nHost:');
+		const dripping = setInterval(() => slow.socket.write('G'), 300);
+		t.after(() => clearInterval(dripping));
+		await until(() => slow.closed && half.closed, 'both are hung up on', 60_000);
+		assert.ok((await fixture.report()).refused >= 1);
+	});
 
-test('who does not read the answer is hung up on', async (t) => {
-	const fixture = await startFixture(t, { guest_ms: 1000 });
-	const peer = openSocket(fixture);
-	await peer.opened;
-	peer.socket.pause();
-	peer.socket.write(`GET /style.css HTTP/1.1\r\nHost: ${fixture.host}\r\n\r\n`.repeat(300));
-	assert.equal(statusOf(await exchange(fixture, get(fixture, '/healthz'))), 200);
-	await new Promise((resolve) => setTimeout(resolve, 2500));
-	peer.socket.resume();
-	await until(() => peer.closed, 'it is hung up on', 60_000);
+	it('who does not read the answer is hung up on', async (t) => {
+		const fixture = await startFixture(t, { guest_ms: 1000 });
+		const peer = openSocket(fixture);
+		await peer.opened;
+		peer.socket.pause();
+		peer.socket.write(`GET /style.css HTTP/1.1\r\nHost: ${fixture.host}\r\n\r\n`.repeat(300));
+		assert.equal(statusOf(await exchange(fixture, get(fixture, '/healthz'))), 200);
+		await new Promise((resolve) => setTimeout(resolve, 2500));
+		peer.socket.resume();
+		await until(() => peer.closed, 'it is hung up on', 60_000);
+	});
 });
 
 test('the token is made once, for its owner alone, and kept over a restart', async (t) => {
