@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { startAgent, startLoad } from '../e2e/agent.mjs';
+import { startAgent, startPatientLoad } from '../e2e/agent.mjs';
 import { openBrowser, openPage } from './page.mjs';
 
 let browser;
@@ -43,7 +43,7 @@ const latencyWatch = (page) => page.evaluate(() => {
 for (const frequency of [99, 999]) {
 	test(`two busy CPUs are flat at ${frequency} Hz, and soon on the screen`, async (t) => {
 		const agent = await startAgent(t, ['-F', frequency]);
-		startLoad(t, 'busy', ['-t', 2, '-c', '-s', 60]);
+		startPatientLoad(t, 'busy', ['-t', 2, '-c', '-s', 60]);
 		const page = await openPage(browser, agent);
 		t.after(() => page.close());
 		const start_us = await page.evaluate(() => window.flickerscope.source.now_us());

@@ -5,7 +5,7 @@
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, existsSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, setPriority, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -125,4 +125,11 @@ export function startLoad(test, name, args = [], options = {}) {
 		await ended;
 	});
 	return child;
+}
+
+/** ... that leaves the CPUs to others who want them: the test itself and its browser have work to do. */
+export function startPatientLoad(...args) {
+	const load = startLoad(...args);
+	setPriority(load.pid, constants.priority.PRIORITY_LOW);
+	return load;
 }

@@ -6,10 +6,9 @@
 import assert from 'node:assert/strict';
 import { randomFillSync } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, test } from 'node:test';
-import { loadPath, run, sleep, startAgent, startLoad, temporaryFolder, until } from './agent.mjs';
+import { loadPath, run, sleep, startAgent, startLoad, startPatientLoad, temporaryFolder, until } from './agent.mjs';
 import { inFunction, openStream, startProgram, wire } from './stream.mjs';
 
 const STOPPED_S = 10;
@@ -35,13 +34,6 @@ async function standsStill(stream) {
 		await sleep(1000);
 		if (stream.covered_us === covered_us) return covered_us;
 	}
-}
-
-/** A load that leaves the CPUs to others who want them: the test itself has work to do. */
-function startPatientLoad(...args) {
-	const load = startLoad(...args);
-	setPriority(load.pid, 19);
-	return load;
 }
 
 describe('clients', { concurrency: true }, () => {
