@@ -230,7 +230,7 @@ test: ## Install what is missing, build, and run every test
 	@$(MAKE) --no-print-directory ci
 
 ci: test-programs tests/node_modules/.installed ## The tests alone, once everything is installed
-	@tests/run lint unit viewer golden e2e kernels browser fuzz
+	@tests/run lint kernels fuzz viewer golden unit e2e browser
 
 .PHONY: test-programs
 test-programs: build/flickerscope unit-programs fuzz-programs $(LOADS:%=build/release/bin/%) $(FIXTURES) $(GOLDENS)
