@@ -121,22 +121,29 @@ bool bytes_writer_grow(struct bytes_writer *writer, size_t size)
 	return true;
 }
 
+ssize_t bytes_writer_read_some(struct bytes_writer *writer, int fd)
+{
+	size_t size = writer->size;
+	void *place = bytes_writer_extend(writer, READ_SIZE);
+	ssize_t got;
+
+	if (!place)
+		return -EFBIG;
+	do
+		got = read(fd, place, READ_SIZE);
+	while (got < 0 && errno == EINTR);
+	writer->size = size + (got > 0 ? (size_t)got : 0);
+	return got < 0 ? -errno : got;
+}
+
 int bytes_writer_read(struct bytes_writer *writer, int fd)
 {
-	for (;;) {
-		size_t size = writer->size;
-		void *place = bytes_writer_extend(writer, READ_SIZE);
-		ssize_t got;
+	ssize_t got;
 
-		if (!place)
-			return -EFBIG;
-		got = read(fd, place, READ_SIZE);
-		writer->size = size + (got > 0 ? (size_t)got : 0);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return got < 0 ? -errno : 0;
-	}
+	do
+		got = bytes_writer_read_some(writer, fd);
+	while (got > 0);
+	return (int)got;
 }
 
 void bytes_write(struct bytes_writer *writer, const void *bytes, size_t size)

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/types.h>
 
 struct bytes_reader {
 	const uint8_t *begin; /* borrowed */
@@ -185,6 +186,9 @@ static inline void *bytes_writer_extend(struct bytes_writer *writer, size_t size
  * what came before that stays.
  */
 int bytes_writer_read(struct bytes_writer *writer, int fd);
+
+/* The same, by one read. Returns how many bytes it gave, 0 at the end, -EFBIG or -errno. */
+ssize_t bytes_writer_read_some(struct bytes_writer *writer, int fd);
 
 void bytes_write(struct bytes_writer *writer, const void *bytes, size_t size);
 void bytes_write_u8(struct bytes_writer *writer, uint8_t value);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "collect/sample_drain.h"
 
+#include "base/clock.h"
 #include "collect/sample_ring.h"
 #include "collect/side_band.h"
 
@@ -33,11 +34,11 @@ static void hand_over_sample(struct sample_drain *drain, struct sample_ring *rin
 	sink->sample(sink->context, sample);
 }
 
-/* Merges everything that was gathered, up to and with @limit_ns. */
+/* Merges what was gathered, up to and with @limit_ns, until the turn is over. */
 static void hand_over_until(struct sample_drain *drain, uint64_t limit_ns,
 			    const struct sampler_sink *sink)
 {
-	for (;;) {
+	while (!drain->is_behind) {
 		uint64_t event_ns = side_band_next_time(drain->side_band), sample_ns = UINT64_MAX;
 		struct sample_ring *ring = NULL;
 
@@ -55,6 +56,8 @@ static void hand_over_until(struct sample_drain *drain, uint64_t limit_ns,
 			hand_over_sample(drain, ring, sink);
 		else
 			return;
+		/* Each time, since a single one may read thousands of mappings from /proc. */
+		drain->is_behind = drain->turn_ns && monotonic_ns() >= drain->turn_end_ns;
 	}
 }
 
@@ -94,6 +97,8 @@ uint64_t sample_drain_until(struct sample_drain *drain, uint64_t horizon_ns,
 	for (size_t i = 0; i < drain->ring_count; i++)
 		sample_ring_begin(drain->rings[i]);
 	side_band_gather(drain->side_band);
+	drain->is_behind = false;
+	drain->turn_end_ns = monotonic_ns() + drain->turn_ns;
 	do {
 		uint64_t samples_before = drain->statistics.samples;
 
@@ -108,8 +113,12 @@ uint64_t sample_drain_until(struct sample_drain *drain, uint64_t horizon_ns,
 			more = false;
 		for (size_t i = 0; i < drain->ring_count; i++)
 			sample_ring_release(drain->rings[i]);
-	} while (more);
-	return limit_ns;
+	} while (more && !drain->is_behind);
+	if (drain->is_behind && drain->handed_over_ns < limit_ns)
+		limit_ns = drain->handed_over_ns;
+	if (drain->complete_ns < limit_ns)
+		drain->complete_ns = limit_ns;
+	return drain->complete_ns;
 }
 
 bool sample_drain_waits(const struct sample_drain *drain)

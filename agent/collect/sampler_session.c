@@ -57,6 +57,7 @@ struct sampler_session {
 	int soon_fd; /* a timer: drain again what a requested drain held back */
 	uint32_t frequency_hz;
 	struct sample_drain drain;
+	uint64_t rest_until_ns; /* when it is behind */
 };
 
 static uint64_t power_of_two_at_least(uint64_t size)
@@ -368,6 +369,7 @@ int sampler_session_open(const struct sampler_options *options,
 		.rings = session->rings,
 		.ring_count = session->ring_count,
 		.side_band = session->side_band,
+		.turn_ns = SAMPLE_DRAIN_TURN_NS,
 	};
 	*ret_session = TAKE(session);
 	return 0;
@@ -413,7 +415,9 @@ static void drain_soon(struct sampler_session *session)
 	timerfd_settime(session->soon_fd, 0, &soon, NULL);
 }
 
-static void report_losses(struct sampler_session *session, const struct sampler_sink *sink)
+/* Those that began up to @complete_ns: of what comes later even the samples around it are not told. */
+static void report_losses(struct sampler_session *session, uint64_t complete_ns,
+			  const struct sampler_sink *sink)
 {
 	static const enum sampler_counter reasons[] = {
 		SAMPLER_LOST_RING_FULL,
@@ -426,7 +430,8 @@ static void report_losses(struct sampler_session *session, const struct sampler_
 		struct sampler_counters *counters = &session->counters[watch->cpu];
 		uint64_t start_ns, end_ns;
 
-		if (!__atomic_load_n(&counters->loss_start_ns, __ATOMIC_ACQUIRE))
+		start_ns = __atomic_load_n(&counters->loss_start_ns, __ATOMIC_ACQUIRE);
+		if (!start_ns || start_ns > complete_ns)
 			continue;
 		/* What is lost from here on belongs to the next look, and starts anew. */
 		start_ns = __atomic_exchange_n(&counters->loss_start_ns, 0, __ATOMIC_ACQ_REL);
@@ -460,13 +465,17 @@ static void follow_filter(struct sampler_session *session, uint64_t now_ns)
 uint64_t sampler_session_drain(struct sampler_session *session, const struct sampler_sink *sink)
 {
 	bool requested = take_request(session);
-	uint64_t now_ns = monotonic_ns();
-	uint64_t complete_ns =
-		sample_drain_until(&session->drain, now_ns - SAMPLE_DRAIN_REORDER_NS, sink);
+	uint64_t now_ns = monotonic_ns(), complete_ns;
+
+	/* A timer, or a ring, in the round of the loop in which a turn was over already. */
+	if (session->drain.is_behind && now_ns < session->rest_until_ns)
+		return session->drain.complete_ns;
+	complete_ns = sample_drain_until(&session->drain, now_ns - SAMPLE_DRAIN_REORDER_NS, sink);
 
 	follow_filter(session, now_ns);
-	report_losses(session, sink);
-	if (requested && sample_drain_waits(&session->drain))
+	report_losses(session, complete_ns, sink);
+	session->rest_until_ns = monotonic_ns() + SAMPLE_DRAIN_REORDER_NS;
+	if (session->drain.is_behind || (requested && sample_drain_waits(&session->drain)))
 		drain_soon(session);
 	return complete_ns;
 }
@@ -476,9 +485,10 @@ uint64_t sampler_session_drain_all(struct sampler_session *session, const struct
 	uint64_t now_ns = monotonic_ns();
 
 	take_request(session);
+	session->drain.turn_ns = 0;
 	/* In the future, since samples go on until sampler_session_stop(). */
 	sample_drain_until(&session->drain, now_ns + NS_PER_S, sink);
-	report_losses(session, sink);
+	report_losses(session, UINT64_MAX, sink);
 	return now_ns;
 }
 

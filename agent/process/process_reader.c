@@ -149,6 +149,46 @@ static void look_at_times(struct reading *reading)
 			reading->ranges, reading->range_count, reading->times_ns);
 }
 
+static uint32_t count_executable(const uint8_t *lines, size_t size)
+{
+	struct bytes_reader maps = bytes_reader_of(lines, size);
+	struct proc_maps_row row;
+	uint32_t count = 0;
+	int r;
+
+	while ((r = proc_maps_next(&maps, &row)) != PROC_MAPS_END)
+		count += r == 0 && row.executable;
+	return count;
+}
+
+/*
+ * Whole lines, and no further than there is room for mappings: those of a process with a million would take
+ * as long as thousands of others. (PROCMAP_QUERY, which leaves out what is not executable, needs Linux 6.11.)
+ */
+static int read_lines(struct bytes_writer *text, int fd)
+{
+	uint32_t count = 0;
+	size_t size = 0;
+	ssize_t got;
+
+	bytes_writer_clear(text);
+	do {
+		const uint8_t *end;
+
+		got = bytes_writer_read_some(text, fd);
+		if (got < 0 && got != -EFBIG)
+			return (int)got;
+		end = memrchr(text->bytes + size, '\n', text->size - size);
+		if (!end)
+			continue;
+		count += count_executable(text->bytes + size,
+					  (size_t)(end + 1 - text->bytes) - size);
+		size = (size_t)(end + 1 - text->bytes);
+	} while (got > 0 && count < MAPPINGS_MAX);
+	text->size = size;
+	return 0;
+}
+
 static int read_maps(struct reading *reading)
 {
 	struct bytes_writer *text = &reading->reader->text;
@@ -156,8 +196,7 @@ static int read_maps(struct reading *reading)
 	struct proc_maps_row row;
 	int r;
 
-	bytes_writer_clear(text);
-	r = bytes_writer_read(text, reading->look->maps_fd);
+	r = read_lines(text, reading->look->maps_fd);
 	if (r < 0)
 		return r;
 	look_at_times(reading);

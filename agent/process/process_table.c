@@ -14,8 +14,9 @@
 enum {
 	CGROUP_TEXT_SIZE_MAX = 64 << 10,
 	STATUS_TEXT_SIZE_MAX = 256 << 10, /* it lists the CPUs that are allowed */
-	EXPIRE_SLOTS_LEAST = 64,	  /* looked at in one call, and ... */
-	EXPIRE_CALLS = 16, /* ... so many that all have been looked at after these calls */
+	PROCESS_STALE = 1,
+	EXPIRE_SLOTS_LEAST = 64, /* looked at in one call, and ... */
+	EXPIRE_CALLS = 16,	 /* ... so many that all have been looked at after these calls */
 };
 
 struct process_table {
@@ -33,7 +34,8 @@ struct process_table {
 	uint32_t expire_hand;	 /* the last slot that was looked at */
 	uint64_t last_id;
 	uint64_t last_generation;
-	uint64_t lost_ns; /* when events were lost last */
+	uint64_t lost_ns;   /* when events were lost last */
+	uint64_t reread_ns; /* from when on reading again would have kept to its share */
 	struct process_table_counters counters;
 };
 
@@ -204,17 +206,44 @@ static void take_snapshot(struct process_table *table, struct process *process,
 	changed(table, process);
 }
 
-/* Reads /proc when that has to be done first. What is known stays when the process is gone. */
+/*
+ * Where events are lost without end, reading everything again each time would be all that the agent
+ * does. Returns whether that has had its share; what was known goes on being used.
+ */
+static bool rests(struct process_table *table, uint64_t now_ns)
+{
+	uint64_t ahead_ns = (uint64_t)PROCESS_REREAD_AHEAD_MS * NS_PER_MS;
+
+	if (table->reread_ns < now_ns)
+		table->reread_ns = now_ns;
+	if (table->reread_ns <= now_ns + ahead_ns)
+		return false;
+	table->counters.proc_reads_put_off++;
+	return true;
+}
+
+/*
+ * Reads /proc when that has to be done first. What is known stays when the process is gone. Returns 0,
+ * PROCESS_STALE when it has to wait, or -errno.
+ */
 static int refresh(struct process_table *table, struct process *process)
 {
 	CLEANUP(process_snapshot_release) struct process_snapshot snapshot = { 0 };
+	uint64_t start_ns;
+	bool again;
 	int r;
 
 	if (!process->maps_unknown)
 		return 0;
+	start_ns = monotonic_ns();
+	again = process->mappings;
+	if (again && rests(table, start_ns))
+		return PROCESS_STALE;
 	process->maps_unknown = false;
 	r = process_reader_read(&table->reader, process->pid, process->start_ns, process->mappings,
 				&snapshot);
+	if (again)
+		table->reread_ns += (monotonic_ns() - start_ns) * PROCESS_REREAD_SHARE;
 	if (r < 0) {
 		table->counters.proc_reads_failed++;
 		table->counters.parse_failed += r == -EBADMSG;

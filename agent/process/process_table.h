@@ -31,7 +31,10 @@ enum process_table_limits {
 	PROCESSES_MAX = 32768,
 	PROCESS_MAPPING_ROWS_MAX = 1048576, /* of all processes */
 	PROCESS_EXITED_KEPT_MS = 5000,
-	PROCESS_COMM_SIZE = 16, /* TASK_COMM_LEN, the terminating zero included */
+	PROCESS_REREAD_SHARE =
+		5, /* one of so many parts of the time, for what was read before, ... */
+	PROCESS_REREAD_AHEAD_MS = 1000, /* ... but that of so long at once */
+	PROCESS_COMM_SIZE = 16,		/* TASK_COMM_LEN, the terminating zero included */
 };
 
 struct process {
@@ -78,6 +81,8 @@ struct process_table_counters {
 	uint64_t mapping_rows;	    /* now, shared ones counted once */
 	uint64_t proc_reads;	    /* processes read from /proc */
 	uint64_t proc_reads_failed; /* gone before they could be read */
+	uint64_t
+		proc_reads_put_off; /* questions answered by what was known before events were lost */
 	uint64_t parse_failed;	    /* /proc texts that made no sense */
 	uint64_t processes_evicted; /* to make room */
 	uint64_t mappings_refused;  /* beyond MAPPINGS_MAX or memory */

@@ -447,6 +447,63 @@ static void after_lost_events_proc_is_read_again(void)
 	end(pid);
 }
 
+/* Losses without end do not make it read without end; what was known is used meanwhile. */
+static void reading_again_keeps_to_its_share_of_the_time(void)
+{
+	enum { LOSSES = 20000 };
+	CLEANUP(fixture_close) struct fixture fixture;
+	uint64_t here = (uint64_t)(uintptr_t)reading_again_keeps_to_its_share_of_the_time;
+	pid_t pid = start_waiting();
+	const struct process_table_counters *counters;
+	int losses = 0;
+
+	CHECK_OR_RETURN(pid > 0 && open_fixture(&fixture));
+	CHECK_OR_RETURN(process_table_find(fixture.table, (uint32_t)pid, 0));
+	counters = process_table_counters(fixture.table);
+	for (; losses < LOSSES && !counters->proc_reads_put_off; losses++) {
+		struct process *process = process_table_find(fixture.table, (uint32_t)pid, 0);
+
+		CHECK_OR_RETURN(process);
+		process->start_ns = 1; /* known by a sample: it stays */
+		process_table_lost(fixture.table);
+		process->start_ns = 0;
+	}
+	CHECK_EQ(counters->proc_reads_put_off, 1);
+	CHECK_EQ(counters->proc_reads, (uint64_t)losses - 1);
+	CHECK(strcmp(path_at(&fixture, (uint32_t)pid, here), "") != 0);
+	end(pid);
+}
+
+/* Of a process with more mappings than there is room for, no more is read than finds room. */
+static void mappings_beyond_the_room_for_them_are_not_read(void)
+{
+	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fd_close) int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), count = MAPPINGS_MAX + 1000, rows;
+	uint8_t *place = mmap(NULL, count * page, PROT_NONE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	const struct process *process;
+	uint32_t row_count;
+	pid_t pid;
+
+	CHECK_OR_RETURN(place != MAP_FAILED);
+	/* All of the same page: what follows each other in the file would become one mapping. */
+	for (size_t i = 0; i < count; i++)
+		CHECK_OR_RETURN(mmap(place + i * page, page, PROT_READ | PROT_EXEC,
+				     MAP_PRIVATE | MAP_FIXED, fd, 0) != MAP_FAILED);
+	pid = start_waiting();
+	munmap(place, count * page);
+	CHECK_OR_RETURN(pid > 0 && open_fixture(&fixture));
+	process = process_table_find(fixture.table, (uint32_t)pid, 0);
+	CHECK_OR_RETURN(process);
+	process_mappings(process, &row_count);
+	rows = row_count;
+	CHECK(rows <= MAPPINGS_MAX && rows > MAPPINGS_MAX - 8);
+	CHECK(process_table_counters(fixture.table)->mappings_refused <
+	      100); /* what one read gives */
+	end(pid);
+}
+
 /* An exec that happened before /proc was read, and is told after: what was read is newer. */
 static void a_late_exec_keeps_what_proc_told(void)
 {
@@ -718,6 +775,8 @@ TESTS(TEST(an_exec_and_its_mappings_make_a_process),
       TEST(any_order_of_mappings_agrees_with_a_plain_array),
       TEST(mappings_are_bounded_and_refusals_counted), TEST(memory_without_a_file_has_its_kinds),
       TEST(an_older_process_is_read_from_proc), TEST(proc_of_another_start_is_not_taken),
+      TEST(reading_again_keeps_to_its_share_of_the_time),
+      TEST(mappings_beyond_the_room_for_them_are_not_read),
       TEST(after_lost_events_proc_is_read_again), TEST(a_late_exec_keeps_what_proc_told),
       TEST(a_childs_exec_clears_what_its_parent_was_read_with),
       TEST(a_process_whose_main_thread_ended_still_has_maps),

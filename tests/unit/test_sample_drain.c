@@ -221,7 +221,33 @@ static void full_queue_is_told_as_a_loss(void)
 	stage_close(&stage);
 }
 
-TESTS(TEST(rings_and_side_band_are_merged_by_time), TEST(younger_ones_wait_for_older_ones),
+/* However short a turn is, it gets on; the next goes on where it ended, in the same order. */
+static void a_turn_that_is_over_leaves_the_rest_to_the_next(void)
+{
+	static const uint64_t until[] = { 10, 20, 30, 40 };
+	struct stage stage;
+
+	stage_open(&stage);
+	stage.drain.turn_ns = 1;
+	fake_bpf_ring_append_sample(&stage.fake_rings[0], 10, 0, 1);
+	fake_perf_ring_append_comm(&stage.fake_perf, 20, 1, "first");
+	fake_bpf_ring_append_sample(&stage.fake_rings[1], 30, 16, 1);
+	fake_bpf_ring_append_sample(&stage.fake_rings[0], 40, 0, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(until); i++) {
+		CHECK_EQ(sample_drain_until(&stage.drain, 100, &stage.sink), until[i]);
+		CHECK(stage.drain.is_behind);
+		CHECK_EQ(stage.seen.count, i + 1);
+	}
+	CHECK_STR_EQ(stage.seen.kinds, "SESS");
+	CHECK_EQ(sample_drain_until(&stage.drain, 100, &stage.sink), 100);
+	CHECK(!stage.drain.is_behind);
+	CHECK_EQ(stage.seen.count, 4);
+	CHECK_EQ(stage.drain.statistics.out_of_order, 0);
+	stage_close(&stage);
+}
+
+TESTS(TEST(a_turn_that_is_over_leaves_the_rest_to_the_next),
+      TEST(rings_and_side_band_are_merged_by_time), TEST(younger_ones_wait_for_older_ones),
       TEST(what_comes_too_late_is_handed_over_and_counted),
       TEST(sample_being_written_holds_back_what_may_follow_it), TEST(flood_is_handed_over_in_order),
       TEST(broken_side_band_is_told_as_a_loss), TEST(full_queue_is_told_as_a_loss))
