@@ -85,6 +85,9 @@ int privileged_process_ask(struct privileged_process *process,
 	if (r == 0)
 		r = packet_receive(process->socket, &ret_result->packet, sizeof(ret_result->packet),
 				   &size, ret_result->fds, ARRAY_SIZE(ret_result->fds));
+	/* No room for the descriptors: that answer is lost, the next is not. */
+	if (r == -EMSGSIZE)
+		return -EMFILE;
 	if (r < 0)
 		return lose(process);
 	if (size < sizeof(ret_result->packet.reply))

@@ -34,8 +34,8 @@ DEFINE_CLEANUP(struct privileged_process *, privileged_process_free);
  * @body: behind the request; at most PRIVILEGED_BODY_SIZE_MAX bytes.
  * @ret_result: the caller's to close, whatever is returned; has something of 0 only.
  *
- * Returns what was answered (0, an outcome of process_files.h, or -errno), -E2BIG, -EPROTO, or -EPIPE
- * when the process is gone, which is logged once.
+ * Returns what was answered (0, an outcome of process_files.h, or -errno), -E2BIG, -EPROTO, -EMFILE
+ * when there is no room for the descriptors that came back, or -EPIPE when the process is gone, which is logged once.
  */
 int privileged_process_ask(struct privileged_process *process,
 			   const struct privileged_request *request, int fd, const void *body,
