@@ -581,7 +581,7 @@ export class Page {
 		const moments = source.moments();
 		by_id("found", HTMLElement).hidden = !source.now_us();
 		const { start_us, end_us } = map.shown_range();
-		this.found.show(moments, { ...source.unusual_facts(),
+		this.found.show(moments, { ...source.unusual_facts(), live: source.live(),
 			on_screen: moments.filter((moment) => moment.start_us < end_us && moment.end_us > start_us).length,
 			span_us: Math.round((source.now_us() - source.oldest_us()) / second_us) * second_us,
 			wall_us: (us) => source.to_wall_us(us) });

@@ -426,10 +426,10 @@ export class ProfileSource {
 		return changes.explain().find(({ now, before }) => (kind === "down") === (now < before)) ?? null;
 	}
 
-	/** @returns {{ judging: boolean, unseen_cpu_s: number }} */
+	/** @returns {{ judging: boolean, unseen_cpu_s: number, is_full: boolean }} */
 	unusual_facts() {
-		const { unseen_cpu_s } = this.unusual ?? { unseen_cpu_s: Infinity };
-		return { judging: Number.isFinite(unseen_cpu_s), unseen_cpu_s };
+		const { unseen_cpu_s, is_full } = this.unusual ?? { unseen_cpu_s: Infinity, is_full: false };
+		return { judging: Number.isFinite(unseen_cpu_s), unseen_cpu_s, is_full };
 	}
 
 	/**

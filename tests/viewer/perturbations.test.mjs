@@ -24,8 +24,11 @@ function marks_of({ cpus, rate_hz = 99, loads, seconds }) {
 }
 
 test("nothing is unusual on an idle, a busy and a part-busy host", () => {
-	for (const loads of [[], [constant({ cpus: 4 })], [constant({ cpus: 1 })]])
-		assert.deepEqual(marks_of({ cpus: 4, loads, seconds: 200 }).marks, []);
+	for (const cpus of [0, 1, 4]) {
+		const { marks, finder } = marks_of({ cpus: 4, loads: [constant({ cpus })], seconds: 200 });
+		assert.deepEqual(marks, []);
+		assert.equal(finder.is_full, cpus === 4);
+	}
 });
 
 test("a burst on an idle host is one mark with its edges and its size", () => {

@@ -363,6 +363,12 @@ export class Perturbations {
 		return this.open?.mark ?? null;
 	}
 
+	/** Whether more CPUs than usual cannot be busy: there are no more. */
+	get is_full() {
+		return this.reference !== null && this.cpu_count - this.reference.usual <
+			Math.max(change_least_cpus, change_least_share.up * this.cpu_count);
+	}
+
 	/** The largest burst of under a second that nothing may be said of, in CPU seconds. */
 	get unseen_cpu_s() {
 		return this.reference ? Math.max(change_least_cpu_s, ...this.reference.scales

@@ -94,6 +94,11 @@ export class Unusual {
 		return this.finder?.current ?? null;
 	}
 
+	/** Whether no more CPUs can be busy than usual. */
+	get is_full() {
+		return this.finder?.is_full ?? false;
+	}
+
 	/** The largest burst that may have gone unseen, in CPU seconds; Infinity before there is a reference. */
 	get unseen_cpu_s() {
 		return this.finder?.unseen_cpu_s ?? Infinity;

@@ -46,7 +46,8 @@ export class ChangesPanel {
 		}
 		const rows = changes.explain();
 		const { now, before } = changes.cpus_busy;
-		const busy = `${cpus_text(now)} CPUs busy instead of ${cpus_text(before)}.`;
+		const busy = `${cpus_text(now)} CPUs busy ${cpus_text(now) === cpus_text(before) ? "on both sides"
+			: `instead of ${cpus_text(before)}`}.`;
 		const parts = [title, element("p", "headline", element("b", "", busy), rows.length
 			? ` ${rows.length === 1 ? "One function explains" : `${["", "", "Two", "Three"][rows.length]} functions explain`} ${
 				share_text(Math.min(1, rows.reduce((sum, { share }) => sum + share, 0)), 1)} of the change:`

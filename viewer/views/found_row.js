@@ -24,6 +24,9 @@ import { name_escape, name_shorten } from "views/names";
 export const mark_shapes = /** @type {const} */ ({ up: "M-5 4h10L0 -4z", down: "M-5 -4h10L0 4z",
 	mix: "M0 -5L5 0L0 5L-5 0z" });
 
+/** A capture that is shorter is not judged. */
+const judged_us = 60e6;
+
 /** @param {number} cpus */
 function cpus_words(cpus) {
 	const text = cpus_text(cpus);
@@ -101,10 +104,10 @@ export class FoundRow {
 
 	/**
 	 * @param {Moment[]} moments in order of time
-	 * @param {{ on_screen: number, span_us: number, unseen_cpu_s: number, judging: boolean,
-	 * wall_us: (us: number) => number }} known judging: long enough is known to judge
+	 * @param {{ on_screen: number, span_us: number, unseen_cpu_s: number, is_full: boolean, judging: boolean, live: boolean,
+	 * wall_us: (us: number) => number }} known is_full: no more CPUs can be busy; judging: long enough is known to judge
 	 */
-	show(moments, { on_screen, span_us, unseen_cpu_s, judging, wall_us }) {
+	show(moments, { on_screen, span_us, unseen_cpu_s, is_full, judging, live, wall_us }) {
 		this.moments = moments;
 		const moment = this.current();
 		this.link.hidden = !moment;
@@ -121,13 +124,15 @@ export class FoundRow {
 				this.words.replaceChildren(...pieces.map((piece, i) =>
 					(i % 2 ? element("b", "", piece) : piece)));
 		} else {
-			text_set(this.words, !judging ? "What is unusual is marked once a minute is known."
+			text_set(this.words, !judging ? !live && span_us < judged_us ? "Too short to tell what is unusual: that takes a minute."
+				: "What is unusual is marked once a minute is known."
 				: `Nothing unusual in the last ${span_words(span_us)}.`);
 		}
 		this.words.title = this.words.textContent ?? "";
 		const others = `${count_text(on_screen)} unusual moment${on_screen === 1 ? "" : "s"} on screen, ` +
 			`${count_text(moments.length)} in the last ${span_words(span_us)}`;
-		text_set(this.count, moments.length ? others : judging && Number.isFinite(unseen_cpu_s)
-			? `Bursts above ${unseen_cpu_s.toFixed(2)} CPU seconds would be seen` : "");
+		text_set(this.count, moments.length ? others : !judging ? ""
+			: is_full ? "All CPUs are busy as usual: only fewer, or other functions, would be seen"
+				: `Bursts above ${unseen_cpu_s.toFixed(2)} CPU seconds would be seen`);
 	}
 }

@@ -14,7 +14,7 @@ import { TextFit } from "views/text_fit";
 
 /** @typedef {import("views/map_geometry").MapGeometry} MapGeometry */
 /** @typedef {import("views/colors").Tokens} Tokens */
-/** @typedef {{ kind: "thread" | "cpu", key: number, name: string, value: string, top: number, height: number }} Lane */
+/** @typedef {{ kind: "thread" | "cpu", key: number, name: string, of: string, value: string, top: number, height: number }} Lane of: whose thread it is */
 
 /** With lanes the map begins here, so that their names have room. */
 export const lanes_gutter = 148;
@@ -26,6 +26,8 @@ const cpus_height = 96;
 const paint_ms = 250, budget_ms = 6;
 /** Shorter stretches of one thread alone have a line but no words. */
 const note_least_us = 1_000_000;
+/** Names begin here and end so far from the lanes; whose threads they are stands in what is left, if that is enough. */
+const name_left = 16, name_gap = 8, of_least = 24;
 /** A thread that keeps a CPU as busy as this is said to keep one busy. */
 const cpu_least = 0.9;
 
@@ -87,8 +89,9 @@ export class LanesView {
 		if (kinds === "threads" || kinds === "both") {
 			const busiest = geometry ? source.busiest(geometry.first, geometry.end, threads_max) : [];
 			for (const key of busiest.sort((a, b) => a - b)) {
-				const { comm, tid } = source.thread(key);
-				lanes.push({ kind: "thread", key, name: name_escape(comm), value: `${comm} ${tid}`, top, height: lane_step - lane_gap });
+				const { comm, tid, process } = source.thread(key);
+				/* Threads of one name are told apart by their numbers. */
+				lanes.push({ kind: "thread", key, name: name_escape(comm), of: process === comm ? String(tid) : name_escape(process), value: `${comm} ${tid}`, top, height: lane_step - lane_gap });
 				top += lane_step;
 			}
 			/* Room for those to come, so that nothing moves when they do. */
@@ -99,7 +102,7 @@ export class LanesView {
 			const step = Math.max(2, Math.min(lane_step, Math.floor(cpus_height / Math.max(1, count))));
 			top += kinds === "both" ? group_gap : 0;
 			for (let cpu = 0; cpu < count; cpu++, top += step)
-				lanes.push({ kind: "cpu", key: cpu, name: `CPU ${cpu}`, value: String(cpu), top, height: step - Math.min(lane_gap, step - 1) });
+				lanes.push({ kind: "cpu", key: cpu, name: `CPU ${cpu}`, of: "", value: String(cpu), top, height: step - Math.min(lane_gap, step - 1) });
 		}
 		const same = JSON.stringify(lanes) === JSON.stringify(this.lanes);
 		this.lanes = lanes;
@@ -202,7 +205,6 @@ export class LanesView {
 		const { left, right, column, first, end } = geometry;
 		context.clearRect(0, 0, geometry.width, height);
 		const family = getComputedStyle(canvas).fontFamily;
-		const font = `400 11px ${family}`;
 		const singles = source.singles(first, end);
 		for (const lane of lanes) {
 			context.fillStyle = tokens.sunken;
@@ -215,17 +217,49 @@ export class LanesView {
 					context.fillRect(geometry.column_x(second), lane.top + lane.height - bar, column, bar);
 				}
 			}
-			if (lane.height < 10)
-				continue;
-			context.font = font;
-			context.fillStyle = tokens.ink2;
-			context.textAlign = "right";
-			context.textBaseline = "middle";
-			context.fillText(this.text.fit(font, lane.name, left - 24), left - 8, lane.top + lane.height / 2 + 0.5);
+			if (lane.height >= 10)
+				this.name_draw(context, tokens, lane, left - name_gap, family);
 		}
 		this.gaps_draw(context, geometry, tokens);
 		this.singles_draw(context, geometry, tokens, single, singles, family);
 		this.selection_draw(context, geometry, tokens, height);
+	}
+
+	/**
+	 * @param {CanvasRenderingContext2D} context
+	 * @param {Tokens} tokens
+	 * @param {Lane} lane
+	 * @param {number} right
+	 * @param {string} family
+	 */
+	name_draw(context, tokens, { name, of, top, height }, right, family) {
+		const bold = `600 11px ${family}`, plain = `400 11px ${family}`;
+		const y = top + height / 2 + 0.5, text = this.text.fit(bold, name, right - name_left);
+		context.textBaseline = "middle";
+		context.textAlign = "left";
+		context.font = bold;
+		context.fillStyle = tokens.ink;
+		context.fillText(text, name_left, y);
+		const room = right - name_left - this.text.width(bold, text) - name_gap;
+		if (room < of_least)
+			return;
+		context.textAlign = "right";
+		context.font = plain;
+		context.fillStyle = tokens.ink3;
+		context.fillText(this.text.fit(plain, of, room), right, y);
+	}
+
+	/** What the lanes are, above them. @param {CanvasRenderingContext2D} context @param {Tokens} tokens @param {string} font @param {number} left @returns {number} where that ends */
+	caption_draw(context, tokens, font, left) {
+		const words = "full height: one CPU kept busy";
+		context.font = font;
+		context.fillStyle = tokens.ink2;
+		context.textAlign = "left";
+		context.textBaseline = "middle";
+		context.fillText(this.kinds === "cpus" ? "CPUs" : "Busiest threads", name_left, notes_height - 9);
+		context.fillStyle = tokens.ink3;
+		context.fillText(words, left, notes_height - 9);
+		return left + this.text.width(font, words) + 12;
 	}
 
 	/**
@@ -253,7 +287,7 @@ export class LanesView {
 	singles_draw(context, geometry, tokens, color, singles, family) {
 		const x_of = (/** @type {number} */ us) => Math.max(geometry.left, geometry.left + (us / second_us - geometry.first) * geometry.column);
 		const font = `400 12px ${family}`;
-		let free_x = geometry.left;
+		let free_x = this.caption_draw(context, tokens, `400 11px ${family}`, geometry.left);
 		for (const single of singles) {
 			const x0 = x_of(single.start_us), x1 = Math.min(geometry.right, x_of(single.end_us));
 			const lane = this.lanes.find(({ kind, key }) => kind === "thread" && key === single.thread);
