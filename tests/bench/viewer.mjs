@@ -79,9 +79,8 @@ async function dragToGraph(page, from_us, to_us) {
 			addEventListener('pointerup', () => {
 				const began = performance.now();
 				const frame = () => {
-					const { selection, source, graph } = window.flickerscope;
-					const shown = source.last.tree === graph.tree && source.last.key;
-					if (selection && shown === `${selection.start_us} ${selection.end_us}`) done(performance.now() - began);
+					const { ranges, source, graph } = window.flickerscope;
+					if (ranges && source.last.tree === graph.tree && source.last.key === JSON.stringify(ranges)) done(performance.now() - began);
 					else if (performance.now() - began > 5000) done(NaN);
 					else requestAnimationFrame(frame);
 				};
