@@ -2,6 +2,7 @@
 #include "pipeline.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -46,6 +47,7 @@ struct pipeline {
 	struct debuginfod *debuginfod;
 	struct worker *debug_worker; /* takes seconds for a large file: nobody waits behind it */
 	struct privileged_process *privileged;
+	int memory_fd; /* /proc/self/statm */
 	struct process_files *process_files;
 	struct process_table *processes;
 	struct unwinder *unwinder; /* gives the kernel what the next samples' stacks need */
@@ -556,12 +558,13 @@ static uint64_t cpu_us_of_self(void)
 	       (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
-static uint64_t resident_bytes(void)
+static uint64_t resident_bytes(const struct pipeline *pipeline)
 {
-	CLEANUP(file_close) FILE *file = fopen("/proc/self/statm", "re");
+	char text[128] = "";
 	unsigned long total = 0, resident = 0;
 
-	if (!file || fscanf(file, "%lu %lu", &total, &resident) != 2)
+	if (pread(pipeline->memory_fd, text, sizeof(text) - 1, 0) <= 0 ||
+	    sscanf(text, "%lu %lu", &total, &resident) != 2)
 		return 0;
 	return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
@@ -601,7 +604,7 @@ void pipeline_counters(const struct pipeline *pipeline, uint64_t *values)
 					    unwind_worker->cpu_us + unwind_large_worker->cpu_us +
 					    debug_worker->cpu_us;
 	values[WIRE_COUNTER_AGENT_BPF_US] = bpf_ns / 1000;
-	values[WIRE_COUNTER_AGENT_RSS_BYTES] = resident_bytes();
+	values[WIRE_COUNTER_AGENT_RSS_BYTES] = resident_bytes(pipeline);
 	values[WIRE_COUNTER_WINDOW_BYTES] = sample_window_bytes(pipeline->window);
 	values[WIRE_COUNTER_CLIENTS] = server.clients;
 	values[WIRE_COUNTER_CLIENTS_REFUSED] = server.clients_refused;
@@ -806,7 +809,8 @@ static int make_unwinder(struct pipeline *pipeline, const struct pipeline_option
 		.tables_bytes_max = options->memory_bytes / 8,
 		.debug_files = symbolizer_debug_files(pipeline->symbolizer),
 	};
-	int r = sampler_session_unwind_maps(pipeline->session, &unwinder.maps);
+	int r = sampler_session_unwind_maps(pipeline->session, pipeline->privileged,
+					    &unwinder.maps);
 
 	return r < 0 ? r : unwinder_new(&unwinder, &pipeline->unwinder);
 }
@@ -890,6 +894,7 @@ int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_p
 
 	if (!pipeline)
 		return log_errno(-ENOMEM, "start");
+	pipeline->memory_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	pipeline->loop = options->loop;
 	pipeline->sampler = options->sampler;
 	pipeline->governor = rate_governor_of(options->sampler.frequency_hz,
@@ -900,7 +905,7 @@ int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_p
 	/* Forks: before anything large is in memory. */
 	r = start_workers(pipeline, options);
 	if (r == 0)
-		r = privileged_process_new(&pipeline->privileged);
+		r = privileged_process_new(options->command_pid, &pipeline->privileged);
 	if (r < 0)
 		return log_errno(r, "start the worker processes");
 	/* Logs what is missing and what to do about it. */
@@ -956,6 +961,7 @@ void pipeline_free(struct pipeline *pipeline)
 	process_table_free(pipeline->processes);
 	process_files_free(pipeline->process_files);
 	privileged_process_free(pipeline->privileged);
+	fd_close(pipeline->memory_fd);
 	free(pipeline->filter);
 	free(pipeline->title);
 	free(pipeline);
@@ -1015,6 +1021,11 @@ void pipeline_finish(struct pipeline *pipeline)
 const struct sample_window *pipeline_window(const struct pipeline *pipeline)
 {
 	return pipeline->window;
+}
+
+struct privileged_process *pipeline_privileged(struct pipeline *pipeline)
+{
+	return pipeline->privileged;
 }
 
 uint64_t pipeline_instance_id(const struct pipeline *pipeline)

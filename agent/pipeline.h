@@ -12,6 +12,7 @@
 #define FLICKERSCOPE_PIPELINE_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/cleanup.h"
 #include "collect/sampler_session.h"
@@ -19,6 +20,7 @@
 struct capture_writer;
 struct loop;
 struct pipeline;
+struct privileged_process;
 struct sample_window;
 struct server;
 
@@ -41,6 +43,7 @@ struct pipeline_options {
 	struct loop *loop;		/* borrowed */
 	struct sampler_options sampler; /* copied; what it points to is borrowed for the call */
 	const char *filter;	   /* what is sampled, in words, or NULL for everything; copied */
+	pid_t command_pid;	   /* of the command that is recorded; 0: none */
 	const char *title;	   /* of the capture, or NULL; copied */
 	uint64_t window_us;	   /* how long the window reaches back; 0: the open segment */
 	uint64_t segment_us;	   /* how long a segment may become; 0: a tenth of the window */
@@ -70,6 +73,7 @@ void pipeline_flush(struct pipeline *pipeline);
 void pipeline_finish(struct pipeline *pipeline);
 
 const struct sample_window *pipeline_window(const struct pipeline *pipeline); /* borrowed */
+struct privileged_process *pipeline_privileged(struct pipeline *pipeline);    /* borrowed */
 uint64_t pipeline_instance_id(const struct pipeline *pipeline);
 
 /* Fills WIRE_COUNTER_COUNT values by enum wire_counter, which start as 0. */

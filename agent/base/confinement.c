@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -104,24 +105,24 @@ static const int folder_calls[] = {
 	SCMP_SYS(openat2),
 };
 
-/* What others have to tell, and paths in their roots to the files at their ends. */
+/* What others have to tell, paths in their roots to the files at their ends, and BPF maps. */
 static const int opening_calls[] = {
-	SCMP_SYS(fstatfs), SCMP_SYS(getdents64), SCMP_SYS(openat),
-	SCMP_SYS(openat2), SCMP_SYS(readlinkat), SCMP_SYS(statx),
+	SCMP_SYS(bpf),	      SCMP_SYS(fstatfs), SCMP_SYS(getdents64), SCMP_SYS(getsockname),
+	SCMP_SYS(getsockopt), SCMP_SYS(openat),	 SCMP_SYS(openat2),    SCMP_SYS(pidfd_send_signal),
+	SCMP_SYS(readlinkat), SCMP_SYS(statx),	 SCMP_SYS(unlinkat),
 };
 
-/* What others have to tell, the tables of the walks, and the clocks of samples. */
+/* The tables of the walks, what it cost, and the end of the command that is recorded. */
 static const int sampling_calls[] = {
-	SCMP_SYS(bpf),	  SCMP_SYS(getdents64), SCMP_SYS(getrusage),  SCMP_SYS(kill),
-	SCMP_SYS(openat), SCMP_SYS(readlink),	SCMP_SYS(readlinkat), SCMP_SYS(statx),
-	SCMP_SYS(unlink), SCMP_SYS(waitid),
+	SCMP_SYS(bpf),
+	SCMP_SYS(getrusage),
+	SCMP_SYS(waitid),
 };
 
 /* New files in a folder, as of dumps and of what was downloaded. */
 static const int writing_calls[] = {
-	SCMP_SYS(renameat),
-	SCMP_SYS(unlinkat),
-	SCMP_SYS(utimensat),
+	SCMP_SYS(getdents64), SCMP_SYS(openat),	   SCMP_SYS(renameat),
+	SCMP_SYS(unlinkat),   SCMP_SYS(utimensat),
 };
 
 static const int downloading_calls[] = {
@@ -232,20 +233,22 @@ static int allow_openat(scmp_filter_ctx filter, enum confinement confinement)
 	return r;
 }
 
-static int allow_bpf(scmp_filter_ctx filter)
+/* One process makes maps and cannot use them, the other uses those that it has. */
+static int allow_bpf(scmp_filter_ctx filter, enum confinement confinement)
 {
 	static const int commands[] = { BPF_MAP_CREATE,	       BPF_MAP_LOOKUP_ELEM,
 					BPF_MAP_UPDATE_ELEM,   BPF_MAP_UPDATE_BATCH,
 					BPF_MAP_DELETE_ELEM,   BPF_PROG_TEST_RUN,
 					BPF_OBJ_GET_INFO_BY_FD };
+	const bool makes = confinement == CONFINED_TO_OPENING;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(commands); i++)
+	for (size_t i = makes ? 0 : 1; r == 0 && i < (makes ? 1 : ARRAY_SIZE(commands)); i++)
 		r = allow_where(filter, SCMP_SYS(bpf), 0, UINT32_MAX, (uint64_t)commands[i]);
 	return r;
 }
 
-static int allow(scmp_filter_ctx filter, enum confinement confinement, pid_t child_pid, int call)
+static int allow(scmp_filter_ctx filter, enum confinement confinement, int call)
 {
 	const bool downloads = confinement == CONFINED_TO_DOWNLOADING;
 
@@ -262,23 +265,20 @@ static int allow(scmp_filter_ctx filter, enum confinement confinement, pid_t chi
 			break;
 		return allow_ioctl(filter, confinement);
 	case SCMP_SYS(bpf):
-		return allow_bpf(filter);
+		return allow_bpf(filter, confinement);
 	case SCMP_SYS(tgkill):
 		return allow_where(filter, call, 0, UINT32_MAX, (uint64_t)getpid());
 	case SCMP_SYS(prlimit64):
 		return allow_where(filter, call, 0, UINT32_MAX, 0); /* its own */
 	case SCMP_SYS(openat):
 		return allow_openat(filter, confinement);
-	case SCMP_SYS(kill):
-		return child_pid > 0 ? allow_where(filter, call, 0, UINT32_MAX, (uint64_t)child_pid)
-				     : 0;
 	default:
 		break;
 	}
 	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0);
 }
 
-static int add_rules(scmp_filter_ctx filter, enum confinement confinement, pid_t child_pid)
+static int add_rules(scmp_filter_ctx filter, enum confinement confinement)
 {
 	/*
 	 * What it is to start stands in memory, where a filter cannot look. Told that there is no such
@@ -290,11 +290,11 @@ static int add_rules(scmp_filter_ctx filter, enum confinement confinement, pid_t
 		for (size_t i = 0; r == 0 && groups[group].confinements & BIT(confinement) &&
 				   i < groups[group].count;
 		     i++)
-			r = allow(filter, confinement, child_pid, groups[group].calls[i]);
+			r = allow(filter, confinement, groups[group].calls[i]);
 	return r;
 }
 
-static int load_filter(enum confinement confinement, pid_t child_pid)
+int confine_system_calls(enum confinement confinement)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int r;
@@ -302,16 +302,11 @@ static int load_filter(enum confinement confinement, pid_t child_pid)
 	if (!filter)
 		return -ENOMEM;
 	/* Without privileges a filter needs this, which libseccomp sets (no_new_privs) by itself. */
-	r = add_rules(filter, confinement, child_pid);
+	r = add_rules(filter, confinement);
 	if (r == 0)
 		r = seccomp_load(filter);
 	seccomp_release(filter);
 	return r;
-}
-
-int confine_system_calls(enum confinement confinement)
-{
-	return load_filter(confinement, 0);
 }
 
 /* --- files ----------------------------------------------------------------------------------- */
@@ -398,27 +393,14 @@ static int keep_only(uint64_t kept)
 	return keep_capabilities(kept);
 }
 
-int confine_opener(void)
+int confine_opener(bool signals)
 {
 	/* CHECKPOINT_RESTORE is for /proc/PID/map_files. */
 	int r = keep_only(CAPABILITY(CAP_SYS_PTRACE) | CAPABILITY(CAP_DAC_READ_SEARCH) |
-			  CAPABILITY(CAP_CHECKPOINT_RESTORE));
+			  CAPABILITY(CAP_CHECKPOINT_RESTORE) | CAPABILITY(CAP_BPF) |
+			  (signals ? CAPABILITY(CAP_KILL) : 0));
 
 	return r < 0 ? r : confine_system_calls(CONFINED_TO_OPENING);
-}
-
-int confine_sampler(bool writes, pid_t child_pid)
-{
-	/* DAC_OVERRIDE is for folders of other users. */
-	const uint64_t kept = CAPABILITY(CAP_BPF) | (writes ? CAPABILITY(CAP_DAC_OVERRIDE) : 0) |
-			      (child_pid > 0 ? CAPABILITY(CAP_KILL) : 0);
-	int r;
-
-	tzset(); /* as in confine_process() */
-	r = keep_only(kept);
-	return r < 0 ? r
-		     : load_filter(writes ? CONFINED_TO_SAMPLING_AND_WRITING : CONFINED_TO_SAMPLING,
-				   child_pid);
 }
 
 /* --- all of it ------------------------------------------------------------------------------- */
@@ -434,7 +416,8 @@ static int confine_root_directory(enum confinement confinement, int folder_fd)
 	return r == -EPERM ? 0 : r;
 }
 
-int confine_process(enum confinement confinement, int folder_fd)
+/* @kept: of the capabilities. */
+static int confine(enum confinement confinement, int folder_fd, uint64_t kept)
 {
 	int death_signal = 0, r;
 
@@ -442,9 +425,47 @@ int confine_process(enum confinement confinement, int folder_fd)
 	prctl(PR_GET_PDEATHSIG, &death_signal);
 	r = confine_root_directory(confinement, folder_fd);
 	if (r == 0)
-		r = confine_privileges(folder_fd >= 0 ? CAPABILITY(CAP_DAC_READ_SEARCH) : 0);
+		r = confine_privileges(kept);
 	/* The change of the user takes it back. */
 	if (r == 0 && prctl(PR_SET_PDEATHSIG, death_signal) < 0)
 		r = -errno;
 	return r == 0 ? confine_system_calls(confinement) : r;
+}
+
+int confine_process(enum confinement confinement, int folder_fd)
+{
+	return confine(confinement, folder_fd,
+		       folder_fd >= 0 ? CAPABILITY(CAP_DAC_READ_SEARCH) : 0);
+}
+
+/*
+ * Whether even what is done with a map that is open needs a capability: before 5.19, where
+ * kernel.unprivileged_bpf_disabled is set. Asked with none in effect.
+ */
+static bool bpf_needs_capability(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = { 0 },
+				      none[ARRAY_SIZE(sets)];
+	union bpf_attr no_map = { .map_fd = UINT32_MAX };
+	bool needs;
+
+	if (syscall(SYS_capget, &header, sets) < 0)
+		return true;
+	memcpy(none, sets, sizeof(none));
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++)
+		none[i].effective = 0;
+	if (syscall(SYS_capset, &header, none) < 0)
+		return true;
+	needs = syscall(SYS_bpf, BPF_MAP_LOOKUP_ELEM, &no_map, sizeof(no_map)) < 0 &&
+		errno == EPERM;
+	return syscall(SYS_capset, &header, sets) < 0 || needs;
+}
+
+int confine_sampler(bool writes)
+{
+	/* DAC_OVERRIDE is for folders of other users. */
+	return confine(writes ? CONFINED_TO_SAMPLING_AND_WRITING : CONFINED_TO_SAMPLING, -1,
+		       (bpf_needs_capability() ? CAPABILITY(CAP_BPF) : 0) |
+			       (writes ? CAPABILITY(CAP_DAC_OVERRIDE) : 0));
 }

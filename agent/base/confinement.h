@@ -18,10 +18,10 @@ enum confinement {
 	CONFINED_TO_DOWNLOADING, /* ... and threads, connections, and files that all may read */
 	CONFINED_TO_READING,	 /* parsing, with threads, for a terminal */
 	CONFINED_TO_SERVING,	 /* reading, for connections that others open, with timers */
-	CONFINED_TO_SERVING_A_FOLDER, /* ... and files beneath a folder that it has open */
-	CONFINED_TO_OPENING,	      /* parsing, with paths that lead to files for reading */
-	CONFINED_TO_SAMPLING,	      /* serving, with files for reading, and changes of BPF maps */
-	CONFINED_TO_SAMPLING_AND_WRITING, /* ... and new files */
+	CONFINED_TO_SERVING_A_FOLDER,	  /* ... and files beneath a folder that it has open */
+	CONFINED_TO_OPENING,		  /* parsing, with paths that lead to files for reading */
+	CONFINED_TO_SAMPLING,		  /* serving, with changes of BPF maps that it has */
+	CONFINED_TO_SAMPLING_AND_WRITING, /* ... and new files, and files for reading */
 	CONFINEMENTS,
 };
 
@@ -66,22 +66,24 @@ int confine_system_calls(enum confinement confinement);
 int confine_process(enum confinement confinement, int folder_fd);
 
 /*
- * For the process that follows paths: the user stays, of the capabilities those to look into other
- * processes and to read their files, and system calls those of CONFINED_TO_OPENING. Returns 0 or -errno.
- */
-int confine_opener(void);
-
-/*
- * For the agent while it samples: the user stays, of the capabilities those to read what others have and to
- * change what the BPF programs read, as far as it has them; and system calls those of
- * CONFINED_TO_SAMPLING.
+ * For the process that opens what belongs to others: the user stays, of the capabilities those to look into other
+ * processes, to read their files and to make BPF maps, and system calls those of CONFINED_TO_OPENING.
  *
- * @writes: it makes files as well, in folders of whoever.
- * @child_pid: of the command that it may end; 0: none.
+ * @signals: it ends a command of whatever user.
  *
  * Returns 0 or -errno.
  */
-int confine_sampler(bool writes, pid_t child_pid);
+int confine_opener(bool signals);
+
+/*
+ * For the agent while it samples: as confine_process(CONFINED_TO_SAMPLING). Before 5.19 CAP_BPF stays, where a
+ * BPF map cannot be used without; its list has no call that could make one, or load a program.
+ *
+ * @writes: it makes files as well, in folders of whoever, which it has open: CAP_DAC_OVERRIDE stays.
+ *
+ * Returns 0 or -errno.
+ */
+int confine_sampler(bool writes);
 
 /* For tests: whether a system call's number is in the list. */
 bool confinement_allows(enum confinement confinement, int number);

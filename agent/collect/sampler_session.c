@@ -546,9 +546,10 @@ uint32_t sampler_session_rate(struct sampler_session *session, uint32_t cpu)
 }
 
 int sampler_session_unwind_maps(const struct sampler_session *session,
+				struct privileged_process *privileged,
 				struct unwind_maps **ret_maps)
 {
-	return unwind_maps_open(session->program, ret_maps);
+	return unwind_maps_open(session->program, privileged, ret_maps);
 }
 
 int sampler_session_run_time(const struct sampler_session *session, uint64_t *ret_time_ns,

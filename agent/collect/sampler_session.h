@@ -95,10 +95,12 @@ size_t sampler_session_cpus(const struct sampler_session *session, const uint32_
  */
 uint32_t sampler_session_rate(struct sampler_session *session, uint32_t cpu);
 
+struct privileged_process;
 struct unwind_maps;
 
-/* Opens the maps of the unwind tables; the caller's. Returns 0 or -errno. */
+/* Opens the maps of the unwind tables, as unwind_maps_open() does; the caller's. Returns 0 or -errno. */
 int sampler_session_unwind_maps(const struct sampler_session *session,
+				struct privileged_process *privileged,
 				struct unwind_maps **ret_maps);
 
 /* Run time and runs of the sampler program: see sampler_program_run_time(). */

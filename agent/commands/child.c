@@ -12,14 +12,17 @@
 
 #include "base/log.h"
 #include "base/loop.h"
+#include "privileged/privileged_process.h"
 
 struct child {
 	const char *name; /* borrowed */
 	pid_t pid;
 	int pid_fd;
-	int release_fd; /* a byte written here lets it go */
-	int error_fd;	/* it says here why it could not be run; closed when it runs */
+	int release_fd;	 /* a byte written here lets it go */
+	int error_fd;	 /* it says here why it could not be run; closed when it runs */
+	int terminal_fd; /* -1: none */
 	struct loop *loop;
+	struct privileged_process *privileged;
 	struct loop_source *source;
 	bool ended;
 	int exit_code;
@@ -50,7 +53,11 @@ int child_new(char **arguments, bool output_to_error, struct child **ret_child)
 	if (!child)
 		return log_errno(-ENOMEM, "start %s", arguments[0]);
 	*child = (struct child){
-		.name = arguments[0], .pid_fd = -1, .release_fd = -1, .error_fd = -1
+		.name = arguments[0],
+		.pid_fd = -1,
+		.release_fd = -1,
+		.error_fd = -1,
+		.terminal_fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC),
 	};
 	if (pipe2(release, O_CLOEXEC) < 0)
 		return log_errno(-errno, "start %s", arguments[0]);
@@ -84,6 +91,7 @@ void child_free(struct child *child)
 	fd_close(child->release_fd);
 	fd_close(child->error_fd);
 	fd_close(child->pid_fd);
+	fd_close(child->terminal_fd);
 	free(child);
 }
 
@@ -125,11 +133,12 @@ static void on_end(uint32_t events, void *context)
 		loop_stop(child->loop, 0);
 }
 
-int child_start(struct child *child, struct loop *loop)
+int child_start(struct child *child, struct loop *loop, struct privileged_process *privileged)
 {
 	int error = 0, r;
 
 	child->loop = loop;
+	child->privileged = privileged;
 	r = loop_add_fd(loop, child->pid_fd, EPOLLIN, on_end, child, &child->source);
 	if (r < 0)
 		return log_errno(r, "watch %s", child->name);
@@ -144,11 +153,10 @@ int child_start(struct child *child, struct loop *loop)
 }
 
 /* Whether Ctrl-C on our terminal reaches the command too: it is in our process group. */
-static bool terminal_has_told(int signal)
+static bool terminal_has_told(const struct child *child, int signal)
 {
-	CLEANUP(fd_close) int terminal = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
-
-	return signal == SIGINT && terminal >= 0 && tcgetpgrp(terminal) == getpgrp();
+	return signal == SIGINT && child->terminal_fd >= 0 &&
+	       tcgetpgrp(child->terminal_fd) == getpgrp();
 }
 
 bool child_end(struct child *child, int signal, int timeout_ms)
@@ -158,8 +166,8 @@ bool child_end(struct child *child, int signal, int timeout_ms)
 	take_end(child);
 	if (child->ended)
 		return true;
-	if (!terminal_has_told(signal))
-		kill(child->pid, signal);
+	if (child->privileged && !terminal_has_told(child, signal))
+		privileged_process_signal(child->privileged, signal);
 	poll(&end, 1, timeout_ms);
 	take_end(child);
 	return child->ended;

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 
 struct child;
+struct privileged_process;
 struct loop;
 
 enum child_exit {
@@ -38,10 +39,14 @@ DEFINE_CLEANUP(struct child *, child_free);
 pid_t child_pid(const struct child *child);
 
 /*
- * Lets the command go; the loop is stopped, with 0, when it ends. Returns 0, or -errno when it
+ * Lets the command go; the loop is stopped, with 0, when it ends.
+ *
+ * @privileged: borrowed until child_end(): it passes signals on.
+ *
+ * Returns 0, or -errno when it
  * cannot be run; logged, and child_exit_code() tells what a shell would.
  */
-int child_start(struct child *child, struct loop *loop);
+int child_start(struct child *child, struct loop *loop, struct privileged_process *privileged);
 
 /*
  * Passes @signal on to a command that still runs, unless its terminal has done so, and waits for

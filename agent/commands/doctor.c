@@ -198,7 +198,7 @@ static struct finding try_sampling(void)
 	struct options options;
 
 	if (options_parse(&usage_doctor, 1, arguments, &options) || sampling_loop_new(&loop) < 0 ||
-	    sampling_start(&options, loop, NULL, &sampling) < 0 ||
+	    sampling_start(&options, loop, NULL, 0, &sampling) < 0 ||
 	    loop_add_timer(loop, TRIAL_NS / 10, work, NULL, NULL) < 0 ||
 	    loop_add_timer(loop, TRIAL_NS, stop, loop, NULL) < 0 || loop_run(loop) != 0)
 		return finding;

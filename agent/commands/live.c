@@ -9,6 +9,7 @@
 #include "commands/sampling.h"
 #include "commands/serving.h"
 #include "pipeline.h"
+#include "privileged/privileged_process.h"
 #include "profile/sample_window.h"
 #include "serve/control.h"
 #include "serve/importer.h"
@@ -70,7 +71,7 @@ static int serve(const struct options *options, struct loop *loop)
 	int r = importer_new(loop, &importer);
 
 	if (r == 0)
-		r = sampling_start(options, loop, NULL, &sampling);
+		r = sampling_start(options, loop, NULL, 0, &sampling);
 	if (r < 0)
 		return r;
 	pipeline = sampling_pipeline(sampling);
@@ -85,7 +86,10 @@ static int serve(const struct options *options, struct loop *loop)
 	r = open_control(options, loop, pipeline, server, &control);
 	if (r < 0)
 		return r;
-	r = sampling_confine(sampling, options, 0);
+	/* Who is confined cannot. When it fails they stay, as those of an agent that was killed. */
+	privileged_process_remove_at_end(pipeline_privileged(pipeline), control_socket(control));
+	privileged_process_remove_at_end(pipeline_privileged(pipeline), server_socket(server));
+	r = sampling_confine(sampling, options);
 	if (r < 0)
 		return r;
 	pipeline_set_server(pipeline, server);

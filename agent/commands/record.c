@@ -84,12 +84,12 @@ static int run(struct recording *recording, const struct options *options)
 	if (r < 0)
 		return log_errno(r, "start a timer");
 	if (recording->child) {
-		r = child_start(recording->child, recording->loop);
+		r = child_start(recording->child, recording->loop,
+				pipeline_privileged(sampling_pipeline(recording->sampling)));
 		if (r < 0)
 			return r;
 	}
-	r = sampling_confine(recording->sampling, options,
-			     recording->child ? child_pid(recording->child) : 0);
+	r = sampling_confine(recording->sampling, options);
 	if (r < 0)
 		return r;
 	r = loop_run(recording->loop);
@@ -146,7 +146,8 @@ static int record(const struct options *options, struct loop *loop, struct child
 	int r, stopped_by, exit_code = EXIT_CODE_OK;
 
 	describe_command(options->arguments, options->no_command_line, title);
-	r = sampling_start(options, loop, title[0] ? title : NULL, &sampling);
+	r = sampling_start(options, loop, title[0] ? title : NULL, child ? child_pid(child) : 0,
+			   &sampling);
 	if (r < 0)
 		return EXIT_CODE_FAILED;
 	recording.sampling = sampling;

@@ -123,7 +123,7 @@ static int open_writer(struct sampling *sampling)
 }
 
 int sampling_start(const struct options *options, struct loop *loop, const char *title,
-		   struct sampling **ret_sampling)
+		   pid_t command_pid, struct sampling **ret_sampling)
 {
 	CLEANUP(sampling_stop) struct sampling *sampling = calloc(1, sizeof(*sampling));
 	char filter[FILTER_SIZE_MAX];
@@ -146,6 +146,7 @@ int sampling_start(const struct options *options, struct loop *loop, const char 
 			.unwind = true,
 		},
 		.filter = filter,
+		.command_pid = command_pid,
 		.title = title,
 		.window_us = options->window_s * 1000000,
 		/* In a file names are repeated with each segment: there they are as long as they may be,
@@ -180,9 +181,9 @@ int sampling_start(const struct options *options, struct loop *loop, const char 
 	return 0;
 }
 
-int sampling_confine(struct sampling *sampling, const struct options *options, pid_t child_pid)
+int sampling_confine(struct sampling *sampling, const struct options *options)
 {
-	int r = confine_sampler(options->dump_dir || options->debuginfod_url_count, child_pid);
+	int r = confine_sampler(options->dump_dir || options->debuginfod_url_count);
 
 	if (r < 0)
 		return log_errno(r, "give up what is not needed to sample");

@@ -20,20 +20,21 @@ struct sampling;
 int sampling_loop_new(struct loop **ret_loop);
 
 /*
- * Starts the pipeline and, with -o, makes the capture's file. @title: of the capture, or NULL.
+ * Starts the pipeline and, with -o, makes the capture's file.
+ *
+ * @title: of the capture, or NULL.
+ * @command_pid: of the command that is recorded; 0: none.
+ *
  * Returns 0 or -errno; logged in one line.
  */
 int sampling_start(const struct options *options, struct loop *loop, const char *title,
-		   struct sampling **ret_sampling);
+		   pid_t command_pid, struct sampling **ret_sampling);
 
 /*
  * All is open: gives up what sampling does not need, and starts to write the file. Before the loop runs.
- *
- * @child_pid: of the command that is recorded; 0: none.
- *
  * Returns 0 or -errno; logged.
  */
-int sampling_confine(struct sampling *sampling, const struct options *options, pid_t child_pid);
+int sampling_confine(struct sampling *sampling, const struct options *options);
 
 /* Takes the last samples and completes the file. Returns 0 or -errno; logged. */
 int sampling_finish(struct sampling *sampling);

@@ -4,7 +4,7 @@
  * run the same program: structs are in the machine's order. What is asked is checked as if it came from a
  * stranger, since the agent reads what strangers wrote.
  *
- * Nothing is remembered from one request to the next. Where one is about a process, the descriptor of its
+ * Nothing is remembered from one request to the next but what is removed at the end. Where one is about a process, the descriptor of its
  * folder comes along, or its pid stands in the last number.
  */
 #ifndef FLICKERSCOPE_PRIVILEGED_MESSAGE_H
@@ -20,7 +20,8 @@ enum privileged_limits {
 	PRIVILEGED_NUMBER_PID = PRIVILEGED_NUMBERS_MAX - 1,
 	PRIVILEGED_BODY_SIZE_MAX = 64 << 10, /* bytes of text or of structs behind the head ... */
 	PRIVILEGED_REPLY_SIZE_MAX = 8 << 10, /* ... of a request and of a reply */
-	PRIVILEGED_FDS_MAX = 2,		     /* in one packet */
+	PRIVILEGED_FDS_MAX = 16,	     /* in one packet */
+	PRIVILEGED_SOCKETS_MAX = 2,	     /* that are removed at the end */
 };
 
 /* @: descriptors that come along; numbers in their order; body. -> what comes back. */
@@ -35,6 +36,9 @@ enum privileged_kind {
 	PRIVILEGED_OPEN_IN_ROOT,    /* @process or pid; rules; path -> @file */
 	PRIVILEGED_OPEN_FIRST,	    /* @process or none; rules, first; paths -> @file; index */
 	PRIVILEGED_OPEN_PATH,	    /* rules; path -> @file */
+	PRIVILEGED_CREATE_SLABS,    /* count -> @empty slabs for unwind tables */
+	PRIVILEGED_SIGNAL,	    /* signal: to the command that is recorded */
+	PRIVILEGED_REMOVE_AT_END, /* @listening unix socket, whose path goes when the agent ends */
 	PRIVILEGED_KINDS,
 };
 
@@ -62,6 +66,14 @@ struct privileged_result {
 	size_t body_size;
 	int fds[PRIVILEGED_FDS_MAX]; /* owned; -1: none */
 };
+
+static inline void privileged_result_init(struct privileged_result *result)
+{
+	result->packet.reply = (struct privileged_reply){ 0 };
+	result->body_size = 0;
+	for (size_t i = 0; i < PRIVILEGED_FDS_MAX; i++)
+		result->fds[i] = -1;
+}
 
 static inline void privileged_result_close(struct privileged_result *result)
 {

@@ -20,12 +20,11 @@ struct privileged_process {
 	bool is_gone;
 };
 
-int privileged_process_new(struct privileged_process **ret_process)
+int privileged_process_new(pid_t command_pid, struct privileged_process **ret_process)
 {
 	CLEANUP(privileged_process_free)
 	struct privileged_process *process = calloc(1, sizeof(*process));
 	CLEANUP(fd_close) int other_end = -1;
-	pid_t own_pid = getpid();
 	int ends[2];
 
 	if (!process)
@@ -39,7 +38,7 @@ int privileged_process_new(struct privileged_process **ret_process)
 	if (process->pid < 0)
 		return -errno;
 	if (!process->pid)
-		privileged_server_run(other_end, own_pid);
+		privileged_server_run(other_end, command_pid);
 	*ret_process = TAKE(process);
 	return 0;
 }
@@ -73,9 +72,7 @@ int privileged_process_ask(struct privileged_process *process,
 	size_t size = 0;
 	int r;
 
-	ret_result->fds[0] = ret_result->fds[1] = -1;
-	_Static_assert(ARRAY_SIZE(ret_result->fds) == 2, "each is set");
-	ret_result->body_size = 0;
+	privileged_result_init(ret_result);
 	if (process->is_gone)
 		return -EPIPE;
 	if (body_size > PRIVILEGED_BODY_SIZE_MAX)
@@ -94,6 +91,26 @@ int privileged_process_ask(struct privileged_process *process,
 		return -EPROTO;
 	ret_result->body_size = size - sizeof(ret_result->packet.reply);
 	return ret_result->packet.reply.result;
+}
+
+/* One that is about nothing but a number and a descriptor. */
+static int order(struct privileged_process *process, enum privileged_kind kind, uint64_t number,
+		 int fd)
+{
+	const struct privileged_request request = { .kind = kind, .numbers = { number } };
+	CLEANUP(privileged_result_close) struct privileged_result result;
+
+	return privileged_process_ask(process, &request, fd, NULL, 0, &result);
+}
+
+int privileged_process_signal(struct privileged_process *process, int signal)
+{
+	return order(process, PRIVILEGED_SIGNAL, (uint64_t)signal, -1);
+}
+
+int privileged_process_remove_at_end(struct privileged_process *process, int socket)
+{
+	return socket < 0 ? 0 : order(process, PRIVILEGED_REMOVE_AT_END, 0, socket);
 }
 
 pid_t privileged_process_pid(const struct privileged_process *process)

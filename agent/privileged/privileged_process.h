@@ -5,7 +5,7 @@
  * process_files.h asks.
  *
  * It is a fork of the agent, made early, with nothing but its socket; of root's capabilities it keeps
- * those to look into other processes and to read their files; of system calls those of
+ * those to look into other processes, to read their files and to make BPF maps; of system calls those of
  * CONFINED_TO_OPENING. It ends with the agent. Whoever asks waits: so it goes before others that want the CPU
  * (nice -20), which it needs for some 10 us each time.
  *
@@ -23,8 +23,8 @@
 
 struct privileged_process;
 
-/* Before any thread exists. Returns 0 or -errno. */
-int privileged_process_new(struct privileged_process **ret_process);
+/* Before any thread exists. @command_pid: of the command that is recorded; 0: none. Returns 0 or -errno. */
+int privileged_process_new(pid_t command_pid, struct privileged_process **ret_process);
 void privileged_process_free(struct privileged_process *process); /* ends it; NULL is fine */
 DEFINE_CLEANUP(struct privileged_process *, privileged_process_free);
 
@@ -40,6 +40,12 @@ DEFINE_CLEANUP(struct privileged_process *, privileged_process_free);
 int privileged_process_ask(struct privileged_process *process,
 			   const struct privileged_request *request, int fd, const void *body,
 			   size_t body_size, struct privileged_result *ret_result);
+
+/* Sends SIGINT, SIGTERM or SIGHUP to the command that is recorded. Returns 0 or -errno. */
+int privileged_process_signal(struct privileged_process *process, int signal);
+
+/* The path of a unix socket that we listen on goes when we have ended; -1: there is none. Returns 0 or -errno. */
+int privileged_process_remove_at_end(struct privileged_process *process, int socket);
 
 pid_t privileged_process_pid(const struct privileged_process *process);
 

@@ -2,10 +2,17 @@
 #include "privileged/privileged_server.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -13,6 +20,7 @@
 #include "base/own_process.h"
 #include "base/packet.h"
 #include "privileged/process_files.h"
+#include "privileged/unwind_maps.h"
 
 enum { NICE = -20 }; /* the first to get a CPU */
 
@@ -23,7 +31,8 @@ enum rules_flag {
 
 /* A request, taken apart. */
 struct asked {
-	struct process_files *files;
+	struct privileged_server *server;
+	struct process_files *files; /* the server's */
 	const uint64_t *numbers;
 	const char *body;
 	size_t body_size;
@@ -310,6 +319,85 @@ static int answer_open_path(const struct asked *asked)
 			 process_files_open_path(asked->files, path, &rules, place_for_fd(asked)));
 }
 
+/* --- for the agent itself ---------------------------------------------------------------------- */
+
+static int answer_create_slabs(const struct asked *asked)
+{
+	uint64_t count = asked->numbers[0];
+
+	if (!count || count > PRIVILEGED_FDS_MAX)
+		return -EINVAL;
+	for (size_t i = 0; i < count; i++) {
+		int r = unwind_maps_create_slab(&asked->result->fds[i]);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int answer_signal(const struct asked *asked)
+{
+	int signal = (int)asked->numbers[0];
+
+	if (asked->numbers[0] > NSIG || (signal != SIGINT && signal != SIGTERM && signal != SIGHUP))
+		return -EINVAL;
+	if (asked->server->command_fd < 0)
+		return -ESRCH;
+	return syscall(SYS_pidfd_send_signal, asked->server->command_fd, signal, NULL, 0) < 0
+		       ? -errno
+		       : 0;
+}
+
+static bool is_socket_at(const struct privileged_socket *socket, uint64_t *ret_inode)
+{
+	struct stat status;
+
+	if (fstatat(AT_FDCWD, socket->path, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    !S_ISSOCK(status.st_mode))
+		return false;
+	*ret_inode = status.st_ino;
+	return true;
+}
+
+/* Nobody names a path: the socket has one, and only who bound it there can listen on it. */
+static int answer_remove_at_end(const struct asked *asked)
+{
+	struct privileged_server *server = asked->server;
+	struct privileged_socket *kept = &server->sockets[server->socket_count];
+	struct sockaddr_un address;
+	socklen_t size = sizeof(address), listens_size = sizeof(int);
+	int listens = 0;
+
+	if (asked->fd_count != 1)
+		return -EBADF;
+	if (getsockopt(asked->fds[0], SOL_SOCKET, SO_ACCEPTCONN, &listens, &listens_size) < 0 ||
+	    getsockname(asked->fds[0], (struct sockaddr *)&address, &size) < 0)
+		return -errno;
+	if (!listens || address.sun_family != AF_UNIX ||
+	    size <= offsetof(struct sockaddr_un, sun_path) || !address.sun_path[0])
+		return -EINVAL;
+	if (server->socket_count == PRIVILEGED_SOCKETS_MAX)
+		return -ENOSPC;
+	snprintf(kept->path, sizeof(kept->path), "%.*s", (int)sizeof(address.sun_path) - 1,
+		 address.sun_path);
+	if (!is_socket_at(kept, &kept->inode))
+		return -ENOENT;
+	server->socket_count++;
+	return 0;
+}
+
+static void remove_sockets(const struct privileged_server *server)
+{
+	for (size_t i = 0; i < server->socket_count; i++) {
+		const struct privileged_socket *socket = &server->sockets[i];
+		uint64_t inode;
+
+		if (is_socket_at(socket, &inode) && inode == socket->inode)
+			unlinkat(AT_FDCWD, socket->path, 0);
+	}
+}
+
 /* --- the process ------------------------------------------------------------------------------- */
 
 static int (*const answers[PRIVILEGED_KINDS])(const struct asked *asked) = {
@@ -323,18 +411,24 @@ static int (*const answers[PRIVILEGED_KINDS])(const struct asked *asked) = {
 	[PRIVILEGED_OPEN_IN_ROOT] = answer_open_in_root,
 	[PRIVILEGED_OPEN_FIRST] = answer_open_first,
 	[PRIVILEGED_OPEN_PATH] = answer_open_path,
+	[PRIVILEGED_CREATE_SLABS] = answer_create_slabs,
+	[PRIVILEGED_SIGNAL] = answer_signal,
+	[PRIVILEGED_REMOVE_AT_END] = answer_remove_at_end,
 };
 
-void privileged_server_answer(struct process_files *files, const void *bytes, size_t size,
+void privileged_server_answer(struct privileged_server *server, const void *bytes, size_t size,
 			      const int *fds, size_t fd_count, struct privileged_result *result)
 {
 	struct bytes_reader reader = bytes_reader_of(bytes, size);
 	struct privileged_request request;
-	struct asked asked = { .files = files, .fds = fds, .fd_count = fd_count, .result = result };
+	struct asked asked = { .server = server,
+			       .files = server->files,
+			       .fds = fds,
+			       .fd_count = fd_count,
+			       .result = result };
 
-	result->packet.reply = (struct privileged_reply){ .result = -EINVAL };
-	result->body_size = 0;
-	result->fds[0] = result->fds[1] = -1;
+	privileged_result_init(result);
+	result->packet.reply.result = -EINVAL;
 	if (!bytes_read_into(&reader, &request, sizeof(request)) ||
 	    request.kind >= PRIVILEGED_KINDS || request.body_size != bytes_left(&reader))
 		return;
@@ -342,6 +436,8 @@ void privileged_server_answer(struct process_files *files, const void *bytes, si
 	asked.body = (const char *)bytes + sizeof(request);
 	asked.body_size = request.body_size;
 	result->packet.reply.result = answers[request.kind](&asked);
+	if (result->packet.reply.result)
+		privileged_result_close(result); /* of several, some may be there */
 }
 
 static size_t count_fds(const int fds[PRIVILEGED_FDS_MAX])
@@ -353,17 +449,19 @@ static size_t count_fds(const int fds[PRIVILEGED_FDS_MAX])
 	return count;
 }
 
-static int serve(int socket, struct process_files *files, uint8_t *message, size_t message_size)
+static int serve(int socket, struct privileged_server *server, uint8_t *message,
+		 size_t message_size)
 {
-	CLEANUP(privileged_result_close) struct privileged_result result = { .fds = { -1, -1 } };
+	CLEANUP(privileged_result_close) struct privileged_result result;
 	int fds[PRIVILEGED_FDS_MAX];
 	size_t size, fd_count = 0;
 	int r = packet_receive(socket, message, message_size, &size, fds, ARRAY_SIZE(fds));
 
+	privileged_result_init(&result);
 	if (r < 0)
 		return r;
 	fd_count = count_fds(fds);
-	privileged_server_answer(files, message, size, fds, fd_count, &result);
+	privileged_server_answer(server, message, size, fds, fd_count, &result);
 	r = packet_send(socket, &result.packet.reply, sizeof(result.packet.reply),
 			result.packet.body, result.body_size, result.fds, count_fds(result.fds));
 	for (size_t i = 0; i < fd_count; i++)
@@ -371,18 +469,25 @@ static int serve(int socket, struct process_files *files, uint8_t *message, size
 	return r;
 }
 
-noreturn void privileged_server_run(int socket, pid_t agent_pid)
+noreturn void privileged_server_run(int socket, pid_t command_pid)
 {
 	const size_t message_size = sizeof(struct privileged_request) + PRIVILEGED_BODY_SIZE_MAX;
+	const struct rlimit any = { RLIM_INFINITY, RLIM_INFINITY };
+	struct privileged_server server = { .command_fd = -1 };
 	uint8_t *message = malloc(message_size);
-	struct process_files *files;
 
 	socket = own_process_begin("flicker-paths", socket);
-	setpriority(PRIO_PROCESS, 0, NICE); /* as good as it gets */
-	if (!message || socket < 0 || own_process_die_with(agent_pid) < 0 ||
-	    process_files_new(&files) < 0 || confine_opener() < 0)
+	/* Both as good as it gets. */
+	setpriority(PRIO_PROCESS, 0, NICE);
+	setrlimit(RLIMIT_MEMLOCK, &any); /* of which BPF maps took their memory before 5.11 */
+	if (command_pid > 0)
+		server.command_fd = (int)syscall(SYS_pidfd_open, command_pid, 0);
+	/* It is not killed with the agent: however that ends, its end of the socket is closed, and no other has it. */
+	if (!message || socket < 0 || process_files_new(&server.files) < 0 ||
+	    confine_opener(command_pid > 0) < 0)
 		_exit(1);
-	while (serve(socket, files, message, message_size) >= 0)
+	while (serve(socket, &server, message, message_size) >= 0)
 		;
+	remove_sockets(&server);
 	_exit(0);
 }

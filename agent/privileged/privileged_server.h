@@ -12,21 +12,35 @@
 
 #include "privileged/privileged_message.h"
 
+enum { PRIVILEGED_SOCKET_PATH_SIZE = 108 }; /* unix(7) */
+
 struct process_file_rules;
 struct process_files;
+
+/* A path that is removed at the end, if the same socket still is there. */
+struct privileged_socket {
+	uint64_t inode;
+	char path[PRIVILEGED_SOCKET_PATH_SIZE];
+};
+
+struct privileged_server {
+	struct process_files *files; /* borrowed; that are opened here, not by asking */
+	int command_fd;		     /* a pidfd of the command that is recorded; -1: none */
+	size_t socket_count;
+	struct privileged_socket sockets[PRIVILEGED_SOCKETS_MAX];
+};
 
 /*
  * Answers one packet of whatever bytes and descriptors.
  *
- * @files: that are opened here, not by asking.
  * @fds: what came along, borrowed.
  * @result: the caller's to close.
  */
-void privileged_server_answer(struct process_files *files, const void *bytes, size_t size,
+void privileged_server_answer(struct privileged_server *server, const void *bytes, size_t size,
 			      const int *fds, size_t fd_count, struct privileged_result *result);
 
 /* In the fork: gives up what is not needed, and answers until the socket is closed. */
-noreturn void privileged_server_run(int socket, pid_t agent_pid);
+noreturn void privileged_server_run(int socket, pid_t command_pid);
 
 /* Rules as the first five numbers of a request. */
 void privileged_rules_write(const struct process_file_rules *rules,

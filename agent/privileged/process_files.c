@@ -755,11 +755,12 @@ int process_files_open_in_root(struct process_files *files, struct process_place
 
 bool process_files_shares_root(struct process_files *files, struct process_place place)
 {
-	CLEANUP(privileged_result_close) struct privileged_result result = { .fds = { -1, -1 } };
+	CLEANUP(privileged_result_close) struct privileged_result result;
 	const struct privileged_request request = request_of(PRIVILEGED_SHARES_ROOT, place, NULL);
 	CLEANUP(fd_close) int opened = -1;
 	int process_fd;
 
+	privileged_result_init(&result);
 	if (files->process)
 		return privileged_process_ask(files->process, &request, place.fd, NULL, 0,
 					      &result) == 0 &&

@@ -6,14 +6,17 @@
 #include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "privileged/privileged_process.h"
 #include "privileged/sampler_program.h"
 
 enum { SLAB_SIZE = UNWIND_SLAB_ROWS * sizeof(struct unwind_row) };
 
 struct unwind_maps {
-	struct sampler_program_maps fds; /* borrowed */
+	struct privileged_process *privileged; /* borrowed */
+	struct sampler_program_maps fds;       /* borrowed */
 	struct unwind_page_rows *pages;
 	struct unwind_mapping *mappings;
 	struct unwind_row *slabs[UNWIND_SLABS_MAX]; /* NULL: there is none */
@@ -30,13 +33,15 @@ static int share(int fd, size_t size, void *ret_memory)
 	return 0;
 }
 
-int unwind_maps_open(const struct sampler_program *program, struct unwind_maps **ret_maps)
+int unwind_maps_open(const struct sampler_program *program, struct privileged_process *privileged,
+		     struct unwind_maps **ret_maps)
 {
 	CLEANUP(unwind_maps_free) struct unwind_maps *maps = calloc(1, sizeof(*maps));
 	int r;
 
 	if (!maps)
 		return -ENOMEM;
+	maps->privileged = privileged;
 	maps->fds = sampler_program_maps(program);
 	r = share(maps->fds.pages_fd, UNWIND_PAGES_MAX * sizeof(*maps->pages), &maps->pages);
 	if (r < 0)
@@ -78,23 +83,44 @@ struct unwind_row *unwind_maps_slab(const struct unwind_maps *maps, uint32_t ind
 	return index < UNWIND_SLABS_MAX ? maps->slabs[index] : NULL;
 }
 
-/* One slab that the kernel does not know yet; its descriptor is open until it does. */
-static int create_slab(struct unwind_maps *maps, uint32_t index, int *ret_fd)
+/* By hand: libbpf tries to load a program first, to see whether a limit has to be raised. */
+int unwind_maps_create_slab(int *ret_fd)
 {
-	const struct bpf_map_create_opts options = { .sz = sizeof(options),
-						     .map_flags = BPF_F_MMAPABLE };
-	CLEANUP(fd_close)
-	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "unwind_slab", sizeof(uint32_t),
-				sizeof(struct unwind_row), UNWIND_SLAB_ROWS, &options);
-	int r;
+	union bpf_attr slab = {
+		.map_type = BPF_MAP_TYPE_ARRAY,
+		.key_size = sizeof(uint32_t),
+		.value_size = sizeof(struct unwind_row),
+		.max_entries = UNWIND_SLAB_ROWS,
+		.map_flags = BPF_F_MMAPABLE,
+		.map_name = "unwind_slab",
+	};
+	long fd = syscall(SYS_bpf, BPF_MAP_CREATE, &slab, sizeof(slab));
 
 	if (fd < 0)
 		return -errno;
-	r = share(fd, SLAB_SIZE, &maps->slabs[index]);
-	if (r < 0)
-		return r;
-	*ret_fd = TAKE_FD(fd);
+	*ret_fd = (int)fd;
 	return 0;
+}
+
+/* So many as one answer holds. Returns how many were made, or -errno. */
+static int ask_for_slabs(struct unwind_maps *maps, uint32_t count, int *ret_fds)
+{
+	struct privileged_request request = { .kind = PRIVILEGED_CREATE_SLABS };
+	CLEANUP(privileged_result_close) struct privileged_result result;
+	int r;
+
+	if (count > PRIVILEGED_FDS_MAX)
+		count = PRIVILEGED_FDS_MAX;
+	request.numbers[0] = count;
+	r = privileged_process_ask(maps->privileged, &request, -1, NULL, 0, &result);
+	if (r != 0)
+		return r < 0 ? r : -EPROTO;
+	for (uint32_t i = 0; i < count; i++)
+		if (result.fds[i] < 0)
+			return -EPROTO;
+	for (uint32_t i = 0; i < count; i++)
+		ret_fds[i] = TAKE_FD(result.fds[i]);
+	return (int)count;
 }
 
 /* All in one call where the kernel has it (5.16): each waits for all walks. */
@@ -121,24 +147,27 @@ static void forget_slab(struct unwind_maps *maps, uint32_t index)
 
 int unwind_maps_add_slabs(struct unwind_maps *maps, uint32_t first, uint32_t count)
 {
-	uint32_t indexes[UNWIND_SLABS_MAX], made = 0;
+	uint32_t indexes[UNWIND_SLABS_MAX], wanted = 0, made = 0, shared = 0;
 	int fds[UNWIND_SLABS_MAX], r = 0;
 
-	for (uint32_t i = first; i < first + count && i < UNWIND_SLABS_MAX && r == 0; i++) {
-		if (maps->slabs[i])
-			continue;
-		r = create_slab(maps, i, &fds[made]);
-		if (r == 0)
-			indexes[made++] = i;
+	for (uint32_t i = first; i < first + count && i < UNWIND_SLABS_MAX; i++)
+		if (!maps->slabs[i])
+			indexes[wanted++] = i;
+	while (r >= 0 && made < wanted) {
+		r = ask_for_slabs(maps, wanted - made, fds + made);
+		made += r > 0 ? (uint32_t)r : 0;
 	}
-	if (r == 0 && made)
+	while (r >= 0 && shared < made) {
+		r = share(fds[shared], SLAB_SIZE, &maps->slabs[indexes[shared]]);
+		shared += r == 0;
+	}
+	if (r >= 0 && made)
 		r = tell_slabs(maps, indexes, fds, made);
-	for (uint32_t i = 0; i < made; i++) {
+	for (uint32_t i = 0; i < made; i++)
 		fd_close(fds[i]); /* the map of maps holds it */
-		if (r < 0)
-			forget_slab(maps, indexes[i]);
-	}
-	return r;
+	for (uint32_t i = 0; r < 0 && i < shared; i++)
+		forget_slab(maps, indexes[i]);
+	return r < 0 ? r : 0;
 }
 
 void unwind_maps_remove_slab(struct unwind_maps *maps, uint32_t index)

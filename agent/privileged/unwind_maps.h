@@ -13,11 +13,18 @@
 #include "base/cleanup.h"
 #include "sample_abi.h"
 
+struct privileged_process;
 struct sampler_program;
 struct unwind_maps;
 
-/* @program: borrowed, outlives the maps. Returns 0 or -errno. */
-int unwind_maps_open(const struct sampler_program *program, struct unwind_maps **ret_maps);
+/*
+ * @program: borrowed, outlives the maps.
+ * @privileged: borrowed, outlives the maps: it makes the slabs.
+ *
+ * Returns 0 or -errno.
+ */
+int unwind_maps_open(const struct sampler_program *program, struct privileged_process *privileged,
+		     struct unwind_maps **ret_maps);
 void unwind_maps_free(struct unwind_maps *maps); /* NULL is fine; the kernel keeps its side */
 DEFINE_CLEANUP(struct unwind_maps *, unwind_maps_free);
 
@@ -34,6 +41,9 @@ struct unwind_row *unwind_maps_slab(const struct unwind_maps *maps, uint32_t ind
  * Returns 0 or -errno; some may have been made.
  */
 int unwind_maps_add_slabs(struct unwind_maps *maps, uint32_t first, uint32_t count);
+/* An empty slab that belongs to no map. Needs CAP_BPF. Returns 0 or -errno. */
+int unwind_maps_create_slab(int *ret_fd);
+
 void unwind_maps_remove_slab(struct unwind_maps *maps, uint32_t index);
 
 /* Returns 0, -E2BIG when there are too many processes, or another -errno. */

@@ -406,6 +406,11 @@ int control_new(const struct control_options *options, struct control **ret_cont
 	return 0;
 }
 
+int control_socket(const struct control *control)
+{
+	return control->listen_fd;
+}
+
 void control_free(struct control *control)
 {
 	struct stat status;

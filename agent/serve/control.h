@@ -47,7 +47,10 @@ struct control_options {
  */
 int control_new(const struct control_options *options, struct control **ret_control);
 
-/* Ends all dumps at once and removes the socket. NULL is fine. */
+/* The socket that it listens on, borrowed; -1: none. */
+int control_socket(const struct control *control);
+
+/* Ends all dumps at once and removes the socket, if we still may. NULL is fine. */
 void control_free(struct control *control);
 DEFINE_CLEANUP(struct control *, control_free);
 

@@ -382,6 +382,11 @@ int server_new(const struct server_options *options, struct server **ret_server)
 	return 0;
 }
 
+int server_socket(const struct server *server)
+{
+	return server->socket_path ? server->listen_fd : -1;
+}
+
 void server_free(struct server *server)
 {
 	if (!server)

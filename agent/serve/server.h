@@ -106,6 +106,9 @@ int server_new(const struct server_options *options, struct server **ret_server)
 void server_free(struct server *server); /* NULL is fine; hangs up on everybody */
 DEFINE_CLEANUP(struct server *, server_free);
 
+/* The unix socket that it listens on, borrowed; -1: it is none. */
+int server_socket(const struct server *server);
+
 /* Serves, and dispatches the loop, until loop_stop(). Returns its exit code, or -errno. */
 int server_run(struct server *server);
 

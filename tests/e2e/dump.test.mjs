@@ -205,7 +205,7 @@ test('without a port the only agent is asked, of several the ports are named', (
 	assert.match(result.stderr, /needs root/);
 	assert.match(result.stderr, /2 agents are running: choose with --port, one of \d+, \d+/);
 	assert.ok(existsSync(join(folder, 'third.flk')));
-	assert.match(result.stdout, /\n1\n$/, 'only the socket of the one that was killed is left');
+	assert.match(result.stdout, /\n0\n$/, 'no socket is left, not even that of the one that was killed');
 });
 
 test('a signal without a folder for it changes nothing', async (t) => {

@@ -183,54 +183,58 @@ static void a_folder_that_is_served_is_all_there_is(void)
 	rmdir(folder);
 }
 
-static int try_sampling(bool writes, const char *new_path)
+static int try_sampling(bool writes, int folder_fd)
 {
-	pid_t child = fork();
-	int status, r = 0;
+	const int new_file = O_WRONLY | O_CREAT | O_EXCL;
+	union bpf_attr attribute = {
+		.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1
+	};
 
-	if (child == 0)
-		for (;;)
-			pause();
-	if (confine_sampler(writes, child) < 0)
-		r = 1;
-	else if (open("/etc/hostname", O_RDONLY) < 0)
-		r = 2;
-	else if (open("/etc/hostname", O_WRONLY) >= 0 || errno != EPERM)
-		r = 3;
-	else if (open("/etc/hostname", O_RDONLY | O_TRUNC) >= 0 || errno != EPERM)
-		r = 4;
-	else if ((open(new_path, O_WRONLY | O_CREAT | O_EXCL, 0600) >= 0) != writes)
-		r = 5;
-	else if (open(new_path, O_WRONLY | O_CREAT, 0600) >= 0 || errno != EPERM)
-		r = 6;
-	else if (execl("/bin/true", "true", NULL) == 0 || errno != EPERM)
-		r = 7;
-	else if (kill(getppid(), 0) == 0 || errno != EPERM)
-		r = 8;
-	else if (syscall(SYS_bpf, BPF_PROG_LOAD, NULL, 0) == 0 || errno != EPERM)
-		r = 9;
-	else if (prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN) != -1)
-		r = 10; /* not even asking is allowed */
-	else if (kill(child, SIGKILL) < 0 || waitpid(child, &status, 0) != child)
-		r = 11;
-	return r;
+	if (confine_sampler(writes) < 0)
+		return 1;
+	if (getuid() == 0 || geteuid() == 0 || getgid() == 0)
+		return 2;
+	/* Where nothing is written nothing can be opened at all; else there is nothing at a path. */
+	if (open("/etc/hostname", O_RDONLY) >= 0 || (errno == EPERM) == writes)
+		return 3;
+	if (openat(folder_fd, "old", O_WRONLY) >= 0 || errno != EPERM)
+		return 4;
+	if (openat(folder_fd, "old", O_RDONLY | O_TRUNC) >= 0 || errno != EPERM)
+		return 5;
+	if ((openat(folder_fd, "new", new_file, 0600) >= 0) != writes)
+		return 6;
+	if (openat(folder_fd, "new", O_WRONLY | O_CREAT, 0600) >= 0 || errno != EPERM)
+		return 7;
+	if (execl("/bin/true", "true", NULL) == 0 || errno != EPERM)
+		return 8;
+	if (kill(getppid(), 0) == 0 || errno != EPERM)
+		return 9;
+	if (syscall(SYS_bpf, BPF_PROG_LOAD, NULL, 0) >= 0 || errno != EPERM)
+		return 10;
+	if (syscall(SYS_bpf, BPF_MAP_CREATE, &attribute, sizeof(attribute)) >= 0 || errno != EPERM)
+		return 11;
+	if (prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN) != -1)
+		return 12; /* not even asking is allowed */
+	return 0;
 }
 
-/* It reads everything, and changes nothing but what it makes anew where that was wanted. */
-static void what_samples_reads_all_and_changes_nothing(void)
+/* It opens nothing, and makes nothing but files in a folder that it has where that was wanted. */
+static void what_samples_opens_nothing(void)
 {
 	char folder[] = "/tmp/flickerscope-test-XXXXXX", path[64];
+	CLEANUP(fd_close) int fd = -1;
 
 	CHECK_OR_RETURN(mkdtemp(folder));
-	snprintf(path, sizeof(path), "%s/new", folder);
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	for (int writes = 0; writes < 2; writes++) {
 		int status = -1;
 		pid_t pid = fork();
 
 		if (pid == 0)
-			_exit(try_sampling(writes, path));
+			_exit(try_sampling(writes, fd));
 		waitpid(pid, &status, 0);
 		CHECK_EQ(status, 0);
+		snprintf(path, sizeof(path), "%s/new", folder);
 		CHECK_EQ(access(path, F_OK), writes ? 0 : -1);
 	}
 	unlink(path);
@@ -261,6 +265,41 @@ static void confining_files_outlives_nobody(void)
 	}
 	CHECK(ended < 0 && errno == ECHILD);
 	CHECK_EQ(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
+}
+
+static int try_opening(void)
+{
+	union bpf_attr map = {
+		.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1
+	};
+	int fd;
+
+	if (confine_opener(false) < 0)
+		return 1;
+	fd = (int)syscall(SYS_bpf, BPF_MAP_CREATE, &map, sizeof(map));
+	if (fd < 0)
+		return 2;
+	map = (union bpf_attr){ .map_fd = (uint32_t)fd };
+	if (syscall(SYS_bpf, BPF_MAP_LOOKUP_ELEM, &map, sizeof(map)) >= 0 || errno != EPERM)
+		return 3;
+	if (syscall(SYS_bpf, BPF_PROG_LOAD, &map, sizeof(map)) >= 0 || errno != EPERM)
+		return 4;
+	if (open("/etc/hostname", O_WRONLY) >= 0 || errno != EPERM)
+		return 5;
+	if (open("/tmp/x", O_RDONLY | O_CREAT, 0600) >= 0 || errno != EPERM)
+		return 6;
+	return kill(getppid(), 0) < 0 && errno == EPERM ? 0 : 7;
+}
+
+static void what_opens_makes_maps_and_uses_none(void)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(try_opening());
+	waitpid(pid, &status, 0);
+	CHECK_EQ(status, 0);
 }
 
 static int raise_own(enum confinement confinement)
@@ -338,5 +377,6 @@ static void the_lists_are_those_of_the_readme(void)
 TESTS(TEST(every_other_system_call_is_refused), TEST(what_is_allowed_is_bounded_by_its_arguments),
       TEST(threads_are_started_by_some_and_processes_by_none),
       TEST(a_terminal_is_asked_for_its_size_alone), TEST(a_folder_that_is_served_is_all_there_is),
-      TEST(what_samples_reads_all_and_changes_nothing), TEST(a_process_may_end_itself),
-      TEST(confining_files_outlives_nobody), TEST(the_lists_are_those_of_the_readme))
+      TEST(what_samples_opens_nothing), TEST(what_opens_makes_maps_and_uses_none),
+      TEST(a_process_may_end_itself), TEST(confining_files_outlives_nobody),
+      TEST(the_lists_are_those_of_the_readme))

@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -22,6 +25,7 @@ struct place {
 	struct privileged_process *process;
 	struct process_files *files;
 	int own_fd; /* our own folder in /proc */
+	pid_t command_pid;
 };
 
 static void place_close(struct place *place)
@@ -38,18 +42,30 @@ static inline void cleanup_place_close(struct place *place)
 
 static bool place_open(struct place *place)
 {
-	*place = (struct place){ .own_fd = -1 };
-	if (privileged_process_new(&place->process) < 0 || process_files_new(&place->files) < 0)
+	place->process = NULL;
+	place->files = NULL;
+	place->own_fd = -1;
+	if (privileged_process_new(place->command_pid, &place->process) < 0 ||
+	    process_files_new(&place->files) < 0)
 		return false;
 	process_files_ask(place->files, place->process);
 	return process_files_open_process(place->files, (uint32_t)getpid(), &place->own_fd) == 0;
+}
+
+/* Returns the answer to a request of these, whatever they are. */
+static int ask(const struct place *place, struct privileged_request request, const void *body,
+	       size_t body_size, int fd)
+{
+	CLEANUP(privileged_result_close) struct privileged_result result;
+
+	return privileged_process_ask(place->process, &request, fd, body, body_size, &result);
 }
 
 /* --- what it gives ------------------------------------------------------------------------------ */
 
 static void programs_come_by_any_way(void)
 {
-	CLEANUP(place_close) struct place place;
+	CLEANUP(place_close) struct place place = { 0 };
 	const struct process_file_rules rules = { .size_max = UINT64_MAX };
 	const struct process_file_rules small = { .size_max = 10 };
 	static const char places[] = "/nowhere\0/etc/passwd\0";
@@ -83,7 +99,7 @@ static void programs_come_by_any_way(void)
 /* What /proc says of ourselves, asked for, is what we read. */
 static void a_look_tells_all_of_one_process(void)
 {
-	CLEANUP(place_close) struct place place;
+	CLEANUP(place_close) struct place place = { 0 };
 	CLEANUP(process_look_close) struct process_look look = { .process_fd = -1, .maps_fd = -1 };
 	CLEANUP(bytes_writer_free) struct bytes_writer text = bytes_writer_with_max(1 << 20);
 	char own[PROCESS_USER_PATH_SIZE_MAX] = "", start[32];
@@ -110,7 +126,7 @@ static void a_look_tells_all_of_one_process(void)
 /* The way of all programs that are sampled. */
 static void what_a_process_maps_is_given_when_it_is_what_is_meant(void)
 {
-	CLEANUP(place_close) struct place place;
+	CLEANUP(place_close) struct place place = { 0 };
 	CLEANUP(fd_close) int own = -1, fd = -1;
 	struct process_file_rules rules = { .size_max = UINT64_MAX, .identity_matters = true };
 	struct process_range range;
@@ -141,16 +157,107 @@ static void what_a_process_maps_is_given_when_it_is_what_is_meant(void)
 	munmap(memory, 1);
 }
 
-/* --- what it does not --------------------------------------------------------------------------- */
+/* --- what it does for the agent itself ----------------------------------------------------------- */
 
-/* Returns the answer to a request of these, whatever they are. */
-static int ask(const struct place *place, struct privileged_request request, const void *body,
-	       size_t body_size, int fd)
+static void slabs_are_made_by_the_handful(void)
 {
+	const uint64_t refused[] = { 0, PRIVILEGED_FDS_MAX + 1, UINT64_MAX };
+	struct privileged_request request = { .kind = PRIVILEGED_CREATE_SLABS,
+					      .numbers = { PRIVILEGED_FDS_MAX } };
+	CLEANUP(place_close) struct place place = { 0 };
 	CLEANUP(privileged_result_close) struct privileged_result result;
 
-	return privileged_process_ask(place->process, &request, fd, body, body_size, &result);
+	privileged_result_init(&result);
+	CHECK_OR_RETURN(place_open(&place));
+	CHECK_EQ(privileged_process_ask(place.process, &request, -1, NULL, 0, &result), 0);
+	for (size_t i = 0; i < PRIVILEGED_FDS_MAX; i++)
+		CHECK(result.fds[i] >= 0);
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		request.numbers[0] = refused[i];
+		CHECK_EQ(ask(&place, request, NULL, 0, -1), -EINVAL);
+	}
 }
+
+static void the_command_is_signalled_and_nobody_else(void)
+{
+	static const int refused[] = { 0, SIGKILL, SIGSTOP, SIGUSR1, -1, 1000 };
+	CLEANUP(place_close) struct place place = { 0 };
+	CLEANUP(place_close) struct place other = { 0 };
+	int status = 0;
+
+	place.command_pid = fork();
+	if (place.command_pid == 0)
+		for (;;)
+			pause();
+	CHECK_OR_RETURN(place_open(&place) && place_open(&other));
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+		CHECK_EQ(privileged_process_signal(place.process, refused[i]), -EINVAL);
+	CHECK_EQ(privileged_process_signal(other.process, SIGTERM), -ESRCH);
+	CHECK_EQ(privileged_process_signal(place.process, SIGTERM), 0);
+	waitpid(place.command_pid, &status, 0);
+	CHECK_EQ(WTERMSIG(status), SIGTERM);
+	CHECK_EQ(privileged_process_signal(place.process, SIGTERM), -ESRCH);
+}
+
+static int listen_at(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 1) < 0)
+		fd_close(TAKE_FD(fd));
+	return fd;
+}
+
+/* Ours goes when we end; what was put in its place stays. */
+static void our_sockets_go_at_the_end(void)
+{
+	char folder[] = "/tmp/flickerscope-test-XXXXXX", paths[2][64];
+	CLEANUP(place_close) struct place place = { 0 };
+	int sockets[2];
+
+	CHECK_OR_RETURN(mkdtemp(folder) && place_open(&place));
+	for (size_t i = 0; i < ARRAY_SIZE(sockets); i++) {
+		snprintf(paths[i], sizeof(paths[i]), "%s/%zu", folder, i);
+		sockets[i] = listen_at(paths[i]);
+		CHECK_EQ(privileged_process_remove_at_end(place.process, sockets[i]), 0);
+	}
+	CHECK_EQ(privileged_process_remove_at_end(place.process, sockets[0]), -ENOSPC);
+	/* Kept open, its inode is not given to another one. */
+	unlink(paths[1]);
+	close(open(paths[1], O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	privileged_process_free(TAKE(place.process));
+	CHECK_EQ(access(paths[0], F_OK), -1);
+	CHECK_EQ(access(paths[1], F_OK), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(sockets); i++)
+		close(sockets[i]);
+	unlink(paths[1]);
+	rmdir(folder);
+}
+
+/* Nothing but a socket that listens at a path, which only who may make one there has. */
+static void no_other_path_is_removed(void)
+{
+	CLEANUP(place_close) struct place place = { 0 };
+	int ends[2], files[3];
+
+	CHECK_OR_RETURN(place_open(&place) && socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+	files[0] = open("/etc/hostname", O_RDONLY | O_CLOEXEC);
+	files[1] = open("/etc/hostname", O_PATH | O_CLOEXEC);
+	files[2] = ends[0];
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		CHECK(privileged_process_remove_at_end(place.process, files[i]) < 0);
+	CHECK_EQ(ask(&place, (struct privileged_request){ .kind = PRIVILEGED_REMOVE_AT_END },
+		     "/etc/hostname", 14, -1),
+		 -EBADF);
+	close(files[0]);
+	close(files[1]);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* --- what it does not --------------------------------------------------------------------------- */
 
 /* What each request needs to be one; place for a process. */
 static const struct {
@@ -173,7 +280,7 @@ static const struct {
 static void only_folders_of_processes_are_taken(void)
 {
 	static const char *const paths[] = { "/etc", "/proc", "/tmp", "/etc/passwd" };
-	CLEANUP(place_close) struct place place;
+	CLEANUP(place_close) struct place place = { 0 };
 
 	CHECK_OR_RETURN(place_open(&place));
 	for (size_t i = 0; i < ARRAY_SIZE(of_processes); i++) {
@@ -198,7 +305,7 @@ static void other_texts_of_processes_are_not_given(void)
 	static const char *const names[] = { "environ",	  "mem",  "cmdline",	 "status/",
 					     "../status", "maps", "/etc/passwd", "root/etc/passwd",
 					     "",	  "fd/0", "cwd",	 "statu" };
-	CLEANUP(place_close) struct place place;
+	CLEANUP(place_close) struct place place = { 0 };
 
 	CHECK_OR_RETURN(place_open(&place));
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -211,7 +318,7 @@ static void ranges_are_whole_and_bounded(void)
 {
 	static const struct process_range ranges[PROCESS_RANGES_MAX + 1];
 	const struct privileged_request request = { .kind = PRIVILEGED_TIMES_CHANGED };
-	CLEANUP(place_close) struct place place;
+	CLEANUP(place_close) struct place place = { 0 };
 
 	CHECK_OR_RETURN(place_open(&place));
 	CHECK_EQ(ask(&place, request, ranges, sizeof(ranges) - sizeof(ranges[0]), place.own_fd), 0);
@@ -224,7 +331,7 @@ static void what_is_no_program_is_not_given(void)
 {
 	const struct process_file_rules rules = { .size_max = UINT64_MAX };
 	static const char *const paths[] = { "/etc/passwd", "/etc/shadow", "/etc/hostname" };
-	CLEANUP(place_close) struct place place;
+	CLEANUP(place_close) struct place place = { 0 };
 	unsigned int index;
 	int fd;
 
@@ -252,11 +359,12 @@ static void paths_are_whole_and_absolute(void)
 		size_t size;
 	} bodies[] = { { "", 0 },	{ "", 1 },     { "x", 2 },	{ "/x", 2 },
 		       { "/x\0/y", 6 }, { "../x", 5 }, { "/x\0y\0", 6 } };
-	CLEANUP(place_close) struct place place;
+	CLEANUP(place_close) struct place place = { 0 };
 
 	CHECK_OR_RETURN(place_open(&place));
 	for (size_t i = 0; i < ARRAY_SIZE(bodies); i++)
-		for (uint32_t kind = PRIVILEGED_OPEN_EXECUTABLE; kind < PRIVILEGED_KINDS; kind++) {
+		for (uint32_t kind = PRIVILEGED_OPEN_EXECUTABLE; kind <= PRIVILEGED_OPEN_PATH;
+		     kind++) {
 			int fd = kind == PRIVILEGED_OPEN_IN_ROOT ? place.own_fd : -1;
 			int r = ask(&place, (struct privileged_request){ .kind = kind },
 				    bodies[i].bytes, bodies[i].size, fd);
@@ -269,8 +377,9 @@ static void paths_are_whole_and_absolute(void)
 static void there_are_no_other_requests(void)
 {
 	CLEANUP(process_files_free) struct process_files *files = NULL;
-	CLEANUP(place_close) struct place place;
+	CLEANUP(place_close) struct place place = { 0 };
 	struct privileged_request request = { 0 };
+	struct privileged_server server = { .command_fd = -1 };
 	struct privileged_result result;
 
 	CHECK_OR_RETURN(place_open(&place));
@@ -283,14 +392,15 @@ static void there_are_no_other_requests(void)
 
 	/* Packets that were cut, or tell another size than they have. */
 	CHECK_OR_RETURN(process_files_new(&files) == 0);
+	server.files = files;
 	request = (struct privileged_request){ .kind = PRIVILEGED_OPEN_PATH };
 	for (size_t size = 0; size <= sizeof(request); size++) {
-		privileged_server_answer(files, &request, size, NULL, 0, &result);
+		privileged_server_answer(&server, &request, size, NULL, 0, &result);
 		CHECK_EQ(result.packet.reply.result, -EINVAL);
 		CHECK_EQ(result.fds[0], -1);
 	}
 	request.body_size = 1;
-	privileged_server_answer(files, &request, sizeof(request), NULL, 0, &result);
+	privileged_server_answer(&server, &request, sizeof(request), NULL, 0, &result);
 	CHECK_EQ(result.packet.reply.result, -EINVAL);
 }
 
@@ -306,8 +416,8 @@ static uint64_t status_number(const char *text, const char *name)
 static void it_has_no_more_rights_than_it_needs(void)
 {
 	const uint64_t most = UINT64_C(1) << CAP_SYS_PTRACE | UINT64_C(1) << CAP_DAC_READ_SEARCH |
-			      UINT64_C(1) << CAP_CHECKPOINT_RESTORE;
-	CLEANUP(place_close) struct place place;
+			      UINT64_C(1) << CAP_CHECKPOINT_RESTORE | UINT64_C(1) << CAP_BPF;
+	CLEANUP(place_close) struct place place = { 0 };
 	CLEANUP(bytes_writer_free) struct bytes_writer text = bytes_writer_with_max(1 << 20);
 	CLEANUP(fd_close) int fd = -1;
 
@@ -331,7 +441,7 @@ static void it_has_no_more_rights_than_it_needs(void)
 static void when_it_is_gone_all_is_refused(void)
 {
 	const struct process_file_rules rules = { .size_max = UINT64_MAX };
-	CLEANUP(place_close) struct place place;
+	CLEANUP(place_close) struct place place = { 0 };
 	int fd;
 
 	CHECK_OR_RETURN(place_open(&place));
@@ -343,6 +453,8 @@ static void when_it_is_gone_all_is_refused(void)
 TESTS(TEST(programs_come_by_any_way), TEST(a_look_tells_all_of_one_process),
       TEST(what_a_process_maps_is_given_when_it_is_what_is_meant),
       TEST(other_texts_of_processes_are_not_given), TEST(ranges_are_whole_and_bounded),
+      TEST(slabs_are_made_by_the_handful), TEST(the_command_is_signalled_and_nobody_else),
+      TEST(our_sockets_go_at_the_end), TEST(no_other_path_is_removed),
       TEST(only_folders_of_processes_are_taken), TEST(what_is_no_program_is_not_given),
       TEST(paths_are_whole_and_absolute), TEST(there_are_no_other_requests),
       TEST(it_has_no_more_rights_than_it_needs), TEST(when_it_is_gone_all_is_refused))
