@@ -71,6 +71,7 @@ test('record writes what a busy CPU did, and info tells it', async (t) => {
 test('live -o records as well, and view serves the file to a viewer who is not root', async (t) => {
 	const folder = temporaryFolder(t);
 	const file = join(folder, 'live.flk');
+	startLoad(t, 'busy', ['-s', 10, '-t', 1, '-d', 5]); // a machine may be idle for so long
 	const agent = await startAgent(t, ['-o', file]);
 	await sleep(1500);
 	assert.equal((await agent.stop()).code, 0, agent.stderr);
