@@ -31,7 +31,7 @@ struct sample_drain {
 	uint64_t turn_ns;	     /* for handing over in one call; 0: to the end */
 	uint64_t handed_over_ns;     /* the time of the last thing that was handed over */
 	uint64_t complete_ns;	     /* what the last call returned: it never goes back */
-	uint64_t turn_end_ns;	     /* on the clock */
+	uint64_t turn_end_ns;	     /* on the clock of ticks */
 	bool is_behind;		     /* the turn was over before all was handed over */
 	struct sampler_session_statistics statistics;
 };

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "collect/sample_drain.h"
 
+#include <time.h>
+
 #include "check.h"
 #include "collect/perf_ring.h"
 #include "collect/sample_ring.h"
 #include "collect/side_band.h"
 #include "fake_rings.h"
 
-enum { SEEN_MAX = 64, MANY_SAMPLES = 3 * SAMPLE_RING_GATHERED_MAX };
+enum { SEEN_MAX = 64, MANY_SAMPLES = 3 * SAMPLE_RING_GATHERED_MAX, CLOCK_TICK_MAX_NS = 10000000 };
 
 /* What a sink was given: 'S' for samples, 'E' for process events, in order. */
 struct seen {
@@ -16,10 +18,13 @@ struct seen {
 	char kinds[SEEN_MAX + 1];
 	uint64_t times[SEEN_MAX];
 	char last_name[16];
+	struct timespec pause; /* that each takes */
 };
 
 static void see(struct seen *seen, char kind, uint64_t time_ns)
 {
+	if (seen->pause.tv_nsec)
+		nanosleep(&seen->pause, NULL);
 	if (seen->count < SEEN_MAX) {
 		seen->kinds[seen->count] = kind;
 		seen->times[seen->count] = time_ns;
@@ -229,6 +234,7 @@ static void a_turn_that_is_over_leaves_the_rest_to_the_next(void)
 
 	stage_open(&stage);
 	stage.drain.turn_ns = 1;
+	stage.seen.pause.tv_nsec = 2 * CLOCK_TICK_MAX_NS;
 	fake_bpf_ring_append_sample(&stage.fake_rings[0], 10, 0, 1);
 	fake_perf_ring_append_comm(&stage.fake_perf, 20, 1, "first");
 	fake_bpf_ring_append_sample(&stage.fake_rings[1], 30, 16, 1);
