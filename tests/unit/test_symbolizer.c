@@ -767,8 +767,8 @@ static void tables_make_room_for_each_other(void)
 	CHECK_EQ(counters->tables, 2);
 	bytes = counters->tables_bytes;
 	cleanup_fixture_close(&fixture);
-	/* Not quite enough for both, with the share that perf maps have. */
-	CHECK_OR_RETURN(open_fixture_with(&fixture, (bytes - 1) / 3 * 4));
+	/* Not quite enough for both: the other half is for perf maps and lines. */
+	CHECK_OR_RETURN(open_fixture_with(&fixture, 2 * (bytes - 2)));
 	describe(&fixture, getpid(), known_address());
 	settle(&fixture);
 	describe(&fixture, getpid(), library);
