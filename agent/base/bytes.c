@@ -146,6 +146,23 @@ int bytes_writer_read(struct bytes_writer *writer, int fd)
 	return (int)got;
 }
 
+int bytes_to_fd(int fd, const void *bytes, size_t size)
+{
+	const uint8_t *at = bytes;
+
+	while (size) {
+		ssize_t written = write(fd, at, size);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return written < 0 ? -errno : -EIO;
+		at += written;
+		size -= (size_t)written;
+	}
+	return 0;
+}
+
 void bytes_write(struct bytes_writer *writer, const void *bytes, size_t size)
 {
 	void *room;

@@ -190,6 +190,9 @@ int bytes_writer_read(struct bytes_writer *writer, int fd);
 /* The same, by one read. Returns how many bytes it gave, 0 at the end, -EFBIG or -errno. */
 ssize_t bytes_writer_read_some(struct bytes_writer *writer, int fd);
 
+/* Writes all of @bytes to a descriptor that blocks. Returns 0 or -errno. */
+int bytes_to_fd(int fd, const void *bytes, size_t size);
+
 void bytes_write(struct bytes_writer *writer, const void *bytes, size_t size);
 void bytes_write_u8(struct bytes_writer *writer, uint8_t value);
 void bytes_write_u16(struct bytes_writer *writer, uint16_t value);

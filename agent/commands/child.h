@@ -13,8 +13,8 @@
 #include "base/cleanup.h"
 
 struct child;
-struct privileged_process;
 struct loop;
+struct privileged_process;
 
 enum child_exit {
 	CHILD_NOT_EXECUTABLE = 126, /* as shells say it */
@@ -43,8 +43,7 @@ pid_t child_pid(const struct child *child);
  *
  * @privileged: borrowed until child_end(): it passes signals on.
  *
- * Returns 0, or -errno when it
- * cannot be run; logged, and child_exit_code() tells what a shell would.
+ * Returns 0, or -errno when it cannot be run; logged, and child_exit_code() tells what a shell would.
  */
 int child_start(struct child *child, struct loop *loop, struct privileged_process *privileged);
 

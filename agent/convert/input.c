@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "base/bytes.h"
 #include "base/log.h"
 #include "convert/foreign_capture.h"
 #include "convert/foreign_profile.h"
@@ -140,28 +141,13 @@ static bool is_capture(const struct input_bytes *input)
 	       memcmp(input->at, magic, sizeof(magic)) == 0;
 }
 
-static int write_all(int fd, const uint8_t *bytes, size_t size)
-{
-	while (size) {
-		ssize_t written = write(fd, bytes, size);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written < 0)
-			return -errno;
-		bytes += written;
-		size -= (size_t)written;
-	}
-	return 0;
-}
-
 /* A capture that comes through a pipe, or packed: readers need to go back in it. */
 static int copy_capture(struct input_bytes *input, int output_fd)
 {
 	int r = 0;
 
 	while (!r) {
-		r = write_all(output_fd, input->at, (size_t)(input->end - input->at));
+		r = bytes_to_fd(output_fd, input->at, (size_t)(input->end - input->at));
 		input->at = input->end;
 		if (r < 0)
 			log_errno(r, "%s: keep it in memory", input->name);

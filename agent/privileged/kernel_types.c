@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
+
 enum {
 	BYTES_MAX = 64 << 20, /* of the kernel's types; distributions' have 5 MB */
 	WANTED_MAX = 256,     /* structures that an object names, its own maps' included */
@@ -425,18 +427,6 @@ static void close_bytes(struct bytes bytes)
 
 DEFINE_CLEANUP(struct bytes, close_bytes);
 
-static int write_all(int fd, const uint8_t *bytes, size_t size)
-{
-	for (size_t done = 0; done < size;) {
-		ssize_t count = write(fd, bytes + done, size - done);
-
-		if (count < 0)
-			return -errno;
-		done += (size_t)count;
-	}
-	return 0;
-}
-
 int kernel_types_write(int fd, const struct btf *wanted)
 {
 	CLEANUP(close_bytes) struct bytes all = { 0 };
@@ -449,7 +439,7 @@ int kernel_types_write(int fd, const struct btf *wanted)
 		return r;
 	r = kernel_types_cut(all.start, all.size, wanted, &cut);
 	if (r < 0) /* libbpf may know newer kinds than this file does */
-		return write_all(fd, all.start, all.size);
+		return bytes_to_fd(fd, all.start, all.size);
 	bytes = btf__raw_data(cut, &size);
-	return bytes ? write_all(fd, bytes, size) : -ENOMEM;
+	return bytes ? bytes_to_fd(fd, bytes, size) : -ENOMEM;
 }

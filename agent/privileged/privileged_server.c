@@ -116,6 +116,13 @@ static int place_of(const struct asked *asked, struct process_place *ret_place)
 	return 0;
 }
 
+static int place_and_path_of(const struct asked *asked, struct process_place *ret_place,
+			     const char **ret_path)
+{
+	*ret_path = text_of(asked);
+	return is_path(*ret_path) ? place_of(asked, ret_place) : -EINVAL;
+}
+
 static struct process_range range_of(const struct asked *asked)
 {
 	return (struct process_range){ .start = asked->numbers[5], .end = asked->numbers[6] };
@@ -256,12 +263,10 @@ static int answer_open_mapped(const struct asked *asked)
 static int answer_open_executable(const struct asked *asked)
 {
 	const struct process_file_rules rules = rules_of(asked);
-	const char *path = text_of(asked);
 	struct process_place place;
-	int r = place_of(asked, &place);
+	const char *path;
+	int r = place_and_path_of(asked, &place, &path);
 
-	if (!is_path(path))
-		return -EINVAL;
 	return r < 0 ? r
 		     : gave_file(asked, NULL,
 				 process_files_open_executable(asked->files, place.pid,
@@ -272,12 +277,10 @@ static int answer_open_executable(const struct asked *asked)
 static int answer_open_in_root(const struct asked *asked)
 {
 	const struct process_file_rules rules = rules_of(asked);
-	const char *path = text_of(asked);
 	struct process_place place;
-	int r = place_of(asked, &place);
+	const char *path;
+	int r = place_and_path_of(asked, &place, &path);
 
-	if (!is_path(path))
-		return -EINVAL;
 	return r < 0 ? r
 		     : gave_file(asked, path,
 				 process_files_open_in_root(asked->files, place, path, &rules,

@@ -11,6 +11,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "worker/worker_message.h"
 
 enum {
@@ -86,20 +87,13 @@ int worker_result_seal(const void *bytes, size_t size)
 {
 	CLEANUP(fd_close)
 	int fd = memfd_create("flickerscope-table", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	const uint8_t *at = bytes;
+	int r;
 
 	if (fd < 0)
 		return -errno;
-	while (size) {
-		ssize_t written = write(fd, at, size);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return written < 0 ? -errno : -EIO;
-		at += written;
-		size -= (size_t)written;
-	}
+	r = bytes_to_fd(fd, bytes, size);
+	if (r < 0)
+		return r;
 	if (fcntl(fd, F_ADD_SEALS, SEALS) < 0)
 		return -errno;
 	return TAKE_FD(fd);
