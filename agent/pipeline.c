@@ -760,14 +760,13 @@ static uint64_t segment_span_ns(const struct pipeline_options *options)
 	return span_us * 1000;
 }
 
-/* Logs what is wrong with the folder and what to do about it. */
 static int make_debuginfod(struct pipeline *pipeline, const struct pipeline_options *options)
 {
 	struct debuginfod_options debuginfod = {
 		.worker = pipeline->fetch_worker,
 		.urls = options->debuginfod_urls,
 		.url_count = options->debuginfod_url_count,
-		.folder = options->debuginfod_cache,
+		.privileged = pipeline->privileged,
 	};
 
 	return pipeline->fetch_worker ? debuginfod_new(&debuginfod, &pipeline->debuginfod) : 0;
@@ -834,6 +833,17 @@ static int start_workers(struct pipeline *pipeline, const struct pipeline_option
 	if (r < 0 || !options->debuginfod_url_count)
 		return r;
 	return worker_new(pipeline->loop, debuginfod_job_type(), 1, &pipeline->fetch_worker);
+}
+
+static int start_privileged(struct pipeline *pipeline, const struct pipeline_options *options)
+{
+	const struct privileged_options privileged = {
+		.command_pid = options->command_pid,
+		.dump_folder = options->dump_folder,
+		.debug_folder = options->debuginfod_url_count ? options->debuginfod_cache : NULL,
+	};
+
+	return privileged_process_new(&privileged, &pipeline->privileged);
 }
 
 static int make_profile(struct pipeline *pipeline, const struct pipeline_options *options)
@@ -904,18 +914,17 @@ int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_p
 		return log_errno(r, "read the host's name");
 	/* Forks: before anything large is in memory. */
 	r = start_workers(pipeline, options);
-	if (r == 0)
-		r = privileged_process_new(options->command_pid, &pipeline->privileged);
 	if (r < 0)
 		return log_errno(r, "start the worker processes");
-	/* Logs what is missing and what to do about it. */
-	r = sampler_session_open(&options->sampler, &pipeline->session);
+	/* These two log what is missing and what to do about it. */
+	r = start_privileged(pipeline, options);
+	if (r == 0)
+		r = sampler_session_open(&options->sampler, &pipeline->session);
 	if (r < 0)
 		return r;
 	r = make_debuginfod(pipeline, options);
-	if (r < 0)
-		return r;
-	r = make_names(pipeline, options);
+	if (r == 0)
+		r = make_names(pipeline, options);
 	if (r < 0)
 		return log_errno(r, "prepare the names of processes and functions");
 	r = make_unwinder(pipeline, options);

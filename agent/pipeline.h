@@ -52,6 +52,7 @@ struct pipeline_options {
 	const char *const *debuginfod_urls; /* of servers that have debug files; borrowed */
 	size_t debuginfod_url_count;	    /* 0: nothing is asked of the network */
 	const char *debuginfod_cache;	    /* the folder for what they send */
+	const char *dump_folder;	    /* where dumps are made; NULL: nowhere */
 };
 
 /*

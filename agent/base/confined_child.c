@@ -22,21 +22,8 @@ static int run(int (*work)(void *context), void *context, pid_t parent_pid)
 	return r < 0 ? log_errno(r, "give up what is not needed to read a file") : work(context);
 }
 
-static int wait_for(pid_t pid, const char *name)
-{
-	int status;
-
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return log_errno(-errno, "wait for the process that reads %s", name);
-	if (WIFEXITED(status))
-		return -WEXITSTATUS(status);
-	log_error("%s: reading it ended the process that did so, by signal %d (%s)", name,
-		  WTERMSIG(status), strsignal(WTERMSIG(status)));
-	return -EIO;
-}
-
-int confined_child_run(int (*work)(void *context), void *context, const char *name)
+int confined_child_start(int (*work)(void *context), void *context, const char *name,
+			 pid_t *ret_pid)
 {
 	pid_t own_pid = getpid(), pid;
 
@@ -50,5 +37,20 @@ int confined_child_run(int (*work)(void *context), void *context, const char *na
 		fflush(NULL);
 		_exit(r < 0 && r >= -EXIT_CODE_MAX ? -r : r ? EIO : 0);
 	}
-	return wait_for(pid, name);
+	*ret_pid = pid;
+	return 0;
+}
+
+int confined_child_wait(pid_t pid, const char *name)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return log_errno(-errno, "wait for the process that reads %s", name);
+	if (WIFEXITED(status))
+		return -WEXITSTATUS(status);
+	log_error("%s: reading it ended the process that did so, by signal %d (%s)", name,
+		  WTERMSIG(status), strsignal(WTERMSIG(status)));
+	return -EIO;
 }

@@ -9,12 +9,18 @@
 #ifndef FLICKERSCOPE_CONFINED_CHILD_H
 #define FLICKERSCOPE_CONFINED_CHILD_H
 
+#include <sys/types.h>
+
 /*
  * @work: returns 0 or -errno, having logged it.
- * @name: of what it reads, for the message when that ends the child.
+ * @name: of what it reads, for messages.
  *
- * Returns what @work returned, or -errno; logged.
+ * Returns 0 or -errno; logged.
  */
-int confined_child_run(int (*work)(void *context), void *context, const char *name);
+int confined_child_start(int (*work)(void *context), void *context, const char *name,
+			 pid_t *ret_pid);
+
+/* Waits for its end. Returns what @work returned, or -errno; logged. */
+int confined_child_wait(pid_t pid, const char *name);
 
 #endif

@@ -29,6 +29,8 @@ enum {
 	PROC_PATH_SIZE = 64,
 };
 
+#define NEGATIVE UINT64_C(0x80000000) /* the sign of 32 bits */
+
 /* --- system calls ---------------------------------------------------------------------------- */
 
 static const int basic_calls[] = {
@@ -119,10 +121,23 @@ static const int sampling_calls[] = {
 	SCMP_SYS(waitid),
 };
 
-/* New files in a folder, as of dumps and of what was downloaded. */
-static const int writing_calls[] = {
-	SCMP_SYS(getdents64), SCMP_SYS(openat),	   SCMP_SYS(renameat),
-	SCMP_SYS(unlinkat),   SCMP_SYS(utimensat),
+/* New files in folders, as of dumps and of what was downloaded. */
+static const int making_calls[] = {
+	SCMP_SYS(renameat),
+	SCMP_SYS(utimensat),
+};
+
+/* To fork processes that confine themselves further, and to end them. */
+static const int forking_calls[] = {
+	SCMP_SYS(clone),   SCMP_SYS(close_range),     SCMP_SYS(getppid),
+	SCMP_SYS(kill),	   SCMP_SYS(pidfd_open),      SCMP_SYS(prctl),
+	SCMP_SYS(seccomp), SCMP_SYS(set_robust_list), SCMP_SYS(wait4),
+};
+
+/* To put a file in its place when the process that writes it has ended. */
+static const int finishing_calls[] = {
+	SCMP_SYS(fdatasync), SCMP_SYS(fsync),	 SCMP_SYS(openat), SCMP_SYS(renameat),
+	SCMP_SYS(renameat2), SCMP_SYS(unlinkat), SCMP_SYS(wait4),
 };
 
 static const int downloading_calls[] = {
@@ -161,8 +176,11 @@ static const int downloading_calls[] = {
 
 #define BIT(confinement) (1u << (confinement))
 #define SERVERS                                                                                    \
-	(BIT(CONFINED_TO_SERVING) | BIT(CONFINED_TO_SERVING_A_FOLDER) |                            \
-	 BIT(CONFINED_TO_SAMPLING) | BIT(CONFINED_TO_SAMPLING_AND_WRITING))
+	(BIT(CONFINED_TO_SERVING) | BIT(CONFINED_TO_SERVING_A_FOLDER) | BIT(CONFINED_TO_SAMPLING))
+#define OPENERS (BIT(CONFINED_TO_OPENING) | BIT(CONFINED_TO_OPENING_AND_MAKING))
+#define FORKERS (BIT(CONFINED_TO_FORKING) | BIT(CONFINED_TO_FORKING_TO_DOWNLOAD))
+#define DOWNLOADERS (BIT(CONFINED_TO_DOWNLOADING) | BIT(CONFINED_TO_FORKING_TO_DOWNLOAD))
+#define WITH_THREADS (DOWNLOADERS | SERVERS | BIT(CONFINED_TO_READING))
 
 static const struct {
 	const int *calls;
@@ -170,16 +188,16 @@ static const struct {
 	unsigned int confinements; /* that have them */
 } groups[] = {
 	{ basic_calls, ARRAY_SIZE(basic_calls), ~0u },
-	{ thread_calls, ARRAY_SIZE(thread_calls),
-	  ~(BIT(CONFINED_TO_PARSING) | BIT(CONFINED_TO_OPENING)) },
+	{ thread_calls, ARRAY_SIZE(thread_calls), WITH_THREADS },
 	{ terminal_calls, ARRAY_SIZE(terminal_calls), BIT(CONFINED_TO_READING) | SERVERS },
 	{ serving_calls, ARRAY_SIZE(serving_calls), SERVERS },
 	{ folder_calls, ARRAY_SIZE(folder_calls), BIT(CONFINED_TO_SERVING_A_FOLDER) },
-	{ sampling_calls, ARRAY_SIZE(sampling_calls),
-	  BIT(CONFINED_TO_SAMPLING) | BIT(CONFINED_TO_SAMPLING_AND_WRITING) },
-	{ writing_calls, ARRAY_SIZE(writing_calls), BIT(CONFINED_TO_SAMPLING_AND_WRITING) },
-	{ opening_calls, ARRAY_SIZE(opening_calls), BIT(CONFINED_TO_OPENING) },
-	{ downloading_calls, ARRAY_SIZE(downloading_calls), BIT(CONFINED_TO_DOWNLOADING) },
+	{ sampling_calls, ARRAY_SIZE(sampling_calls), BIT(CONFINED_TO_SAMPLING) },
+	{ opening_calls, ARRAY_SIZE(opening_calls), OPENERS },
+	{ making_calls, ARRAY_SIZE(making_calls), BIT(CONFINED_TO_OPENING_AND_MAKING) },
+	{ downloading_calls, ARRAY_SIZE(downloading_calls), DOWNLOADERS },
+	{ forking_calls, ARRAY_SIZE(forking_calls), FORKERS },
+	{ finishing_calls, ARRAY_SIZE(finishing_calls), BIT(CONFINED_TO_FINISHING) },
 };
 
 bool confinement_allows(enum confinement confinement, int number)
@@ -200,10 +218,41 @@ static int allow_where(scmp_filter_ctx filter, int call, unsigned int argument, 
 				SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, mask, value));
 }
 
-static bool samples(enum confinement confinement)
+static bool is_one_of(enum confinement confinement, unsigned int confinements)
 {
-	return confinement == CONFINED_TO_SAMPLING ||
-	       confinement == CONFINED_TO_SAMPLING_AND_WRITING;
+	return BIT(confinement) & confinements;
+}
+
+/* Threads, and what fork() of libc asks for: no namespaces, no memory that is shared. */
+static int allow_clone(scmp_filter_ctx filter, enum confinement confinement)
+{
+	const uint64_t of_libc = CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+	int r = 0;
+
+	if (is_one_of(confinement, WITH_THREADS))
+		r = allow_where(filter, SCMP_SYS(clone), 0, CLONE_THREAD, CLONE_THREAD);
+	if (r == 0 && is_one_of(confinement, FORKERS))
+		r = allow_where(filter, SCMP_SYS(clone), 0, ~of_libc, SIGCHLD);
+	return r;
+}
+
+/* The end of one process, by its number. */
+static int allow_kill(scmp_filter_ctx filter)
+{
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(kill), 2,
+				SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, NEGATIVE, 0),
+				SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, UINT32_MAX, SIGKILL));
+}
+
+/* A fork's name, its end with its parent, and its own filter. */
+static int allow_prctl(scmp_filter_ctx filter)
+{
+	static const int options[] = { PR_SET_NAME, PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(options); i++)
+		r = allow_where(filter, SCMP_SYS(prctl), 0, UINT32_MAX, (uint64_t)options[i]);
+	return r;
 }
 
 static int allow_ioctl(scmp_filter_ctx filter, enum confinement confinement)
@@ -214,7 +263,7 @@ static int allow_ioctl(scmp_filter_ctx filter, enum confinement confinement)
 						  PERF_EVENT_IOC_ENABLE,
 						  PERF_EVENT_IOC_DISABLE,
 						  PERF_EVENT_IOC_PERIOD };
-	size_t count = samples(confinement) ? ARRAY_SIZE(requests) : 2;
+	size_t count = confinement == CONFINED_TO_SAMPLING ? ARRAY_SIZE(requests) : 2;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < count; i++)
@@ -228,7 +277,7 @@ static int allow_openat(scmp_filter_ctx filter, enum confinement confinement)
 	const uint64_t new_file = O_CREAT | O_EXCL;
 	int r = allow_where(filter, SCMP_SYS(openat), 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY);
 
-	if (r == 0 && confinement == CONFINED_TO_SAMPLING_AND_WRITING)
+	if (r == 0 && confinement == CONFINED_TO_OPENING_AND_MAKING)
 		r = allow_where(filter, SCMP_SYS(openat), 2, new_file, new_file);
 	return r;
 }
@@ -240,7 +289,7 @@ static int allow_bpf(scmp_filter_ctx filter, enum confinement confinement)
 					BPF_MAP_UPDATE_ELEM,   BPF_MAP_UPDATE_BATCH,
 					BPF_MAP_DELETE_ELEM,   BPF_PROG_TEST_RUN,
 					BPF_OBJ_GET_INFO_BY_FD };
-	const bool makes = confinement == CONFINED_TO_OPENING;
+	const bool makes = is_one_of(confinement, OPENERS);
 	int r = 0;
 
 	for (size_t i = makes ? 0 : 1; r == 0 && i < (makes ? 1 : ARRAY_SIZE(commands)); i++)
@@ -250,7 +299,7 @@ static int allow_bpf(scmp_filter_ctx filter, enum confinement confinement)
 
 static int allow(scmp_filter_ctx filter, enum confinement confinement, int call)
 {
-	const bool downloads = confinement == CONFINED_TO_DOWNLOADING;
+	const bool downloads = is_one_of(confinement, DOWNLOADERS);
 
 	switch (call) {
 	case SCMP_SYS(mmap):
@@ -259,7 +308,11 @@ static int allow(scmp_filter_ctx filter, enum confinement confinement, int call)
 			break;
 		return allow_where(filter, call, 2, PROT_EXEC, 0);
 	case SCMP_SYS(clone):
-		return allow_where(filter, call, 0, CLONE_THREAD, CLONE_THREAD);
+		return allow_clone(filter, confinement);
+	case SCMP_SYS(kill):
+		return allow_kill(filter);
+	case SCMP_SYS(prctl):
+		return allow_prctl(filter);
 	case SCMP_SYS(ioctl):
 		if (downloads)
 			break;
@@ -267,6 +320,8 @@ static int allow(scmp_filter_ctx filter, enum confinement confinement, int call)
 	case SCMP_SYS(bpf):
 		return allow_bpf(filter, confinement);
 	case SCMP_SYS(tgkill):
+		if (is_one_of(confinement, FORKERS))
+			break; /* its forks' own filters say which */
 		return allow_where(filter, call, 0, UINT32_MAX, (uint64_t)getpid());
 	case SCMP_SYS(prlimit64):
 		return allow_where(filter, call, 0, UINT32_MAX, 0); /* its own */
@@ -393,14 +448,20 @@ static int keep_only(uint64_t kept)
 	return keep_capabilities(kept);
 }
 
-int confine_opener(bool signals)
+int confine_opener(unsigned int tasks)
 {
+	const bool makes = tasks & (OPENER_MAKES_FILES | OPENER_MAKES_FILES_OF_OTHERS);
 	/* CHECKPOINT_RESTORE is for /proc/PID/map_files. */
-	int r = keep_only(CAPABILITY(CAP_SYS_PTRACE) | CAPABILITY(CAP_DAC_READ_SEARCH) |
-			  CAPABILITY(CAP_CHECKPOINT_RESTORE) | CAPABILITY(CAP_BPF) |
-			  (signals ? CAPABILITY(CAP_KILL) : 0));
+	int r = keep_only(
+		CAPABILITY(CAP_SYS_PTRACE) | CAPABILITY(CAP_DAC_READ_SEARCH) |
+		CAPABILITY(CAP_CHECKPOINT_RESTORE) | CAPABILITY(CAP_BPF) |
+		(tasks & OPENER_SIGNALS ? CAPABILITY(CAP_KILL) : 0) |
+		(tasks & OPENER_MAKES_FILES_OF_OTHERS ? CAPABILITY(CAP_DAC_OVERRIDE) : 0));
 
-	return r < 0 ? r : confine_system_calls(CONFINED_TO_OPENING);
+	tzset(); /* reads a file, for the names of dumps */
+	return r < 0 ? r
+		     : confine_system_calls(makes ? CONFINED_TO_OPENING_AND_MAKING
+						  : CONFINED_TO_OPENING);
 }
 
 /* --- all of it ------------------------------------------------------------------------------- */
@@ -409,7 +470,7 @@ static int confine_root_directory(enum confinement confinement, int folder_fd)
 {
 	int r;
 
-	if (geteuid() != 0 || confinement == CONFINED_TO_DOWNLOADING)
+	if (geteuid() != 0 || is_one_of(confinement, DOWNLOADERS))
 		return 0;
 	r = folder_fd >= 0 ? confine_files_to(folder_fd) : confine_files();
 	/* Forbidden in some containers; all but a folder's server have no call that could open a file. */
@@ -462,10 +523,21 @@ static bool bpf_needs_capability(void)
 	return syscall(SYS_capset, &header, sets) < 0 || needs;
 }
 
-int confine_sampler(bool writes)
+int confine_sampler(void)
 {
-	/* DAC_OVERRIDE is for folders of other users. */
-	return confine(writes ? CONFINED_TO_SAMPLING_AND_WRITING : CONFINED_TO_SAMPLING, -1,
-		       (bpf_needs_capability() ? CAPABILITY(CAP_BPF) : 0) |
-			       (writes ? CAPABILITY(CAP_DAC_OVERRIDE) : 0));
+	return confine(CONFINED_TO_SAMPLING, -1, bpf_needs_capability() ? CAPABILITY(CAP_BPF) : 0);
+}
+
+int confine_finisher(int folder_fd)
+{
+	int r = 0;
+
+	if (folder_fd < 0)
+		return confine_process(CONFINED_TO_FINISHING, -1);
+	if (geteuid() == 0)
+		r = confine_files_to(folder_fd);
+	/* A folder, and a file that is replaced in one like /tmp, may be somebody else's. */
+	if (r == 0 || r == -EPERM)
+		r = keep_only(CAPABILITY(CAP_DAC_OVERRIDE) | CAPABILITY(CAP_FOWNER));
+	return r == 0 ? confine_system_calls(CONFINED_TO_FINISHING) : r;
 }

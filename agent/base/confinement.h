@@ -18,10 +18,13 @@ enum confinement {
 	CONFINED_TO_DOWNLOADING, /* ... and threads, connections, and files that all may read */
 	CONFINED_TO_READING,	 /* parsing, with threads, for a terminal */
 	CONFINED_TO_SERVING,	 /* reading, for connections that others open, with timers */
-	CONFINED_TO_SERVING_A_FOLDER,	  /* ... and files beneath a folder that it has open */
-	CONFINED_TO_OPENING,		  /* parsing, with paths that lead to files for reading */
-	CONFINED_TO_SAMPLING,		  /* serving, with changes of BPF maps that it has */
-	CONFINED_TO_SAMPLING_AND_WRITING, /* ... and new files, and files for reading */
+	CONFINED_TO_SERVING_A_FOLDER,	 /* ... and files beneath a folder that it has open */
+	CONFINED_TO_SAMPLING,		 /* serving, with changes of BPF maps that it has */
+	CONFINED_TO_OPENING,		 /* parsing, with paths that lead to files for reading */
+	CONFINED_TO_OPENING_AND_MAKING,	 /* ... and new files */
+	CONFINED_TO_FORKING,		 /* parsing, with forks of itself that can be ended */
+	CONFINED_TO_FORKING_TO_DOWNLOAD, /* downloading, with such forks */
+	CONFINED_TO_FINISHING,		 /* parsing, with a file that is put in its place */
 	CONFINEMENTS,
 };
 
@@ -47,8 +50,9 @@ int confine_files_to(int folder_fd);
 
 /*
  * From now on every system call that is not in the list fails with EPERM, and so do memory that can be
- * executed (but for downloading, which loads libraries), signals to others, new processes, and what
- * may be done to a terminal but to ask for its size. The last step: the other functions need more.
+ * executed (but for downloading, which loads libraries), signals to others, new processes (but for
+ * forking, which also ends them), and what may be done to a terminal but to ask for its size. The last
+ * step: the other functions need more.
  *
  * Returns 0 or -errno.
  */
@@ -65,25 +69,40 @@ int confine_system_calls(enum confinement confinement);
  */
 int confine_process(enum confinement confinement, int folder_fd);
 
+enum opener_task {
+	OPENER_SIGNALS = 1,		  /* ends a command of whatever user */
+	OPENER_MAKES_FILES = 2,		  /* in folders of root's */
+	OPENER_MAKES_FILES_OF_OTHERS = 4, /* ... or of whoever */
+};
+
 /*
  * For the process that opens what belongs to others: the user stays, of the capabilities those to look into other
  * processes, to read their files and to make BPF maps, and system calls those of CONFINED_TO_OPENING.
  *
- * @signals: it ends a command of whatever user.
+ * @tasks: what it does besides, of enum opener_task: adds CAP_KILL, the calls of
+ *	CONFINED_TO_OPENING_AND_MAKING, CAP_DAC_OVERRIDE.
  *
  * Returns 0 or -errno.
  */
-int confine_opener(bool signals);
+int confine_opener(unsigned int tasks);
 
 /*
  * For the agent while it samples: as confine_process(CONFINED_TO_SAMPLING). Before 5.19 CAP_BPF stays, where a
  * BPF map cannot be used without; its list has no call that could make one, or load a program.
  *
- * @writes: it makes files as well, in folders of whoever, which it has open: CAP_DAC_OVERRIDE stays.
+ * Returns 0 or -errno.
+ */
+int confine_sampler(void);
+
+/*
+ * For who waits until a child has written a file, and then puts that in its place: the user stays, since the folder is
+ * his, the folder becomes the root directory, and root keeps what lets it change folders of others.
+ *
+ * @folder_fd: the file's; -1: nothing is put anywhere, and it becomes nobody as all others do.
  *
  * Returns 0 or -errno.
  */
-int confine_sampler(bool writes);
+int confine_finisher(int folder_fd);
 
 /* For tests: whether a system call's number is in the list. */
 bool confinement_allows(enum confinement confinement, int number);

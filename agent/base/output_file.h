@@ -31,6 +31,9 @@ int output_file_open(const char *path, bool force, struct output_file **ret_file
 
 int output_file_fd(const struct output_file *file); /* to write to; borrowed */
 
+/* Its folder, beneath which all is done from now on, borrowed; -1 for standard output. */
+int output_file_folder_fd(const struct output_file *file);
+
 /* All is written: puts the file at its path. Once. Returns 0 or -errno; logged in one line. */
 int output_file_commit(struct output_file *file);
 

@@ -10,7 +10,7 @@
 
 #include "base/cleanup.h"
 
-enum { SOCKET_FD = STDERR_FILENO + 1 };
+enum { FIRST_FD = STDERR_FILENO + 1 };
 
 static void reset_signals(void)
 {
@@ -27,23 +27,49 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-int own_process_begin(const char *name, int socket)
+/* Away from the numbers that others are to have. */
+static int move_out_of_the_way(int *fds, size_t fd_count)
 {
-	CLEANUP(fd_close) int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (size_t i = 0; i < fd_count; i++) {
+		if (fds[i] < 0)
+			continue;
+		fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, FIRST_FD + (int)fd_count);
+		if (fds[i] < 0)
+			return -errno;
+	}
+	return 0;
+}
 
-	if (null_fd < 0)
-		return -errno;
+int own_process_go_on(const char *name, int *fds, size_t fd_count)
+{
+	int next = FIRST_FD, r = move_out_of_the_way(fds, fd_count);
+
+	if (r < 0)
+		return r;
 	prctl(PR_SET_NAME, name);
+	for (size_t i = 0; i < fd_count; i++) {
+		if (fds[i] < 0)
+			continue;
+		if (dup2(fds[i], next) < 0)
+			return -errno;
+		fds[i] = next++;
+	}
+	return syscall(SYS_close_range, next, ~0U, 0) < 0 ? -errno : 0;
+}
+
+int own_process_begin(const char *name, int *fds, size_t fd_count)
+{
+	/* An agent that was started without standard input may have one of them in that place. */
+	int null_fd, r = move_out_of_the_way(fds, fd_count);
+
+	if (r < 0)
+		return r;
 	reset_signals();
-	/* An agent that was started without standard input may have its socket in that place. */
-	socket = fcntl(socket, F_DUPFD_CLOEXEC, SOCKET_FD);
-	if (socket < 0 || dup2(null_fd, STDIN_FILENO) < 0 || dup2(null_fd, STDOUT_FILENO) < 0 ||
-	    dup2(socket, SOCKET_FD) < 0)
+	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	/* Closed with the others, unless it has one of the numbers that are kept. */
+	if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0 || dup2(null_fd, STDOUT_FILENO) < 0)
 		return -errno;
-	TAKE_FD(null_fd); /* closed here too, unless it has one of the numbers that are kept */
-	if (syscall(SYS_close_range, SOCKET_FD + 1, ~0U, 0) < 0)
-		return -errno;
-	return SOCKET_FD;
+	return own_process_go_on(name, fds, fd_count);
 }
 
 int own_process_die_with(pid_t parent_pid)

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/confined_child.h"
+#include "base/confinement.h"
 #include "base/log.h"
 #include "base/output_file.h"
 #include "commands/commands.h"
@@ -105,7 +106,9 @@ static int convert(const struct options *options, const struct format *format)
 	CLEANUP(output_file_free) struct output_file *file = NULL;
 	CLEANUP(fd_close) int input_fd = -1;
 	struct converting converting = { .options = options, .format = format };
-	int r = input_open_file(options->arguments[0], &input_fd);
+	const char *input = options->arguments[0];
+	int r = input_open_file(input, &input_fd);
+	pid_t pid;
 
 	if (r == 0)
 		r = output_file_open(options->output, options->force, &file);
@@ -113,7 +116,13 @@ static int convert(const struct options *options, const struct format *format)
 		return r;
 	converting.input_fd = input_fd;
 	converting.output_fd = output_file_fd(file);
-	r = confined_child_run(convert_confined, &converting, options->arguments[0]);
+	r = confined_child_start(convert_confined, &converting, input, &pid);
+	if (r < 0)
+		return r;
+	r = confine_finisher(output_file_folder_fd(file));
+	if (r < 0)
+		return log_errno(r, "give up what is not needed to put a file in its place");
+	r = confined_child_wait(pid, input);
 	return r < 0 ? r : output_file_commit(file);
 }
 

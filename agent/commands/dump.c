@@ -18,13 +18,14 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/output_file.h"
+#include "base/packet.h"
 #include "commands/commands.h"
 #include "commands/options.h"
 #include "commands/sampling.h"
 #include "convert/capture_cut.h"
+#include "privileged/dump_folder.h"
 #include "serve/control.h"
 #include "serve/control_message.h"
-#include "serve/dump.h"
 #include "stream/capture_reader.h"
 
 enum { PORTS_LISTED_MAX = 16 };
@@ -129,24 +130,9 @@ static int send_request(const struct asking *asking, uint64_t last_us)
 {
 	const struct control_request request = { .last_us = last_us };
 	uint8_t bytes[CONTROL_REQUEST_SIZE];
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} parts = { 0 };
-	struct iovec place = { bytes, sizeof(bytes) };
-	struct msghdr header = {
-		.msg_iov = &place,
-		.msg_iovlen = 1,
-		.msg_control = &parts,
-		.msg_controllen = sizeof(parts),
-	};
 
 	control_request_write(&request, bytes);
-	parts.header.cmsg_level = SOL_SOCKET;
-	parts.header.cmsg_type = SCM_RIGHTS;
-	parts.header.cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(&parts.header), &asking->fd, sizeof(asking->fd));
-	return sendmsg(asking->socket, &header, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	return packet_send(asking->socket, bytes, sizeof(bytes), NULL, 0, &asking->fd, 1);
 }
 
 static void on_reply(uint32_t events, void *context)

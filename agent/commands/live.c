@@ -49,6 +49,7 @@ static int open_control(const struct options *options, struct loop *loop, struct
 		.instance_id = pipeline_instance_id(pipeline),
 		.port = server_port(server),
 		.dump_folder = options->dump_dir,
+		.privileged = pipeline_privileged(pipeline),
 		.flush = flush,
 		.context = pipeline,
 	};
@@ -89,7 +90,7 @@ static int serve(const struct options *options, struct loop *loop)
 	/* Who is confined cannot. When it fails they stay, as those of an agent that was killed. */
 	privileged_process_remove_at_end(pipeline_privileged(pipeline), control_socket(control));
 	privileged_process_remove_at_end(pipeline_privileged(pipeline), server_socket(server));
-	r = sampling_confine(sampling, options);
+	r = sampling_confine(sampling);
 	if (r < 0)
 		return r;
 	pipeline_set_server(pipeline, server);

@@ -89,7 +89,7 @@ static int run(struct recording *recording, const struct options *options)
 		if (r < 0)
 			return r;
 	}
-	r = sampling_confine(recording->sampling, options);
+	r = sampling_confine(recording->sampling);
 	if (r < 0)
 		return r;
 	r = loop_run(recording->loop);

@@ -157,6 +157,7 @@ int sampling_start(const struct options *options, struct loop *loop, const char 
 		.debuginfod_urls = options->debuginfod_urls,
 		.debuginfod_url_count = options->debuginfod_url_count,
 		.debuginfod_cache = options->debuginfod_cache,
+		.dump_folder = options->dump_dir,
 	};
 	int r;
 
@@ -181,9 +182,9 @@ int sampling_start(const struct options *options, struct loop *loop, const char 
 	return 0;
 }
 
-int sampling_confine(struct sampling *sampling, const struct options *options)
+int sampling_confine(struct sampling *sampling)
 {
-	int r = confine_sampler(options->dump_dir || options->debuginfod_url_count);
+	int r = confine_sampler();
 
 	if (r < 0)
 		return log_errno(r, "give up what is not needed to sample");

@@ -34,7 +34,7 @@ int sampling_start(const struct options *options, struct loop *loop, const char 
  * All is open: gives up what sampling does not need, and starts to write the file. Before the loop runs.
  * Returns 0 or -errno; logged.
  */
-int sampling_confine(struct sampling *sampling, const struct options *options);
+int sampling_confine(struct sampling *sampling);
 
 /* Takes the last samples and completes the file. Returns 0 or -errno; logged. */
 int sampling_finish(struct sampling *sampling);

@@ -4,7 +4,8 @@
  * run the same program: structs are in the machine's order. What is asked is checked as if it came from a
  * stranger, since the agent reads what strangers wrote.
  *
- * Nothing is remembered from one request to the next but what is removed at the end. Where one is about a process, the descriptor of its
+ * Nothing is remembered from one request to the next but what is removed at the end, and nothing is told of the
+ * folders in which files are made, which are known from the start. Where one is about a process, the descriptor of its
  * folder comes along, or its pid stands in the last number.
  */
 #ifndef FLICKERSCOPE_PRIVILEGED_MESSAGE_H
@@ -39,6 +40,10 @@ enum privileged_kind {
 	PRIVILEGED_CREATE_SLABS,    /* count -> @empty slabs for unwind tables */
 	PRIVILEGED_SIGNAL,	    /* signal: to the command that is recorded */
 	PRIVILEGED_REMOVE_AT_END, /* @listening unix socket, whose path goes when the agent ends */
+	PRIVILEGED_CREATE_DUMP,	  /* -> @new file; its name */
+	PRIVILEGED_FIND_DEBUG_FILE,  /* build id as text -> @file */
+	PRIVILEGED_BEGIN_DEBUG_FILE, /* build id as text -> @new file */
+	PRIVILEGED_END_DEBUG_FILE,   /* build id as text; enum debug_folder_end */
 	PRIVILEGED_KINDS,
 };
 
@@ -51,7 +56,7 @@ struct privileged_request {
 _Static_assert(sizeof(struct privileged_request) == 72, "no padding");
 
 struct privileged_reply {
-	int32_t result; /* 0, an outcome of process_files.h, or -errno; nothing comes along unless 0 */
+	int32_t result; /* 0, an outcome of process_files.h or debug_folder.h, or -errno; nothing comes along unless 0 */
 	uint32_t number;
 };
 

@@ -4,9 +4,9 @@
  * to other processes, and hands back descriptors. Requests are fixed (privileged_message.h).
  * process_files.h asks.
  *
- * It is a fork of the agent, made early, with nothing but its socket; of root's capabilities it keeps
- * those to look into other processes, to read their files and to make BPF maps; of system calls those of
- * CONFINED_TO_OPENING. It ends with the agent. Whoever asks waits: so it goes before others that want the CPU
+ * It is a fork of the agent, made early, with nothing but its socket and the folders in which it makes files, if
+ * there are any; of root's capabilities it keeps those to look into other processes, to read their files and to make
+ * BPF maps; of system calls those of CONFINED_TO_OPENING, and where files are made those for that. It ends with the agent. Whoever asks waits: so it goes before others that want the CPU
  * (nice -20), which it needs for some 10 us each time.
  *
  * Each call blocks until the answer is there. Loop thread.
@@ -19,12 +19,22 @@
 #include <sys/types.h>
 
 #include "base/cleanup.h"
+#include "privileged/debug_folder.h"
+#include "privileged/dump_folder.h"
 #include "privileged/privileged_message.h"
 
 struct privileged_process;
 
-/* Before any thread exists. @command_pid: of the command that is recorded; 0: none. Returns 0 or -errno. */
-int privileged_process_new(pid_t command_pid, struct privileged_process **ret_process);
+struct privileged_options {
+	pid_t command_pid;	 /* of the command that is recorded; 0: none */
+	const char *dump_folder; /* where dumps are made; NULL: nowhere */
+	const char *
+		debug_folder; /* of debug files that are downloaded, made when missing; NULL: none are */
+};
+
+/* Before any thread exists. Returns 0 or -errno; logged. */
+int privileged_process_new(const struct privileged_options *options,
+			   struct privileged_process **ret_process);
 void privileged_process_free(struct privileged_process *process); /* ends it; NULL is fine */
 DEFINE_CLEANUP(struct privileged_process *, privileged_process_free);
 
@@ -34,7 +44,7 @@ DEFINE_CLEANUP(struct privileged_process *, privileged_process_free);
  * @body: behind the request; at most PRIVILEGED_BODY_SIZE_MAX bytes.
  * @ret_result: the caller's to close, whatever is returned; has something of 0 only.
  *
- * Returns what was answered (0, an outcome of process_files.h, or -errno), -E2BIG, -EPROTO, -EMFILE
+ * Returns what was answered (0, an outcome of process_files.h or debug_folder.h, or -errno), -E2BIG, -EPROTO, -EMFILE
  * when there is no room for the descriptors that came back, or -EPIPE when the process is gone, which is logged once.
  */
 int privileged_process_ask(struct privileged_process *process,
@@ -46,6 +56,18 @@ int privileged_process_signal(struct privileged_process *process, int signal);
 
 /* The path of a unix socket that we listen on goes when we have ended; -1: there is none. Returns 0 or -errno. */
 int privileged_process_remove_at_end(struct privileged_process *process, int socket);
+
+/* A new file in the folder of dumps, and its name. Returns 0 or -errno: -ENOTDIR: there is no such folder. */
+int privileged_process_create_dump(struct privileged_process *process,
+				   char ret_name[DUMP_NAME_SIZE_MAX], int *ret_fd);
+
+/* As debug_folder_find(), _begin() and _end(). @id: the build id as text. */
+int privileged_process_find_debug_file(struct privileged_process *process, const char *id,
+				       int *ret_fd);
+int privileged_process_begin_debug_file(struct privileged_process *process, const char *id,
+					int *ret_fd);
+int privileged_process_end_debug_file(struct privileged_process *process, const char *id,
+				      enum debug_folder_end end);
 
 pid_t privileged_process_pid(const struct privileged_process *process);
 

@@ -19,6 +19,8 @@
 #include "base/confinement.h"
 #include "base/own_process.h"
 #include "base/packet.h"
+#include "privileged/debug_folder.h"
+#include "privileged/dump_folder.h"
 #include "privileged/process_files.h"
 #include "privileged/unwind_maps.h"
 
@@ -401,6 +403,63 @@ static void remove_sockets(const struct privileged_server *server)
 	}
 }
 
+/* --- new files --------------------------------------------------------------------------------- */
+
+/* Named here: nobody chooses where it is made, or what it replaces. */
+static int answer_create_dump(const struct asked *asked)
+{
+	char *name = (char *)asked->result->packet.body;
+	int r = -ENOTDIR;
+
+	_Static_assert((int)DUMP_NAME_SIZE_MAX <= (int)PRIVILEGED_REPLY_SIZE_MAX, "it fits");
+	if (asked->server->dump_folder_fd >= 0)
+		r = dump_folder_create(asked->server->dump_folder_fd, name, place_for_fd(asked));
+	if (r == 0)
+		asked->result->body_size = strlen(name) + 1;
+	return r;
+}
+
+/* The build id that is meant; what stands there is checked by debug_folder. */
+static int debug_folder_of(const struct asked *asked, const char **ret_id)
+{
+	*ret_id = text_of(asked);
+	if (!*ret_id)
+		return -EINVAL;
+	return asked->server->debug_folder_fd < 0 ? -ENOTDIR : 0;
+}
+
+static int answer_find_debug_file(const struct asked *asked)
+{
+	const char *id;
+	int r = debug_folder_of(asked, &id);
+
+	return r < 0 ? r
+		     : gave_file(asked, NULL,
+				 debug_folder_find(asked->server->debug_folder_fd, id,
+						   place_for_fd(asked)));
+}
+
+static int answer_begin_debug_file(const struct asked *asked)
+{
+	const char *id;
+	int r = debug_folder_of(asked, &id);
+
+	return r < 0 ? r
+		     : debug_folder_begin(asked->server->debug_folder_fd, id, place_for_fd(asked));
+}
+
+static int answer_end_debug_file(const struct asked *asked)
+{
+	const char *id;
+	int r = debug_folder_of(asked, &id);
+
+	if (asked->numbers[0] >= DEBUG_FOLDER_ENDS)
+		return -EINVAL;
+	return r < 0 ? r
+		     : debug_folder_end(asked->server->debug_folder_fd, id,
+					(enum debug_folder_end)asked->numbers[0]);
+}
+
 /* --- the process ------------------------------------------------------------------------------- */
 
 static int (*const answers[PRIVILEGED_KINDS])(const struct asked *asked) = {
@@ -417,6 +476,10 @@ static int (*const answers[PRIVILEGED_KINDS])(const struct asked *asked) = {
 	[PRIVILEGED_CREATE_SLABS] = answer_create_slabs,
 	[PRIVILEGED_SIGNAL] = answer_signal,
 	[PRIVILEGED_REMOVE_AT_END] = answer_remove_at_end,
+	[PRIVILEGED_CREATE_DUMP] = answer_create_dump,
+	[PRIVILEGED_FIND_DEBUG_FILE] = answer_find_debug_file,
+	[PRIVILEGED_BEGIN_DEBUG_FILE] = answer_begin_debug_file,
+	[PRIVILEGED_END_DEBUG_FILE] = answer_end_debug_file,
 };
 
 void privileged_server_answer(struct privileged_server *server, const void *bytes, size_t size,
@@ -472,24 +535,42 @@ static int serve(int socket, struct privileged_server *server, uint8_t *message,
 	return r;
 }
 
-noreturn void privileged_server_run(int socket, pid_t command_pid)
+/* What it has to do beside opening files. */
+static unsigned int tasks_of(const struct privileged_server *server)
+{
+	unsigned int tasks = 0;
+
+	if (server->command_fd >= 0)
+		tasks |= OPENER_SIGNALS;
+	if (server->dump_folder_fd >= 0 || server->debug_folder_fd >= 0)
+		tasks |= OPENER_MAKES_FILES;
+	if (server->dump_folder_fd >= 0 && dump_folder_is_of_others(server->dump_folder_fd))
+		tasks |= OPENER_MAKES_FILES_OF_OTHERS;
+	return tasks;
+}
+
+noreturn void privileged_server_run(int socket, const struct privileged_server *start,
+				    pid_t command_pid)
 {
 	const size_t message_size = sizeof(struct privileged_request) + PRIVILEGED_BODY_SIZE_MAX;
 	const struct rlimit any = { RLIM_INFINITY, RLIM_INFINITY };
-	struct privileged_server server = { .command_fd = -1 };
+	int fds[] = { socket, start->dump_folder_fd, start->debug_folder_fd };
+	struct privileged_server server = PRIVILEGED_SERVER_NONE;
 	uint8_t *message = malloc(message_size);
 
-	socket = own_process_begin("flicker-paths", socket);
+	if (!message || own_process_begin("flicker-paths", fds, ARRAY_SIZE(fds)) < 0)
+		_exit(1);
+	server.dump_folder_fd = fds[1];
+	server.debug_folder_fd = fds[2];
 	/* Both as good as it gets. */
 	setpriority(PRIO_PROCESS, 0, NICE);
 	setrlimit(RLIMIT_MEMLOCK, &any); /* of which BPF maps took their memory before 5.11 */
 	if (command_pid > 0)
 		server.command_fd = (int)syscall(SYS_pidfd_open, command_pid, 0);
 	/* It is not killed with the agent: however that ends, its end of the socket is closed, and no other has it. */
-	if (!message || socket < 0 || process_files_new(&server.files) < 0 ||
-	    confine_opener(command_pid > 0) < 0)
+	if (process_files_new(&server.files) < 0 || confine_opener(tasks_of(&server)) < 0)
 		_exit(1);
-	while (serve(socket, &server, message, message_size) >= 0)
+	while (serve(fds[0], &server, message, message_size) >= 0)
 		;
 	remove_sockets(&server);
 	_exit(0);

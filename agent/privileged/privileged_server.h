@@ -26,6 +26,8 @@ struct privileged_socket {
 struct privileged_server {
 	struct process_files *files; /* borrowed; that are opened here, not by asking */
 	int command_fd;		     /* a pidfd of the command that is recorded; -1: none */
+	int dump_folder_fd;	     /* where dumps are made; -1: nowhere */
+	int debug_folder_fd;	     /* of debug files that are downloaded; -1: none are */
 	size_t socket_count;
 	struct privileged_socket sockets[PRIVILEGED_SOCKETS_MAX];
 };
@@ -39,8 +41,20 @@ struct privileged_server {
 void privileged_server_answer(struct privileged_server *server, const void *bytes, size_t size,
 			      const int *fds, size_t fd_count, struct privileged_result *result);
 
-/* In the fork: gives up what is not needed, and answers until the socket is closed. */
-noreturn void privileged_server_run(int socket, pid_t command_pid);
+/* One to which nothing is known. */
+#define PRIVILEGED_SERVER_NONE                                                                     \
+	{                                                                                          \
+		.command_fd = -1, .dump_folder_fd = -1, .debug_folder_fd = -1                      \
+	}
+
+/*
+ * In the fork: gives up what is not needed, and answers until the socket is closed.
+ *
+ * @start: its folders; of the rest nothing.
+ * @command_pid: of the command that is recorded; 0: none.
+ */
+noreturn void privileged_server_run(int socket, const struct privileged_server *start,
+				    pid_t command_pid);
 
 /* Rules as the first five numbers of a request. */
 void privileged_rules_write(const struct process_file_rules *rules,

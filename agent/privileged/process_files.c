@@ -30,7 +30,7 @@ struct process_files {
 	struct process_files_counters counters;
 	struct privileged_process *process; /* borrowed; NULL: we follow paths ourselves */
 	int proc_fd;
-	int vdso_fd;			/* a copy of it; -1: there is none */
+	int vdso_fd;			/* a copy of it; -1: there is none yet */
 	int own_mounts_fd;		/* polls as changed whenever our list of mounts does */
 	struct bytes_writer own_mounts; /* the list, as read when it last changed */
 };
@@ -93,7 +93,6 @@ int process_files_new_at(const char *proc_path, struct process_files **ret_files
 	files->proc_fd = open(proc_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (files->proc_fd < 0 || files->own_mounts_fd < 0)
 		return -errno;
-	copy_vdso(&files->vdso_fd); /* 32-bit kernels have none */
 	*ret_files = TAKE(files);
 	return 0;
 }
@@ -556,6 +555,9 @@ static int open_executable(struct process_files *files, uint32_t pid, struct pro
 void process_files_ask(struct process_files *files, struct privileged_process *process)
 {
 	files->process = process;
+	/* Whoever asks may soon read nothing itself. 32-bit kernels have none. */
+	if (files->vdso_fd < 0)
+		copy_vdso(&files->vdso_fd);
 }
 
 static struct privileged_request request_of(enum privileged_kind kind, struct process_place place,
@@ -802,12 +804,15 @@ int process_files_open_first(struct process_files *files, int process_fd, const 
 	return ask_for_file(files, request, place, paths, size_of_paths(paths), ret_index, ret_fd);
 }
 
-int process_files_open_vdso(const struct process_files *files, int *ret_fd)
+int process_files_open_vdso(struct process_files *files, int *ret_fd)
 {
-	int fd = files->vdso_fd < 0 ? -1 : fcntl(files->vdso_fd, F_DUPFD_CLOEXEC, 0);
+	int fd, r = files->vdso_fd < 0 && !files->process ? copy_vdso(&files->vdso_fd) : 0;
 
+	if (r < 0 || files->vdso_fd < 0)
+		return -ENOENT;
+	fd = fcntl(files->vdso_fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
-		return files->vdso_fd < 0 ? -ENOENT : -errno;
+		return -errno;
 	*ret_fd = fd;
 	return 0;
 }

@@ -198,8 +198,8 @@ int process_files_open_first(struct process_files *files, int process_fd, const 
 int process_files_open_path(struct process_files *files, const char *path,
 			    const struct process_file_rules *rules, int *ret_fd);
 
-/* A copy of the kernel's vDSO for 64-bit processes, an ELF file, in a memfd. */
-int process_files_open_vdso(const struct process_files *files, int *ret_fd);
+/* A copy of the kernel's vDSO for 64-bit processes, an ELF file, in a memfd. Never asks: the same for all. */
+int process_files_open_vdso(struct process_files *files, int *ret_fd);
 
 /* The size of a path that the kernel told, without the mark of a file that was deleted. */
 size_t process_path_size_undeleted(const char *path, size_t size);

@@ -17,6 +17,8 @@
 
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/packet.h"
+#include "privileged/privileged_process.h"
 #include "serve/control_message.h"
 #include "serve/dump.h"
 #include "serve/listener.h"
@@ -26,7 +28,6 @@ enum {
 	STALE_LOOKS_MAX = 4096, /* entries of the folder that are looked at */
 	STALE_AGE_S = 10,
 	PORT_DIGITS_MAX = 5,
-	FDS_MAX = 4, /* that a message may bring; one is right, the others are closed */
 };
 
 /* One file that is being written: for a peer, or without one. */
@@ -47,8 +48,7 @@ struct control {
 	struct loop_source *listen_source;
 	char path[CONTROL_PATH_SIZE_MAX]; /* empty: there is no socket */
 	ino_t inode;			  /* of the socket, so that no other is removed */
-	int folder_fd;
-	struct job_list jobs; /* in the order of their arrival */
+	struct job_list jobs;		  /* in the order of their arrival */
 	uint32_t peer_count;
 	uint32_t dump_count;
 };
@@ -134,86 +134,49 @@ static int start(struct job *job, int fd, uint64_t last_us)
 
 /* --- a peer's request ------------------------------------------------------------------------ */
 
-/* What a message brought; only a file that can be written to is of use. */
-static int take_file(const int *fds, size_t count, int *ret_fd)
+/* What a request brought: only a file that can be written to is of use. */
+static int check_file(int fd)
 {
 	struct stat status;
-	int r = -EINVAL;
 
-	if (count == 1 && fstat(fds[0], &status) == 0 && S_ISREG(status.st_mode) &&
-	    status.st_size == 0 && (fcntl(fds[0], F_GETFL) & O_ACCMODE) != O_RDONLY)
-		r = 0;
-	for (size_t i = r == 0; i < count; i++)
-		close(fds[i]);
-	if (r == 0)
-		*ret_fd = fds[0];
-	return r;
+	return fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
+			       status.st_size == 0 && (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY
+		       ? 0
+		       : -EINVAL;
 }
 
-static size_t received_fds(struct msghdr *header, int *ret_fds)
+static int answer(struct job *job, const void *bytes, size_t size, int taken_fd)
 {
-	size_t count = 0;
-
-	for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part; part = CMSG_NXTHDR(header, part)) {
-		size_t size = part->cmsg_len - CMSG_LEN(0);
-
-		if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
-			continue;
-		memcpy(ret_fds + count, CMSG_DATA(part), size);
-		count += size / sizeof(*ret_fds);
-	}
-	return count;
-}
-
-static int answer(struct job *job, const void *bytes, size_t size, const int *fds, size_t fd_count)
-{
+	CLEANUP(fd_close) int fd = taken_fd;
 	struct control *control = job->control;
 	struct control_request request;
-	int fd = -1, r = take_file(fds, fd_count, &fd);
+	int r = check_file(fd);
 
 	if (r < 0)
 		return r;
 	if (!control_request_read(bytes, size, &request))
-		r = -EPROTO;
-	else if (control->dump_count >= CONTROL_DUMPS_MAX)
-		r = -EBUSY;
-	if (r < 0) {
-		close(fd);
-		return r;
-	}
-	return start(job, fd, request.last_us);
+		return -EPROTO;
+	if (control->dump_count >= CONTROL_DUMPS_MAX)
+		return -EBUSY;
+	return start(job, TAKE_FD(fd), request.last_us);
 }
 
 static void on_peer(uint32_t events, void *context)
 {
 	struct job *job = context;
 	uint8_t bytes[CONTROL_MESSAGE_SIZE_MAX];
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
-	} parts;
-	struct iovec place = { bytes, sizeof(bytes) };
-	struct msghdr header = {
-		.msg_iov = &place,
-		.msg_iovlen = 1,
-		.msg_control = &parts,
-		.msg_controllen = sizeof(parts),
-	};
-	ssize_t size = recvmsg(job->fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
-	int fds[FDS_MAX], r;
-	size_t fd_count;
+	CLEANUP(fd_close) int fd = -1;
+	size_t size = 0;
+	int r = packet_receive(job->fd, bytes, sizeof(bytes), &size, &fd, 1);
 
-	if (size < 0 && (errno == EAGAIN || errno == EINTR))
+	if (r == -EAGAIN)
 		return;
-	fd_count = size < 0 ? 0 : received_fds(&header, fds);
-	if (size <= 0 || job->dump) {
-		/* It hung up, or says more than it may. */
-		for (size_t i = 0; i < fd_count; i++)
-			close(fds[i]);
-		job_free(job);
+	if ((r < 0 && r != -EMSGSIZE) || job->dump) {
+		job_free(job); /* it hung up, or says more than it may */
 		return;
 	}
-	r = answer(job, bytes, (size_t)size, fds, fd_count);
+	if (r == 0)
+		r = answer(job, bytes, size, TAKE_FD(fd));
 	if (r < 0) {
 		reply(job, r, 0);
 		job_free(job);
@@ -265,9 +228,9 @@ static void on_connection(uint32_t events, void *context)
 void control_dump(struct control *control)
 {
 	struct job *job;
-	int fd, r;
+	int fd = -1, r;
 
-	if (control->folder_fd < 0) {
+	if (!control->options.dump_folder) {
 		log_warning("SIGUSR1 writes the window only where --dump-dir says");
 		return;
 	}
@@ -280,22 +243,12 @@ void control_dump(struct control *control)
 		log_errno(r, "write the window");
 		return;
 	}
-	dump_name(job->name);
-	fd = openat(control->folder_fd, job->name,
-		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	r = fd < 0 ? log_errno(-errno, "write the window to %s in %s", job->name,
-			       control->options.dump_folder)
-		   : start(job, fd, 0);
+	r = privileged_process_create_dump(control->options.privileged, job->name, &fd);
+	r = r < 0 ? log_errno(r, "write the window to a new file in %s",
+			      control->options.dump_folder)
+		  : start(job, fd, 0);
 	if (r < 0)
 		job_free(job);
-}
-
-static int open_folder(struct control *control, const char *path)
-{
-	if (!path)
-		return 0;
-	control->folder_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return control->folder_fd < 0 ? log_errno(-errno, "open the folder %s for dumps", path) : 0;
 }
 
 /* --- the socket ------------------------------------------------------------------------------ */
@@ -388,11 +341,8 @@ int control_new(const struct control_options *options, struct control **ret_cont
 	if (!control)
 		return log_errno(-ENOMEM, "make the control socket");
 	control->options = *options;
-	control->listen_fd = control->folder_fd = -1;
+	control->listen_fd = -1;
 	TAILQ_INIT(&control->jobs);
-	r = open_folder(control, options->dump_folder);
-	if (r < 0)
-		return r;
 	r = listen_open(control);
 	control_path(options->port, path);
 	if (r == -EADDRINUSE)
@@ -424,6 +374,5 @@ void control_free(struct control *control)
 	    status.st_ino == control->inode)
 		unlink(control->path);
 	fd_close(control->listen_fd);
-	fd_close(control->folder_fd);
 	free(control);
 }

@@ -17,6 +17,7 @@
 
 struct control;
 struct loop;
+struct privileged_process;
 struct sample_window;
 
 #define CONTROL_FOLDER "/run/flickerscope"
@@ -32,7 +33,8 @@ struct control_options {
 	const struct sample_window *window;
 	uint64_t instance_id;
 	uint16_t port;		 /* of the page, by which the agent is known */
-	const char *dump_folder; /* for control_dump(); NULL: none */
+	const char *dump_folder; /* of the privileged process, for control_dump(); NULL: none */
+	struct privileged_process *privileged; /* borrowed; makes files there */
 	/* Brings the window up to now, before a dump; may be NULL. */
 	void (*flush)(void *context);
 	void *context;
@@ -43,7 +45,7 @@ struct control_options {
  * that is read-only or is not root's, or because another agent has the same port at another
  * address, a warning says so, and the agent goes on without it.
  *
- * Returns 0 or -errno (the dump folder cannot be opened); logged.
+ * Returns 0 or -errno; logged.
  */
 int control_new(const struct control_options *options, struct control **ret_control);
 

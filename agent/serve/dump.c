@@ -2,10 +2,8 @@
 #include "serve/dump.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "base/loop.h"
@@ -87,17 +85,4 @@ void dump_free(struct dump *dump)
 	loop_remove(dump->end);
 	capture_writer_free(dump->writer);
 	free(dump);
-}
-
-void dump_name(char ret_name[DUMP_NAME_SIZE_MAX])
-{
-	struct timespec now;
-	struct tm when = { 0 };
-	char text[32] = "";
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &when);
-	strftime(text, sizeof(text), "%Y%m%dT%H%M%S", &when);
-	snprintf(ret_name, DUMP_NAME_SIZE_MAX, "flickerscope-%s.%03ldZ.flk", text,
-		 now.tv_nsec / 1000000);
 }

@@ -19,10 +19,6 @@ struct dump;
 struct loop;
 struct sample_window;
 
-enum dump_limit {
-	DUMP_NAME_SIZE_MAX = 80,
-};
-
 struct dump_options {
 	struct loop *loop;
 	const struct sample_window *window;
@@ -41,8 +37,5 @@ int dump_start(const struct dump_options *options, struct dump **ret_dump);
 /* Ends it at once, whole or not. NULL is fine. */
 void dump_free(struct dump *dump);
 DEFINE_CLEANUP(struct dump *, dump_free);
-
-/* A file name of the present: "flickerscope-20261122T183412.123Z.flk". */
-void dump_name(char ret_name[DUMP_NAME_SIZE_MAX]);
 
 #endif

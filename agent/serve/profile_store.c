@@ -467,13 +467,16 @@ static int open_file(struct named_file *file, const char *path, const struct inp
 	struct reading reading = { .name = input_name(path), .options = options ? options : &none };
 	int r = capture_fd < 0 ? log_errno(-errno, "memory for the file's content")
 			       : input_open_file(path, &source_fd);
+	pid_t pid;
 
 	if (r < 0)
 		return r;
 	reading.source_fd = source_fd;
 	reading.capture_fd = capture_fd;
 	reading.is_capture = is_regular(source_fd) && is_capture(source_fd);
-	r = confined_child_run(read_confined, &reading, reading.name);
+	r = confined_child_start(read_confined, &reading, reading.name, &pid);
+	if (r == 0)
+		r = confined_child_wait(pid, reading.name);
 	if (r < 0)
 		return r;
 	file->fd = reading.is_capture ? TAKE_FD(source_fd) : TAKE_FD(capture_fd);

@@ -3,10 +3,9 @@
  * Debug files by build id from debuginfod servers, kept in a folder. Only made when the user named
  * servers: nothing is downloaded because of an environment variable.
  *
- * One request at a time, in a worker process of its own: debuginfod_fetch.h has its bounds. In the
- * folder, which belongs to us and is closed to others, HEX.debug is a file that came, and HEX.none a
- * build id that no server had: it is not asked for again for DEBUGINFOD_NONE_KEPT_S. The files used
- * longest ago make room. When no server can be reached, none is asked for
+ * One request at a time, in a worker process of its own: debuginfod_fetch.h has its bounds. The folder is
+ * the privileged process's: privileged/debug_folder.h. A build id that no server had is not asked for again
+ * for DEBUG_FOLDER_NONE_KEPT_S. When no server can be reached, none is asked for
  * DEBUGINFOD_UNREACHABLE_PAUSE_S. Owned by the loop thread.
  */
 #ifndef FLICKERSCOPE_DEBUGINFOD_H
@@ -19,27 +18,25 @@
 #include "elf/build_id.h"
 
 struct debuginfod;
+struct privileged_process;
 struct worker;
 struct worker_job_type;
 
 enum debuginfod_limits {
 	DEBUGINFOD_WAITING_MAX = 256,
 	DEBUGINFOD_REQUESTS_PER_HOUR_MAX = 500,
-	DEBUGINFOD_NONE_KEPT_S = 3600,
 	DEBUGINFOD_UNREACHABLE_PAUSE_S = 60,
-	DEBUGINFOD_CACHE_FILES_MAX = 4096,
 };
 
 #define DEBUGINFOD_FILE_SIZE_MAX (UINT64_C(1) << 30)
-#define DEBUGINFOD_CACHE_SIZE_MAX (UINT64_C(4) << 30)
 
 struct debuginfod_options {
 	struct worker *worker;	 /* borrowed; was made with debuginfod_job_type() alone */
 	const char *const *urls; /* borrowed for the module's life */
 	size_t url_count;
-	const char *folder;	/* made when missing */
-	uint64_t size_max;	/* of a file; 0: DEBUGINFOD_FILE_SIZE_MAX */
-	uint32_t silence_max_s; /* of a server; 0: DEBUGINFOD_SILENCE_MAX_S */
+	struct privileged_process *privileged; /* borrowed; has the folder for the files */
+	uint64_t size_max;		       /* of a file; 0: DEBUGINFOD_FILE_SIZE_MAX */
+	uint32_t silence_max_s;		       /* of a server; 0: DEBUGINFOD_SILENCE_MAX_S */
 };
 
 struct debuginfod_counters {
@@ -53,7 +50,7 @@ struct debuginfod_counters {
 
 const struct worker_job_type *debuginfod_job_type(void);
 
-/* Returns 0 or -errno, which has been logged. */
+/* Returns 0 or -ENOMEM. */
 int debuginfod_new(const struct debuginfod_options *options, struct debuginfod **ret_debuginfod);
 void debuginfod_free(struct debuginfod *debuginfod); /* NULL is fine; nobody is called any more */
 DEFINE_CLEANUP(struct debuginfod *, debuginfod_free);

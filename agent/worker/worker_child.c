@@ -2,18 +2,16 @@
 #include "worker/worker_child.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/confinement.h"
-#include "worker/worker_message.h"
 #include "base/own_process.h"
+#include "worker/worker_message.h"
 #include "worker/worker_reply.h"
 
 enum {
@@ -48,7 +46,7 @@ static rlim_t file_size_max(const struct worker_job_type *types, size_t type_cou
 	return size;
 }
 
-static enum confinement confinement_of(const struct worker_job_type *types, size_t type_count)
+enum confinement worker_child_confinement(const struct worker_job_type *types, size_t type_count)
 {
 	for (size_t i = 0; i < type_count; i++)
 		if (types[i].downloads)
@@ -69,9 +67,10 @@ static int limit_resources(const struct worker_job_type *types, size_t type_coun
 		{ RLIMIT_MEMLOCK, 0 },
 		{ RLIMIT_MSGQUEUE, 0 },
 		/* It counts all processes of the user, so there is no number between. */
-		{ RLIMIT_NPROC, confinement_of(types, type_count) == CONFINED_TO_DOWNLOADING
-					? RLIM_INFINITY
-					: 0 },
+		{ RLIMIT_NPROC,
+		  worker_child_confinement(types, type_count) == CONFINED_TO_DOWNLOADING
+			  ? RLIM_INFINITY
+			  : 0 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
@@ -89,15 +88,6 @@ static int limit_resources(const struct worker_job_type *types, size_t type_coun
 	return ADDRESS_SPACE_IS_LIMITED
 		       ? limit(RLIMIT_AS, WORKER_MEMORY_SIZE_MAX, WORKER_MEMORY_SIZE_MAX)
 		       : 0;
-}
-
-/* When memory runs out because of what it was given to read, this process goes and no other. */
-static void be_first_to_go(void)
-{
-	CLEANUP(fd_close) int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-
-	if (fd >= 0 && write(fd, "1000", 4) < 0)
-		return; /* as good as it gets */
 }
 
 /* A second bound beside the agent's timer: processor time of this job, in whole seconds. */
@@ -187,11 +177,9 @@ noreturn void worker_child_run(int socket, pid_t forker_pid, const struct worker
 {
 	uint8_t *message = malloc(sizeof(struct worker_request) + WORKER_ARGUMENT_SIZE_MAX);
 
-	socket = own_process_begin(types[0].process_name, socket);
-	be_first_to_go();
-	if (!message || socket < 0 || own_process_die_with(forker_pid) < 0 ||
-	    confine_process(confinement_of(types, type_count), -1) < 0 ||
-	    limit_resources(types, type_count) < 0)
+	if (!message || own_process_go_on(types[0].process_name, &socket, 1) < 0 ||
+	    own_process_die_with(forker_pid) < 0 || limit_resources(types, type_count) < 0 ||
+	    confine_system_calls(worker_child_confinement(types, type_count)) < 0)
 		_exit(1);
 	mallopt(M_MMAP_THRESHOLD, LARGE_ALLOCATION_SIZE);
 	while (serve_job(socket, types, type_count, message) >= 0) {

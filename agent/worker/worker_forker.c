@@ -2,18 +2,27 @@
 #include "worker/worker_child.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "worker/worker_message.h"
+#include "base/confinement.h"
 #include "base/own_process.h"
+#include "worker/worker_message.h"
+
+enum { SCORE_SIZE = 8 };
+
+static const char worst_score[] = "1000";
 
 struct forker {
 	int socket;
-	pid_t child_pid; /* 0: none */
+	int score_fd;		/* its own /proc/PID/oom_score_adj; -1: it cannot be changed */
+	char score[SCORE_SIZE]; /* what stands there */
+	pid_t child_pid;	/* 0: none */
 	int child_pidfd;
 	const struct worker_job_type *types;
 	size_t type_count;
@@ -26,6 +35,28 @@ static void tell(const struct forker *forker, struct worker_event event)
 		_exit(1); /* nobody listens any more */
 }
 
+/* Who is the first to go when memory runs out. As good as it gets. */
+static void set_score(const struct forker *forker, const char *score)
+{
+	if (forker->score_fd >= 0 && write(forker->score_fd, score, strlen(score)) < 0)
+		return;
+}
+
+/*
+ * When memory runs out because of what a worker was given to read, that goes and no other. It has the
+ * score that its parent has at the fork, and has no /proc to change it.
+ */
+static pid_t fork_worst(const struct forker *forker)
+{
+	pid_t pid;
+
+	set_score(forker, worst_score);
+	pid = fork();
+	if (pid != 0)
+		set_score(forker, forker->score);
+	return pid;
+}
+
 static int start_child(struct forker *forker, int child_socket)
 {
 	pid_t pid, own_pid = getpid();
@@ -33,7 +64,7 @@ static int start_child(struct forker *forker, int child_socket)
 
 	if (child_socket < 0 || forker->child_pid)
 		return -EBUSY;
-	pid = fork();
+	pid = fork_worst(forker);
 	if (pid < 0)
 		return -errno;
 	if (!pid)
@@ -96,13 +127,48 @@ static void handle_end(struct forker *forker)
 	forker->child_pid = 0;
 }
 
+static void open_score(struct forker *forker)
+{
+	ssize_t size;
+
+	forker->score_fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	if (forker->score_fd < 0)
+		return;
+	size = read(forker->score_fd, forker->score, sizeof(forker->score) - 1);
+	if (size <= 0)
+		fd_close(TAKE_FD(forker->score_fd));
+}
+
+/* Its forks count among all processes of the user that it becomes. */
+static void raise_process_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NPROC, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NPROC, &limit);
+	}
+}
+
+static bool downloads(const struct worker_job_type *types, size_t type_count)
+{
+	return worker_child_confinement(types, type_count) == CONFINED_TO_DOWNLOADING;
+}
+
 noreturn void worker_forker_run(int socket, pid_t agent_pid, const struct worker_job_type *types,
 				size_t type_count)
 {
 	struct forker forker = { .child_pidfd = -1, .types = types, .type_count = type_count };
 
-	forker.socket = own_process_begin("flickerscope-fk", socket);
-	if (forker.socket < 0 || own_process_die_with(agent_pid) < 0)
+	forker.socket = socket;
+	if (own_process_begin("flickerscope-fk", &forker.socket, 1) < 0 ||
+	    own_process_die_with(agent_pid) < 0)
+		_exit(1);
+	open_score(&forker);
+	raise_process_limit();
+	if (confine_process(downloads(types, type_count) ? CONFINED_TO_FORKING_TO_DOWNLOAD
+							 : CONFINED_TO_FORKING,
+			    -1) < 0)
 		_exit(1);
 	for (;;) {
 		struct pollfd events[] = {

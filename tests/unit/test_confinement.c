@@ -8,6 +8,7 @@
 #include <linux/capability.h>
 #include <linux/openat2.h>
 #include <pthread.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -73,9 +75,20 @@ static void every_other_system_call_is_refused(void)
 		CHECK_EQ(in_child(try_all_others, (enum confinement)confinement), 0);
 }
 
+static bool downloads(enum confinement confinement)
+{
+	return confinement == CONFINED_TO_DOWNLOADING ||
+	       confinement == CONFINED_TO_FORKING_TO_DOWNLOAD;
+}
+
+static bool forks(enum confinement confinement)
+{
+	return confinement == CONFINED_TO_FORKING || confinement == CONFINED_TO_FORKING_TO_DOWNLOAD;
+}
+
 static int try_arguments(enum confinement confinement)
 {
-	const bool may_execute = confinement == CONFINED_TO_DOWNLOADING;
+	const bool may_execute = downloads(confinement);
 	struct rlimit limit;
 	void *memory;
 
@@ -89,7 +102,9 @@ static int try_arguments(enum confinement confinement)
 		return 3;
 	if (mprotect(memory, 4096, PROT_READ) < 0)
 		return 4;
-	if (syscall(SYS_tgkill, getppid() > 0 ? getppid() : 1, 1, 0) != -1 || errno != EPERM)
+	/* A forker's forks have this from it, and bound it by themselves. */
+	if (!forks(confinement) &&
+	    (syscall(SYS_tgkill, getppid() > 0 ? getppid() : 1, 1, 0) != -1 || errno != EPERM))
 		return 5;
 	if (prlimit(0, RLIMIT_NOFILE, NULL, &limit) < 0)
 		return 6;
@@ -116,8 +131,10 @@ static void *end_at_once(void *context)
 
 static int try_threads_and_processes(enum confinement confinement)
 {
-	const bool may_start_threads = confinement != CONFINED_TO_PARSING &&
-				       confinement != CONFINED_TO_OPENING;
+	const bool may_start_threads =
+		confinement != CONFINED_TO_PARSING && confinement != CONFINED_TO_OPENING &&
+		confinement != CONFINED_TO_OPENING_AND_MAKING &&
+		confinement != CONFINED_TO_FORKING && confinement != CONFINED_TO_FINISHING;
 	pthread_t thread;
 	pid_t pid;
 
@@ -128,13 +145,58 @@ static int try_threads_and_processes(enum confinement confinement)
 	pid = fork();
 	if (pid == 0)
 		_exit(0);
-	return pid < 0 && errno == EPERM ? 0 : 3;
+	if ((pid > 0) != forks(confinement))
+		return 3;
+	return pid > 0 || errno == EPERM ? 0 : 4;
 }
 
-static void threads_are_started_by_some_and_processes_by_none(void)
+static void threads_and_processes_are_started_by_some(void)
 {
 	for (int confinement = 0; confinement < CONFINEMENTS; confinement++)
 		CHECK_EQ(in_child(try_threads_and_processes, (enum confinement)confinement), 0);
+}
+
+static long raw_clone(unsigned long flags)
+{
+	return syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
+}
+
+/* Forks end at its word, and their own filter holds; what else makes or ends processes is refused. */
+static int try_forking(enum confinement confinement)
+{
+	int status = 0;
+	pid_t pid;
+
+	if (raw_clone(CLONE_NEWUSER | SIGCHLD) != -1 || errno != EPERM)
+		return 1;
+	if (raw_clone(CLONE_VM | SIGCHLD) != -1 || errno != EPERM)
+		return 2;
+	if (raw_clone(CLONE_PARENT | SIGCHLD) != -1 || errno != EPERM)
+		return 3;
+	if (kill(getppid(), 0) != -1 || errno != EPERM)
+		return 4;
+	if (kill(-1, SIGKILL) != -1 || errno != EPERM)
+		return 5;
+	if (prctl(PR_SET_DUMPABLE, 1) != -1 || errno != EPERM)
+		return 6;
+	pid = fork();
+	if (pid == 0) {
+		if (confine_system_calls(downloads(confinement) ? CONFINED_TO_DOWNLOADING
+								: CONFINED_TO_PARSING) < 0 ||
+		    raw_clone(SIGCHLD) != -1 || kill(getppid(), SIGKILL) != -1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	if (pid < 0 || kill(pid, SIGKILL) < 0 || waitpid(pid, &status, 0) != pid)
+		return 7;
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? 0 : 8;
+}
+
+static void a_forker_forks_and_does_nothing_else(void)
+{
+	CHECK_EQ(in_child(try_forking, CONFINED_TO_FORKING), 0);
+	CHECK_EQ(in_child(try_forking, CONFINED_TO_FORKING_TO_DOWNLOAD), 0);
 }
 
 /* What is written into a terminal's input is run by the shell behind us. */
@@ -183,27 +245,25 @@ static void a_folder_that_is_served_is_all_there_is(void)
 	rmdir(folder);
 }
 
-static int try_sampling(bool writes, int folder_fd)
+static int try_sampling(int folder_fd)
 {
-	const int new_file = O_WRONLY | O_CREAT | O_EXCL;
 	union bpf_attr attribute = {
 		.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1
 	};
 
-	if (confine_sampler(writes) < 0)
+	if (confine_sampler() < 0)
 		return 1;
 	if (getuid() == 0 || geteuid() == 0 || getgid() == 0)
 		return 2;
-	/* Where nothing is written nothing can be opened at all; else there is nothing at a path. */
-	if (open("/etc/hostname", O_RDONLY) >= 0 || (errno == EPERM) == writes)
+	if (open("/etc/hostname", O_RDONLY) >= 0 || errno != EPERM)
 		return 3;
-	if (openat(folder_fd, "old", O_WRONLY) >= 0 || errno != EPERM)
+	if (openat(folder_fd, "old", O_RDONLY) >= 0 || errno != EPERM)
 		return 4;
-	if (openat(folder_fd, "old", O_RDONLY | O_TRUNC) >= 0 || errno != EPERM)
+	if (openat(folder_fd, "new", O_WRONLY | O_CREAT | O_EXCL, 0600) >= 0 || errno != EPERM)
 		return 5;
-	if ((openat(folder_fd, "new", new_file, 0600) >= 0) != writes)
+	if (unlinkat(folder_fd, "old", 0) == 0 || errno != EPERM)
 		return 6;
-	if (openat(folder_fd, "new", O_WRONLY | O_CREAT, 0600) >= 0 || errno != EPERM)
+	if (renameat(folder_fd, "old", folder_fd, "new") == 0 || errno != EPERM)
 		return 7;
 	if (execl("/bin/true", "true", NULL) == 0 || errno != EPERM)
 		return 8;
@@ -218,27 +278,68 @@ static int try_sampling(bool writes, int folder_fd)
 	return 0;
 }
 
-/* It opens nothing, and makes nothing but files in a folder that it has where that was wanted. */
-static void what_samples_opens_nothing(void)
+/* Neither by a path nor in a folder that it has. */
+static void what_samples_opens_and_makes_nothing(void)
 {
-	char folder[] = "/tmp/flickerscope-test-XXXXXX", path[64];
+	char folder[] = "/tmp/flickerscope-test-XXXXXX";
 	CLEANUP(fd_close) int fd = -1;
+	int status = -1;
+	pid_t pid;
 
 	CHECK_OR_RETURN(mkdtemp(folder));
 	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	for (int writes = 0; writes < 2; writes++) {
-		int status = -1;
-		pid_t pid = fork();
+	close(openat(fd, "old", O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
+	pid = fork();
+	if (pid == 0)
+		_exit(try_sampling(fd));
+	waitpid(pid, &status, 0);
+	CHECK_EQ(status, 0);
+	CHECK_EQ(unlinkat(fd, "old", 0), 0);
+	CHECK_EQ(rmdir(folder), 0);
+}
 
+static int try_finishing(int folder_fd)
+{
+	if (confine_finisher(folder_fd) < 0)
+		return 1;
+	if (openat(folder_fd, "new", O_WRONLY | O_CREAT, 0600) >= 0 || errno != EPERM)
+		return 2;
+	if (renameat(folder_fd, "old", folder_fd, "new") < 0)
+		return 3;
+	/* The folder is all there is. */
+	if (open("/new", O_RDONLY) < 0 || open("/etc/hostname", O_RDONLY) >= 0 || errno != ENOENT)
+		return 4;
+	if (execl("/bin/true", "true", NULL) == 0 || errno != EPERM)
+		return 5;
+	return fork() < 0 && errno == EPERM ? 0 : 6;
+}
+
+/* In a folder of its own, and in one of somebody else that is like /tmp. */
+static void who_finishes_a_file_has_its_folder_alone(void)
+{
+	enum { SOMEBODY = 1234 };
+
+	for (int i = 0; i < 2; i++) {
+		char folder[] = "/tmp/flickerscope-test-XXXXXX";
+		CLEANUP(fd_close) int fd = -1;
+		int status = -1;
+		pid_t pid;
+
+		CHECK_OR_RETURN(mkdtemp(folder));
+		fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		for (int j = 0; j < 2; j++)
+			close(openat(fd, j ? "new" : "old", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+		if (i)
+			CHECK(chown(folder, SOMEBODY, 0) == 0 && chmod(folder, 01755) == 0 &&
+			      fchownat(fd, "new", SOMEBODY, 0, 0) == 0);
+		pid = fork();
 		if (pid == 0)
-			_exit(try_sampling(writes, fd));
+			_exit(try_finishing(fd));
 		waitpid(pid, &status, 0);
 		CHECK_EQ(status, 0);
-		snprintf(path, sizeof(path), "%s/new", folder);
-		CHECK_EQ(access(path, F_OK), writes ? 0 : -1);
+		CHECK_EQ(unlinkat(fd, "new", 0), 0);
+		CHECK_EQ(rmdir(folder), 0);
 	}
-	unlink(path);
-	rmdir(folder);
 }
 
 /* Whoever is ended in the middle of it leaves no process behind. */
@@ -267,14 +368,15 @@ static void confining_files_outlives_nobody(void)
 	CHECK_EQ(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
 }
 
-static int try_opening(void)
+static int try_opening(unsigned int tasks)
 {
+	const bool makes = tasks & OPENER_MAKES_FILES;
 	union bpf_attr map = {
 		.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1
 	};
 	int fd;
 
-	if (confine_opener(false) < 0)
+	if (confine_opener(tasks) < 0)
 		return 1;
 	fd = (int)syscall(SYS_bpf, BPF_MAP_CREATE, &map, sizeof(map));
 	if (fd < 0)
@@ -288,18 +390,27 @@ static int try_opening(void)
 		return 5;
 	if (open("/tmp/x", O_RDONLY | O_CREAT, 0600) >= 0 || errno != EPERM)
 		return 6;
-	return kill(getppid(), 0) < 0 && errno == EPERM ? 0 : 7;
+	if (open("/etc/hostname", O_RDONLY | O_TRUNC) >= 0 || errno != EPERM)
+		return 7;
+	if (open("/nowhere/x", O_WRONLY | O_CREAT | O_EXCL, 0600) >= 0 ||
+	    errno != (makes ? ENOENT : EPERM))
+		return 8;
+	return kill(getppid(), 0) < 0 && errno == EPERM ? 0 : 9;
 }
 
 static void what_opens_makes_maps_and_uses_none(void)
 {
-	int status = -1;
-	pid_t pid = fork();
+	static const unsigned int tasks[] = { 0, OPENER_MAKES_FILES };
 
-	if (pid == 0)
-		_exit(try_opening());
-	waitpid(pid, &status, 0);
-	CHECK_EQ(status, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(tasks); i++) {
+		int status = -1;
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(try_opening(tasks[i]));
+		waitpid(pid, &status, 0);
+		CHECK_EQ(status, 0);
+	}
 }
 
 static int raise_own(enum confinement confinement)
@@ -354,8 +465,11 @@ static void the_lists_are_those_of_the_readme(void)
 		[CONFINED_TO_SERVING_A_FOLDER] = { "serving a folder", CONFINED_TO_SERVING },
 		[CONFINED_TO_OPENING] = { "opening", CONFINED_TO_PARSING },
 		[CONFINED_TO_SAMPLING] = { "sampling", CONFINED_TO_SERVING },
-		[CONFINED_TO_SAMPLING_AND_WRITING] = { "sampling and writing",
-						       CONFINED_TO_SAMPLING },
+		[CONFINED_TO_OPENING_AND_MAKING] = { "opening and making", CONFINED_TO_OPENING },
+		[CONFINED_TO_FORKING] = { "forking", CONFINED_TO_PARSING },
+		[CONFINED_TO_FORKING_TO_DOWNLOAD] = { "forking to download",
+						      CONFINED_TO_DOWNLOADING },
+		[CONFINED_TO_FINISHING] = { "finishing", CONFINED_TO_PARSING },
 	};
 
 	for (int confinement = 0; confinement < CONFINEMENTS; confinement++) {
@@ -375,8 +489,8 @@ static void the_lists_are_those_of_the_readme(void)
 }
 
 TESTS(TEST(every_other_system_call_is_refused), TEST(what_is_allowed_is_bounded_by_its_arguments),
-      TEST(threads_are_started_by_some_and_processes_by_none),
+      TEST(threads_and_processes_are_started_by_some), TEST(a_forker_forks_and_does_nothing_else),
       TEST(a_terminal_is_asked_for_its_size_alone), TEST(a_folder_that_is_served_is_all_there_is),
-      TEST(what_samples_opens_nothing), TEST(what_opens_makes_maps_and_uses_none),
-      TEST(a_process_may_end_itself), TEST(confining_files_outlives_nobody),
-      TEST(the_lists_are_those_of_the_readme))
+      TEST(what_samples_opens_and_makes_nothing), TEST(who_finishes_a_file_has_its_folder_alone),
+      TEST(what_opens_makes_maps_and_uses_none), TEST(a_process_may_end_itself),
+      TEST(confining_files_outlives_nobody), TEST(the_lists_are_those_of_the_readme))

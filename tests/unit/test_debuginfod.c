@@ -21,6 +21,7 @@
 #include "base/loop.h"
 #include "check.h"
 #include "elf/executable_file.h"
+#include "privileged/privileged_process.h"
 #include "worker/worker.h"
 
 enum {
@@ -179,6 +180,7 @@ static void cleanup_server_stop(struct server *server)
 struct fixture {
 	struct loop *loop;
 	struct worker *worker;
+	struct privileged_process *privileged; /* has the folder */
 	struct debuginfod *debuginfod;
 	struct build_id build_id; /* of this program */
 	char urls_text[2][64];
@@ -220,6 +222,7 @@ static bool open_fixture(struct fixture *fixture, const struct server *servers, 
 	struct debuginfod_options options = { .url_count = count,
 					      .size_max = SIZE_MAX_OF_TESTS,
 					      .silence_max_s = 1 };
+	struct privileged_options privileged = { 0 };
 
 	*fixture = (struct fixture){ 0 };
 	for (size_t i = 0; i < count; i++) {
@@ -233,7 +236,10 @@ static bool open_fixture(struct fixture *fixture, const struct server *servers, 
 		return false;
 	options.worker = fixture->worker;
 	options.urls = fixture->urls;
-	options.folder = fixture->cache;
+	privileged.debug_folder = fixture->cache;
+	if (privileged_process_new(&privileged, &fixture->privileged) < 0)
+		return false;
+	options.privileged = fixture->privileged;
 	return debuginfod_new(&options, &fixture->debuginfod) == 0;
 }
 
@@ -241,6 +247,7 @@ static void cleanup_fixture_close(struct fixture *fixture)
 {
 	worker_free(fixture->worker);
 	debuginfod_free(fixture->debuginfod);
+	privileged_process_free(fixture->privileged);
 	loop_free(fixture->loop);
 }
 
@@ -352,8 +359,8 @@ static void check_not_asked_again(enum server_kind kind)
 {
 	CLEANUP(server_stop) struct server server;
 	CLEANUP(fixture_close) struct fixture fixture;
-	struct timespec long_ago[2] = { { .tv_sec = time(NULL) - DEBUGINFOD_NONE_KEPT_S - 1 },
-					{ .tv_sec = time(NULL) - DEBUGINFOD_NONE_KEPT_S - 1 } };
+	struct timespec long_ago[2] = { { .tv_sec = time(NULL) - DEBUG_FOLDER_NONE_KEPT_S - 1 },
+					{ .tv_sec = time(NULL) - DEBUG_FOLDER_NONE_KEPT_S - 1 } };
 	char id[BUILD_ID_TEXT_SIZE], mark[256];
 	uint32_t requests;
 
@@ -442,16 +449,14 @@ static void a_server_that_leads_in_circles_is_left_alone_for_a_minute(void)
 
 static void a_folder_that_others_may_use_is_refused(void)
 {
-	struct debuginfod_options options = { .url_count = 1 };
-	CLEANUP(debuginfod_free) struct debuginfod *debuginfod = NULL;
 	char path[64];
+	int fd;
 
 	snprintf(path, sizeof(path), "%s/open", folder);
 	CHECK_OR_RETURN(mkdir(path, 0777) == 0 && chmod(path, 0755) == 0);
-	options.folder = path;
-	CHECK_EQ(debuginfod_new(&options, &debuginfod), -EPERM);
+	CHECK_EQ(debug_folder_open(path, &fd), -EPERM);
 	CHECK(symlink("open", strcat(path, "_link")) == 0);
-	CHECK(debuginfod_new(&options, &debuginfod) < 0);
+	CHECK_EQ(debug_folder_open(path, &fd), -ENOTDIR);
 	empty_cache(folder);
 }
 

@@ -2,6 +2,7 @@
 /* What the privileged process gives, and that it gives nothing else. */
 #include "privileged/privileged_process.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -25,7 +26,7 @@ struct place {
 	struct privileged_process *process;
 	struct process_files *files;
 	int own_fd; /* our own folder in /proc */
-	pid_t command_pid;
+	struct privileged_options options;
 };
 
 static void place_close(struct place *place)
@@ -45,7 +46,7 @@ static bool place_open(struct place *place)
 	place->process = NULL;
 	place->files = NULL;
 	place->own_fd = -1;
-	if (privileged_process_new(place->command_pid, &place->process) < 0 ||
+	if (privileged_process_new(&place->options, &place->process) < 0 ||
 	    process_files_new(&place->files) < 0)
 		return false;
 	process_files_ask(place->files, place->process);
@@ -185,8 +186,8 @@ static void the_command_is_signalled_and_nobody_else(void)
 	CLEANUP(place_close) struct place other = { 0 };
 	int status = 0;
 
-	place.command_pid = fork();
-	if (place.command_pid == 0)
+	place.options.command_pid = fork();
+	if (place.options.command_pid == 0)
 		for (;;)
 			pause();
 	CHECK_OR_RETURN(place_open(&place) && place_open(&other));
@@ -194,7 +195,7 @@ static void the_command_is_signalled_and_nobody_else(void)
 		CHECK_EQ(privileged_process_signal(place.process, refused[i]), -EINVAL);
 	CHECK_EQ(privileged_process_signal(other.process, SIGTERM), -ESRCH);
 	CHECK_EQ(privileged_process_signal(place.process, SIGTERM), 0);
-	waitpid(place.command_pid, &status, 0);
+	waitpid(place.options.command_pid, &status, 0);
 	CHECK_EQ(WTERMSIG(status), SIGTERM);
 	CHECK_EQ(privileged_process_signal(place.process, SIGTERM), -ESRCH);
 }
@@ -255,6 +256,130 @@ static void no_other_path_is_removed(void)
 	close(files[1]);
 	close(ends[0]);
 	close(ends[1]);
+}
+
+/* --- what it makes ------------------------------------------------------------------------------- */
+
+static bool is_new_file_of_ours(int fd, int access_mode)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size == 0 &&
+	       status.st_uid == geteuid() && (status.st_mode & 07777) == 0600 &&
+	       (fcntl(fd, F_GETFL) & O_ACCMODE) == access_mode;
+}
+
+static int count_files(const char *folder)
+{
+	CLEANUP(dir_close) DIR *entries = opendir(folder);
+	const struct dirent *entry;
+	int count = 0;
+
+	while (entries && (entry = readdir(entries)))
+		count += entry->d_name[0] != '.';
+	return count;
+}
+
+static void remove_folder(const char *folder)
+{
+	CLEANUP(dir_close) DIR *entries = opendir(folder);
+	const struct dirent *entry;
+
+	while (entries && (entry = readdir(entries)))
+		unlinkat(dirfd(entries), entry->d_name, 0);
+	rmdir(folder);
+}
+
+/* Also where root has no more rights than others but for a capability. */
+static void a_dump_is_made_in_its_folder_and_named_there(void)
+{
+	enum { SOMEBODY = 1234 };
+	char folder[] = "/tmp/flickerscope-test-XXXXXX", name[DUMP_NAME_SIZE_MAX];
+
+	CHECK_OR_RETURN(mkdtemp(folder) != NULL);
+	for (int i = 0; i < 2; i++) {
+		CLEANUP(place_close) struct place place = { .options.dump_folder = folder };
+		CLEANUP(fd_close) int fd = -1;
+
+		CHECK_EQ(chown(folder, i ? SOMEBODY : 0, 0), 0);
+		CHECK_OR_RETURN(place_open(&place));
+		CHECK_EQ(privileged_process_create_dump(place.process, name, &fd), 0);
+		CHECK(is_new_file_of_ours(fd, O_WRONLY));
+		CHECK(strncmp(name, "flickerscope-2", 14) == 0);
+		CHECK_EQ(count_files(folder), i + 1);
+		CHECK_EQ(privileged_process_begin_debug_file(place.process, "0123", &fd), -ENOTDIR);
+	}
+	remove_folder(folder);
+}
+
+static void a_debug_file_is_there_when_it_is_whole(void)
+{
+	char folder[] = "/tmp/flickerscope-test-XXXXXX", name[DUMP_NAME_SIZE_MAX];
+	static const char id[] = "0123456789abcdef0123456789abcdef01234567";
+	CLEANUP(place_close) struct place place = { .options.debug_folder = folder };
+	CLEANUP(fd_close) int begun = -1, found = -1, foreign = -1;
+
+	CHECK_OR_RETURN(mkdtemp(folder) != NULL && place_open(&place));
+	CHECK_EQ(privileged_process_find_debug_file(place.process, id, &found), -ENOENT);
+	CHECK_EQ(privileged_process_begin_debug_file(place.process, id, &begun), 0);
+	CHECK(is_new_file_of_ours(begun, O_RDWR));
+	CHECK_EQ(write(begun, "\177ELF", 4), 4);
+	CHECK_EQ(privileged_process_find_debug_file(place.process, id, &found), -ENOENT);
+	CHECK_EQ(privileged_process_end_debug_file(place.process, id, DEBUG_FOLDER_CAME), 0);
+	CHECK_EQ(privileged_process_find_debug_file(place.process, id, &found), 0);
+	CHECK_EQ(fcntl(found, F_GETFL) & O_ACCMODE, O_RDONLY);
+	/* What is no program is not given, whoever put it there. */
+	CHECK_EQ(privileged_process_begin_debug_file(place.process, "00", &foreign), 0);
+	CHECK_EQ(write(foreign, "text", 4), 4);
+	CHECK_EQ(privileged_process_end_debug_file(place.process, "00", DEBUG_FOLDER_CAME), 0);
+	fd_close(TAKE_FD(foreign));
+	CHECK_EQ(privileged_process_find_debug_file(place.process, "00", &foreign),
+		 PROCESS_FILE_FOREIGN);
+	/* What did not come leaves nothing, and what no server had is known. */
+	fd_close(TAKE_FD(begun));
+	CHECK_EQ(privileged_process_begin_debug_file(place.process, "01", &begun), 0);
+	CHECK_EQ(privileged_process_end_debug_file(place.process, "01", DEBUG_FOLDER_FAILED), 0);
+	CHECK_EQ(count_files(folder), 2);
+	CHECK_EQ(privileged_process_end_debug_file(place.process, "02", DEBUG_FOLDER_NONE_HAD_IT),
+		 0);
+	CHECK_EQ(privileged_process_find_debug_file(place.process, "02", &foreign),
+		 DEBUG_FOLDER_LACKING);
+	CHECK_EQ(privileged_process_create_dump(place.process, name, &foreign), -ENOTDIR);
+	remove_folder(folder);
+}
+
+/* A name that leads elsewhere is no build id. */
+static void debug_files_have_names_of_one_form(void)
+{
+	static const char *const ids[] = { "",
+					   "0",
+					   "abc",
+					   "../../etc/passwd",
+					   "/etc/shadow",
+					   "00/11",
+					   "..",
+					   "AB",
+					   "0123456789abcdef0123456789abcdef0123456789" };
+	char folder[] = "/tmp/flickerscope-test-XXXXXX";
+	CLEANUP(place_close) struct place place = { .options.debug_folder = folder };
+	int fd;
+
+	CHECK_OR_RETURN(mkdtemp(folder) != NULL && place_open(&place));
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+		CHECK_EQ(privileged_process_find_debug_file(place.process, ids[i], &fd), -EINVAL);
+		CHECK_EQ(privileged_process_begin_debug_file(place.process, ids[i], &fd), -EINVAL);
+		for (int end = 0; end < DEBUG_FOLDER_ENDS; end++)
+			CHECK_EQ(privileged_process_end_debug_file(place.process, ids[i],
+								   (enum debug_folder_end)end),
+				 -EINVAL);
+	}
+	CHECK_EQ(privileged_process_end_debug_file(place.process, "00", DEBUG_FOLDER_ENDS),
+		 -EINVAL);
+	CHECK_EQ(ask(&place, (struct privileged_request){ .kind = PRIVILEGED_BEGIN_DEBUG_FILE },
+		     "00", 2, -1),
+		 -EINVAL);
+	CHECK_EQ(count_files(folder), 0);
+	rmdir(folder);
 }
 
 /* --- what it does not --------------------------------------------------------------------------- */
@@ -379,7 +504,7 @@ static void there_are_no_other_requests(void)
 	CLEANUP(process_files_free) struct process_files *files = NULL;
 	CLEANUP(place_close) struct place place = { 0 };
 	struct privileged_request request = { 0 };
-	struct privileged_server server = { .command_fd = -1 };
+	struct privileged_server server = PRIVILEGED_SERVER_NONE;
 	struct privileged_result result;
 
 	CHECK_OR_RETURN(place_open(&place));
@@ -413,29 +538,59 @@ static uint64_t status_number(const char *text, const char *name)
 	return line ? strtoull(line + strlen(name), NULL, 16) : UINT64_MAX;
 }
 
-static void it_has_no_more_rights_than_it_needs(void)
+static uint64_t capabilities(const struct privileged_options *options)
 {
-	const uint64_t most = UINT64_C(1) << CAP_SYS_PTRACE | UINT64_C(1) << CAP_DAC_READ_SEARCH |
-			      UINT64_C(1) << CAP_CHECKPOINT_RESTORE | UINT64_C(1) << CAP_BPF;
-	CLEANUP(place_close) struct place place = { 0 };
+	CLEANUP(place_close) struct place place = { .options = *options };
 	CLEANUP(bytes_writer_free) struct bytes_writer text = bytes_writer_with_max(1 << 20);
 	CLEANUP(fd_close) int fd = -1;
+	uint64_t set;
 
-	CHECK_OR_RETURN(place_open(&place));
+	CHECK(place_open(&place));
 	/* It is what it will be when it has answered. */
 	CHECK_EQ(ask(&place, (struct privileged_request){ .kind = PRIVILEGED_KINDS }, NULL, 0, -1),
 		 -EINVAL);
-	CHECK_OR_RETURN(process_files_open_process(place.files,
-						   (uint32_t)privileged_process_pid(place.process),
-						   &fd) == 0);
+	CHECK(process_files_open_process(
+		      place.files, (uint32_t)privileged_process_pid(place.process), &fd) == 0);
 	CHECK_EQ(process_files_read(place.files, process_place_of(fd), "status", &text), 0);
 	bytes_write_u8(&text, 0);
-	CHECK_EQ(status_number((char *)text.bytes, "CapEff:") & ~most, 0);
-	CHECK_EQ(status_number((char *)text.bytes, "CapPrm:") & ~most, 0);
-	CHECK_EQ(status_number((char *)text.bytes, "CapBnd:") & ~most, 0);
+	set = status_number((char *)text.bytes, "CapEff:");
+	CHECK_EQ(status_number((char *)text.bytes, "CapPrm:"), set);
+	CHECK_EQ(status_number((char *)text.bytes, "CapBnd:") & ~set, 0);
 	CHECK_EQ(status_number((char *)text.bytes, "CapInh:"), 0);
 	CHECK_EQ(status_number((char *)text.bytes, "NoNewPrivs:"), 1);
 	CHECK_EQ(status_number((char *)text.bytes, "Seccomp:"), 2);
+	return set;
+}
+
+static void it_has_no_more_rights_than_it_needs(void)
+{
+	const uint64_t least = UINT64_C(1) << CAP_SYS_PTRACE | UINT64_C(1) << CAP_DAC_READ_SEARCH |
+			       UINT64_C(1) << CAP_CHECKPOINT_RESTORE | UINT64_C(1) << CAP_BPF;
+	char folder[] = "/tmp/flickerscope-test-XXXXXX";
+
+	CHECK_OR_RETURN(mkdtemp(folder) != NULL);
+	CHECK_EQ(capabilities(&(struct privileged_options){ 0 }), least);
+	CHECK_EQ(capabilities(&(struct privileged_options){ .dump_folder = folder }), least);
+	CHECK_EQ(capabilities(&(struct privileged_options){ .debug_folder = folder }), least);
+	CHECK_EQ(capabilities(&(struct privileged_options){ .dump_folder = "/proc" }),
+		 least | UINT64_C(1) << CAP_DAC_OVERRIDE);
+	CHECK_EQ(capabilities(&(struct privileged_options){ .command_pid = getpid() }),
+		 least | UINT64_C(1) << CAP_KILL);
+	rmdir(folder);
+}
+
+/* The requests are those of the table in agent/privileged/README.md: "| open process | a pid | ...". */
+static void its_requests_are_those_of_the_readme(void)
+{
+	CLEANUP(file_close) FILE *file = fopen("agent/privileged/README.md", "re");
+	char line[1024];
+	int rows = 0;
+
+	while (file && fgets(line, sizeof(line), file) && strncmp(line, "| request |", 11) != 0)
+		;
+	while (file && fgets(line, sizeof(line), file) && line[0] == '|')
+		rows += strncmp(line, "| --- |", 7) != 0;
+	CHECK_EQ(rows, PRIVILEGED_KINDS);
 }
 
 static void when_it_is_gone_all_is_refused(void)
@@ -454,7 +609,10 @@ TESTS(TEST(programs_come_by_any_way), TEST(a_look_tells_all_of_one_process),
       TEST(what_a_process_maps_is_given_when_it_is_what_is_meant),
       TEST(other_texts_of_processes_are_not_given), TEST(ranges_are_whole_and_bounded),
       TEST(slabs_are_made_by_the_handful), TEST(the_command_is_signalled_and_nobody_else),
-      TEST(our_sockets_go_at_the_end), TEST(no_other_path_is_removed),
-      TEST(only_folders_of_processes_are_taken), TEST(what_is_no_program_is_not_given),
-      TEST(paths_are_whole_and_absolute), TEST(there_are_no_other_requests),
-      TEST(it_has_no_more_rights_than_it_needs), TEST(when_it_is_gone_all_is_refused))
+      TEST(a_dump_is_made_in_its_folder_and_named_there),
+      TEST(a_debug_file_is_there_when_it_is_whole), TEST(debug_files_have_names_of_one_form),
+      TEST(its_requests_are_those_of_the_readme), TEST(our_sockets_go_at_the_end),
+      TEST(no_other_path_is_removed), TEST(only_folders_of_processes_are_taken),
+      TEST(what_is_no_program_is_not_given), TEST(paths_are_whole_and_absolute),
+      TEST(there_are_no_other_requests), TEST(it_has_no_more_rights_than_it_needs),
+      TEST(when_it_is_gone_all_is_refused))

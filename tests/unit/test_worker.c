@@ -554,13 +554,13 @@ static void a_crash_loop_starts_few_children(void)
 	CHECK_EQ(worker_counters(fixture.worker)->starts, 6);
 }
 
-/* Whether the kernel says a line of the child. */
-static bool has_status(const struct fixture *fixture, const char *line)
+/* Whether the kernel says a line of a process. */
+static bool process_has_status(pid_t pid, const char *line)
 {
 	char path[64], text[8192];
 	CLEANUP(file_close) FILE *file = NULL;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", worker_pid(fixture->worker));
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
 	file = fopen(path, "re");
 	if (!file)
 		return false;
@@ -568,15 +568,21 @@ static bool has_status(const struct fixture *fixture, const char *line)
 	return strstr(text, line);
 }
 
-/* Names in the child's root directory; -1: it cannot be told. */
-static int root_entries(const struct fixture *fixture)
+/* ... of the child. */
+static bool has_status(const struct fixture *fixture, const char *line)
+{
+	return process_has_status(worker_pid(fixture->worker), line);
+}
+
+/* Names in a process's root directory; -1: it cannot be told. */
+static int root_entries(pid_t pid)
 {
 	const struct dirent *entry;
 	char path[64];
 	int count = 0;
 	DIR *root;
 
-	snprintf(path, sizeof(path), "/proc/%d/root/", worker_pid(fixture->worker));
+	snprintf(path, sizeof(path), "/proc/%d/root/", pid);
 	root = opendir(path);
 	if (!root)
 		return errno == ESRCH ? 0 : -1; /* of a process that has ended */
@@ -586,15 +592,57 @@ static int root_entries(const struct fixture *fixture)
 	return count;
 }
 
+/* The forker is this process's only other child, besides the worker that is the forker's. */
+static pid_t forker_pid(void)
+{
+	char path[64], line[64] = "";
+	CLEANUP(file_close) FILE *file = NULL;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	file = fopen(path, "re");
+	if (!file || !fgets(line, sizeof(line), file))
+		return 0;
+	return atoi(line);
+}
+
+/* Nobody, with nothing. */
+static void check_confined(pid_t pid)
+{
+	static const char *const lines[] = {
+		"NoNewPrivs:\t1\n",
+		"Seccomp:\t2\n",
+		"Uid:\t65534\t65534\t65534\t65534\n",
+		"Gid:\t65534\t65534\t65534\t65534\n",
+		"Groups:\t \n",
+		"CapInh:\t0000000000000000\n",
+		"CapPrm:\t0000000000000000\n",
+		"CapEff:\t0000000000000000\n",
+		"CapBnd:\t0000000000000000\n",
+		"CapAmb:\t0000000000000000\n",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+		CHECK(process_has_status(pid, lines[i]));
+	CHECK_EQ(root_entries(pid), 0);
+}
+
+/* How soon a process goes when memory runs out; -1: it cannot be told. */
+static int score(pid_t pid)
+{
+	CLEANUP(file_close) FILE *file = NULL;
+	char path[64], text[16] = "-1";
+
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", pid);
+	file = fopen(path, "re");
+	if (file && !fgets(text, sizeof(text), file))
+		return -1;
+	return atoi(text);
+}
+
 static void the_child_has_next_to_nothing(void)
 {
 	CLEANUP(teardown) struct fixture fixture = { 0 };
 	CLEANUP(fd_close) int extra = open("/etc/shadow", O_RDONLY);
-	static const char *const capabilities[] = {
-		"CapInh:\t0000000000000000\n", "CapPrm:\t0000000000000000\n",
-		"CapEff:\t0000000000000000\n", "CapBnd:\t0000000000000000\n",
-		"CapAmb:\t0000000000000000\n",
-	};
 	struct bytes_reader conditions;
 
 	setup(&fixture);
@@ -609,14 +657,11 @@ static void the_child_has_next_to_nothing(void)
 	CHECK_EQ(bytes_read_u32(&conditions), 0); /* may not fork */
 	if (getuid())
 		SKIP("what root gives up needs root");
-	CHECK(has_status(&fixture, "NoNewPrivs:\t1\n"));
-	CHECK(has_status(&fixture, "Seccomp:\t2\n"));
-	CHECK(has_status(&fixture, "Uid:\t65534\t65534\t65534\t65534\n"));
-	CHECK(has_status(&fixture, "Gid:\t65534\t65534\t65534\t65534\n"));
-	CHECK(has_status(&fixture, "Groups:\t \n"));
-	for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++)
-		CHECK(has_status(&fixture, capabilities[i]));
-	CHECK_EQ(root_entries(&fixture), 0);
+	check_confined(worker_pid(fixture.worker));
+	check_confined(forker_pid());
+	/* The one goes first, the other when we do. */
+	CHECK_EQ(score(worker_pid(fixture.worker)), 1000);
+	CHECK_EQ(score(forker_pid()), score(getpid()));
 }
 
 #if !defined(__SANITIZE_ADDRESS__)
@@ -671,19 +716,6 @@ static void a_callback_may_submit_jobs(void)
 	CHECK_OR_RETURN(wait_for_answers(&fixture, 2));
 	CHECK_EQ(answers[0].outcome, 0);
 	CHECK_EQ(answers[1].outcome, 0);
-}
-
-/* The forker is this process's only other child, besides the worker that is the forker's. */
-static pid_t forker_pid(void)
-{
-	char path[64], line[64] = "";
-	CLEANUP(file_close) FILE *file = NULL;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
-	file = fopen(path, "re");
-	if (!file || !fgets(line, sizeof(line), file))
-		return 0;
-	return atoi(line);
 }
 
 static void without_the_forker_jobs_fail_and_nothing_hangs(void)
