@@ -2,11 +2,13 @@
 /* The package for Debian, and the service in it: what it may do is enough, and is all. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { readFileSync, readdirSync } from 'node:fs';
+import { once } from 'node:events';
+import { chmodSync, chownSync, copyFileSync, readFileSync, readdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { program, root, run, temporaryFolder, until } from './agent.mjs';
+import { loadPath, program, root, run, sleep, temporaryFolder, until } from './agent.mjs';
 
+const OTHER_USER = 1234;
 const unit = join(root, 'packaging', 'systemd', 'flickerscope.service');
 
 function ran(command, ...args) {
@@ -65,7 +67,64 @@ test('a container has the capabilities of the unit, and what is written for oper
 });
 
 test('systemd takes the unit, and finds it closed but for what sampling is', () => {
-	ran('systemd-analyze', 'security', '--offline=true', '--threshold=34', unit);
+	ran('systemd-analyze', 'security', '--offline=true', '--threshold=27', unit);
+});
+
+const unitCapabilities = () => settings('CapabilityBoundingSet')[0].split(' ').map((name) => name.slice(4).toLowerCase());
+
+/** Runs a command as the service is run: with these capabilities, and without a sight of who is others'. */
+function startAsService(capabilities, command) {
+	const bounding = ['-all', ...capabilities.map((name) => `+${name}`)].join(',');
+	return spawn('unshare', ['-m', 'sh', '-c', `mount -t proc -o hidepid=${settings('ProtectProc')[0]} proc /proc && exec "$@"`, 'sh',
+		'setpriv', '--bounding-set', bounding, '--inh-caps=-all', '--no-new-privs', ...command], { stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+/** What comes of half a second's recording of somebody else's program, whose file is gone, and what the process that records it is. */
+async function recordAsService(capabilities, pid, file) {
+	const child = startAsService(capabilities, [program, 'record', '-F', '499', '-p', String(pid), '-o', file]);
+	let ended = false;
+	const end = once(child, 'close').finally(() => (ended = true));
+	const status = () => {
+		try {
+			return Object.fromEntries(readFileSync(`/proc/${child.pid}/status`, 'utf8').split('\n').map((line) => line.split(':\t')));
+		} catch {
+			return {}; // it has ended
+		}
+	};
+	await until(() => ended || status().Seccomp === '2', 'its list of system calls');
+	const { Uid, Gid, CapPrm, CapBnd } = status();
+	let rootEntries = null;
+	try {
+		rootEntries = readdirSync(`/proc/${child.pid}/root/`).length;
+	} catch ({ code: error }) {
+		if (error === 'ESRCH') rootEntries = 0; // it is the folder of a process that is gone
+	}
+	await sleep(500);
+	child.kill('SIGINT');
+	const [code] = await end;
+	const { stdout } = await run(['report', file]);
+	return { code, named: stdout.includes('busy_leaf'), Uid, Gid, CapPrm, CapBnd, rootEntries };
+}
+
+test('the service needs each of its capabilities', async (t) => {
+	const folder = temporaryFolder(t);
+	const copy = join(folder, 'busy');
+	copyFileSync(loadPath('busy'), copy);
+	chmodSync(copy, 0o700);
+	chmodSync(folder, 0o711);
+	chownSync(copy, OTHER_USER, OTHER_USER);
+	const load = spawn(copy, ['-s', '60', '-t', '1'], { uid: OTHER_USER, gid: OTHER_USER, stdio: 'ignore' });
+	t.after(() => load.kill('SIGKILL'));
+	await until(() => readFileSync(`/proc/${load.pid}/comm`, 'utf8') === 'busy\n', 'the program');
+	unlinkSync(copy);
+	const all = unitCapabilities();
+	const outcomeWithout = (missing) =>
+		recordAsService(all.filter((name) => name !== missing), load.pid, join(folder, `${missing}.flk`));
+	const whole = await outcomeWithout('nothing');
+	const nobody = '65534\t65534\t65534\t65534';
+	const none = '0'.repeat(16);
+	assert.deepEqual(whole, { code: 0, named: true, Uid: nobody, Gid: nobody, CapPrm: none, CapBnd: none, rootEntries: 0 });
+	await Promise.all(all.map(async (name) => assert.notDeepEqual(await outcomeWithout(name), whole, name)));
 });
 
 /** systemd's groups of system calls, each with the names in it and those of the groups in it. */
@@ -88,10 +147,8 @@ test('the service samples with the capabilities and the system calls of the unit
 		for (const call of filter.replace('~', '').split(' ').flatMap(calls))
 			if (filter.startsWith('~')) allowed.delete(call);
 			else allowed.add(call);
-	const capabilities = settings('CapabilityBoundingSet')[0].split(' ').map((name) => `+${name.slice(4).toLowerCase()}`);
-	const child = spawn('unshare', ['-m', 'setpriv', '--bounding-set', `-all,${capabilities}`, '--inh-caps=-all', '--no-new-privs',
-		'strace', '-f', '-qq', '-o', trace, program, 'live', '--listen', '127.0.0.1:0', '--token-file', join(folder, 'token')],
-	{ stdio: ['ignore', 'pipe', 'pipe'] });
+	const child = startAsService(unitCapabilities(), ['strace', '-f', '-qq', '-o', trace,
+		program, 'live', '--listen', '127.0.0.1:0', '--token-file', join(folder, 'token')]);
 	t.after(() => child.kill('SIGKILL'));
 	let [stdout, stderr] = ['', ''];
 	child.stdout.on('data', (text) => (stdout += text));
