@@ -7,12 +7,13 @@
  *
  * Ten times without a number, each with an agent and a page of its own, since what comes again is no news. The two
  * programs are scheduled before all others, so that 200 ms are 200 ms. own: only these two are sampled, for machines
- * on which others work at the same time. Needs root. The exit code is 1 when another function was first.
+ * on which others work at the same time. Needs root. The exit code is 1 when another function was first, 2 when something is not built.
  */
+import { existsSync } from 'node:fs';
 import { setPriority } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { mapPoint, openBrowser, openPage, painted } from '../browser/page.mjs';
-import { loadPath, program, sleep } from '../e2e/agent.mjs';
+import { loadPath, program, root, sleep } from '../e2e/agent.mjs';
 import { folder, start, stop } from './children.mjs';
 
 const TIMES = Number(process.argv[2] ?? 10), OWN = process.argv[3] === 'own', BURN_MS = 200, EVERY_S = 5, QUIET_S = 72, MARK_S = 40;
@@ -25,6 +26,12 @@ if (process.argv[2] === 'serve') {
 		for (const end = performance.now() + 3; performance.now() < end;);
 	}
 }
+
+for (const file of [program, loadPath('burst')])
+	if (!existsSync(file)) {
+		console.error(`There is no ${file}: make ${relative(root, file)}`);
+		process.exit(2);
+	}
 
 /** @returns {Promise<{ first: string, words: string }>} what the page says of the first mark that the culprit made */
 async function once(browser, turn) {

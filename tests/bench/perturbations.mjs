@@ -8,7 +8,7 @@
  * hour and a half.
  */
 import { random_make } from '../viewer/records.mjs';
-import { SyntheticHost, burner, constant, normal, requests } from '../viewer/synthetic_host.mjs';
+import { SyntheticHost, beside, burner, compilers, constant, normal, requests } from '../viewer/synthetic_host.mjs';
 
 const { Perturbations } = await import('../../viewer/model/perturbations.js');
 const hours = Number(process.argv[2] ?? 4), only = process.argv[3], seed = Number(process.argv[4] ?? 7);
@@ -65,6 +65,7 @@ for (const [name, cpus, loads] of [
 	['idle', 2, () => []], ['constant, 2 of 2 CPUs', 2, () => [constant({ cpus: 2 })]],
 	['constant, 1 of 8 CPUs', 8, () => [constant({ cpus: 1 })]], ...random_loads,
 	['slow drift, 20 to 50 % of 2', 2, (random) => [drift({ cpus: 2, random })]],
+	['compilers, 2 of 2', 2, (random) => [compilers({ cpus: 2, random })]],
 	['a batch job, on and off, 1 of 2', 2, (random) => [batch({ random })]],
 	['a job of 0.5 s each minute, 10 % of 2', 2, (random) => [requests({ cpus: 2, load: 0.1, time: lognormal, random }),
 		burner({ cpu: 1, at_s: every(60, 0.2), seconds: 0.5 })]],
@@ -78,10 +79,13 @@ for (const [name, cpus, loads] of [
 if (only && only !== 'burners')
 	process.exit(0);
 
-console.log('\n# Burners of one CPU found, of 12, on 8 CPUs, each after 2 min of that load alone\n');
+console.log('\n# Burners of one CPU found, of 12, each after 2 min of that load alone\n');
 console.log('| load | rate, Hz | 20 ms | 50 ms | 100 ms | 200 ms | 500 ms | other marks |');
 console.log('| --- | --- | --- | --- | --- | --- | --- | --- |');
-for (const [name, load] of [['idle', 0], ['lognormal, 0.35 CPUs', 0.35 / 8], ['lognormal, 2.4 CPUs', 0.3]])
+for (const [name, cpus, load] of [['idle, 8 CPUs', 8, () => () => {}],
+	['lognormal, 0.35 of 8 CPUs', 8, (random) => requests({ cpus: 8, load: 0.35 / 8, time: lognormal, random })],
+	['lognormal, 2.4 of 8 CPUs', 8, (random) => requests({ cpus: 8, load: 0.3, time: lognormal, random })],
+	['compilers, 2 of 2 CPUs', 2, (random) => compilers({ cpus: 2, random })]])
 	for (const rate_hz of [99, 999]) {
 		const cells = [];
 		let others = 0;
@@ -90,9 +94,11 @@ for (const [name, load] of [['idle', 0], ['lognormal, 0.35 CPUs', 0.35 / 8], ['l
 			for (let round = 0; round < 12; round++) {
 				const random = random_make(seed + 4 + round);
 				const at_s = 120 + random();
-				const marks = marks_of({ cpus: 8, rate_hz, from_s: 0, seconds: 130, loads: [
-					...(load ? [requests({ cpus: 8, load, time: lognormal, random })] : []),
-					burner({ cpu: 7, at_s: [at_s], seconds })] });
+				const one = { cpu: cpus - 1, at_s: [at_s], seconds };
+				/* Where no CPU is idle the burner goes before. */
+				const usual = load(random);
+				const marks = marks_of({ cpus, rate_hz, from_s: 0, seconds: 130, loads: [
+					cpus === 2 ? beside(usual, one) : usual, burner(one)] });
 				const true_marks = marks.filter(({ from_us, to_us }) => from_us < (at_s + seconds) * 1e6 && to_us > at_s * 1e6);
 				found += true_marks.length ? 1 : 0;
 				others += marks.length - true_marks.length;

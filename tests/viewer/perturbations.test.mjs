@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SegmentMaker, random_make } from "./records.mjs";
-import { SyntheticHost, burner, constant, normal, requests } from "./synthetic_host.mjs";
+import { SyntheticHost, beside, burner, compilers, constant, normal, requests } from "./synthetic_host.mjs";
 
 const { Perturbations } = await import("model/perturbations");
 const { Profile } = await import("model/profile");
@@ -88,6 +88,15 @@ test("other functions in the same CPU time are found by what they are", () => {
 	assert.equal(marks.length, 1);
 	assert.equal(marks[0].kind, "mix");
 	assert.ok(Math.abs(marks[0].from_us - 150e6) <= 100_000 && Math.abs(marks[0].to_us - 151e6) <= 100_000);
+});
+
+test("one function for half a second is found where compilers keep all CPUs busy", () => {
+	for (let seed = 1; seed <= 3; seed++) {
+		const one = { cpu: 1, at_s: [80 + seed * 0.37], seconds: 0.5 };
+		const { marks } = marks_of({ cpus: 2, seconds: 90, loads: [beside(compilers({ cpus: 2, random: random_make(seed) }), one), burner(one)] });
+		assert.deepEqual(marks.map(({ kind }) => kind), ["mix"], `seed ${seed}`);
+		assert.ok(marks[0].from_us < (one.at_s[0] + 0.5) * 1e6 && marks[0].to_us > one.at_s[0] * 1e6, `seed ${seed}: ${marks[0].from_us}`);
+	}
 });
 
 test("a load that stays is one mark, and usual from then on", () => {

@@ -53,6 +53,38 @@ export function constant({ cpus }) {
 	};
 }
 
+/**
+ * Compilers and tests, one behind the other on each CPU, which is never idle: each of hundreds of functions, mostly the same program's,
+ * else a new one's.
+ */
+export function compilers({ cpus, random }) {
+	const done_s = new Float64Array(cpus);
+	let functions = 1000;
+	return (stretches, until_s) => {
+		for (let cpu = 0; cpu < cpus; cpu++)
+			while (done_s[cpu] < until_s) {
+				const first = random() < 0.7 ? 0 : functions += 300;
+				const end_s = done_s[cpu] + 0.6 * Math.exp(0.8 * normal(random));
+				for (let at_s = done_s[cpu]; at_s < end_s;) {
+					const to_s = Math.min(end_s, at_s - Math.log(1 - random()) * (random() < 0.02 ? 0.02 : 0.001));
+					stretches[cpu].push({ from_s: at_s, to_s, function: first + Math.floor(300 * random() ** 3) });
+					at_s = to_s;
+				}
+				done_s[cpu] = end_s;
+			}
+	};
+}
+
+/** A load that does not run on a CPU while another goes before it. */
+export function beside(load, { cpu, at_s, seconds }) {
+	return (stretches, until_s) => {
+		const made = stretches.map(() => []);
+		load(made, until_s);
+		made[cpu] = made[cpu].filter(({ from_s, to_s }) => !at_s.some((begin_s) => from_s < begin_s + seconds && to_s > begin_s));
+		made.forEach((list, cpu) => stretches[cpu].push(...list));
+	};
+}
+
 /** A burner now and then. @param {{ cpu: number, at_s: number[], seconds: number, function?: number }} options */
 export function burner({ cpu, at_s, seconds, function: name = 99 }) {
 	let next = 0;

@@ -181,20 +181,21 @@ class Reference {
 
 	/**
 	 * How surprising what ran is, per CPU that ran. More of all that always runs is none: where more CPUs
-	 * are busy than in the reference, as much more of each function is expected.
+	 * are busy than in the reference, as much more of each function is expected. One function that is much
+	 * beyond what is expected is more than many that are a little: their squares are added.
 	 * @param {Float32Array} sums CPUs busy by bucket, summed over cells
 	 * @param {number} cells
 	 * @param {number} busy mean of CPUs busy
 	 */
 	surprise(sums, cells, busy) {
 		const more = Math.max(1, busy / this.expected_busy);
-		let surprise = 0;
+		let squares = 0;
 		for (let bucket = 0; bucket < buckets; bucket++) {
 			const beyond = sums[bucket] / cells - more * this.expected[bucket];
 			if (beyond > 0)
-				surprise += beyond * this.weights[bucket];
+				squares += (beyond * this.weights[bucket]) ** 2;
 		}
-		return surprise / (busy + mix_usual_part * this.usual + 1e-6);
+		return Math.sqrt(squares) / (busy + mix_usual_part * this.usual + 1e-6);
 	}
 }
 
