@@ -49,7 +49,7 @@ const tabs = /** @type {const} */ (["graph", "table", "callers", "compare"]);
 /** In the legend of modules. */
 const modules_named = 6;
 const graph_height_min = 220;
-/** While dragging the graph goes along as long as it costs no more than this. */
+/** While dragging the graph goes along until it costs this much, drawn. */
 const drag_graph_ms = 10;
 /** Below this share of the rate asked for, the fall is said in words. */
 const rate_reached_min = 0.9;
@@ -129,6 +129,7 @@ export class Page {
 		this.frame_asked = false;
 		/** The graph is of another stretch than is shown, or of other data. */
 		this.graph_stale = true;
+		/** Of the drag that goes on. */
 		this.graph_cost_ms = 0;
 		this.previewing = false;
 		this.unusual_busy = false;
@@ -253,10 +254,13 @@ export class Page {
 		if (first !== this.map.geometry.first)
 			this.input.moved();
 		this.tools?.frame();
-		if (this.previewing && this.graph_cost_ms < drag_graph_ms)
+		const goes_along = this.previewing && this.graph_cost_ms < drag_graph_ms, started_ms = performance.now();
+		if (goes_along)
 			this.graph_update();
 		for (const graph of this.graphs())
 			graph.paint(now_ms);
+		if (goes_along)
+			this.graph_cost_ms = performance.now() - started_ms;
 	}
 
 	/** Those that are there. @returns {FlameGraph[]} */
@@ -300,7 +304,6 @@ export class Page {
 
 	/** Counts the stretch and shows it. */
 	graph_update() {
-		const started_ms = performance.now();
 		this.graph_stale = false;
 		const tree = this.changes_update() ?? this.graph_tree();
 		this.graph.cpus_of_rate = 1 / (this.source.facts().frequency_hz || 1);
@@ -315,7 +318,6 @@ export class Page {
 		this.graph_message();
 		this.tools?.graph_updated(tree);
 		this.frame_ask();
-		this.graph_cost_ms = performance.now() - started_ms;
 	}
 
 	/** The way to the zoom, and how to read what is below. */
@@ -623,6 +625,8 @@ export class Page {
 
 	/** @param {Range[]} ranges */
 	preview(ranges) {
+		if (!this.previewing)
+			this.graph_cost_ms = 0;
 		this.previewing = true;
 		this.selection = this.map.selection = ranges;
 		this.graph_stale = true;

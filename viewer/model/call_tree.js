@@ -411,14 +411,16 @@ export class NameSearch {
 		this.own = array_grown(this.own, calls.count);
 		this.within = array_grown(this.within, calls.count);
 		this.answers = array_grown(this.answers, symbols.count);
-		const [parents, shown] = calls.columns;
-		for (let call = this.known; call < calls.count; call++) {
+		const { own, within, answers } = this;
+		const [parents, shown] = calls.columns, { count } = calls;
+		for (let call = this.known; call < count; call++) {
 			const symbol = shown[call];
 			/* Processes are no functions. */
-			this.own[call] = symbol > 0 && this.symbol_matches(symbol) ? 1 : 0;
-			this.within[call] = this.own[call] | this.within[parents[call]];
+			const answer = symbol > 0 ? answers[symbol] || this.symbol_ask(symbol) : 1;
+			own[call] = answer - 1;
+			within[call] = (answer - 1) | within[parents[call]];
 		}
-		this.known = calls.count;
+		this.known = count;
 		return this;
 	}
 
@@ -441,13 +443,10 @@ export class NameSearch {
 		return some ? mask : null;
 	}
 
-	/** @param {number} symbol */
-	symbol_matches(symbol) {
-		const { dictionary } = this.profile;
-		const { answers } = this;
-		if (!answers[symbol])
-			answers[symbol] = this.pattern.test(dictionary.function_text(
-				dictionary.symbols.columns[0][symbol])) ? 2 : 1;
-		return answers[symbol] === 2;
+	/** @param {number} symbol @returns {number} its answer */
+	symbol_ask(symbol) {
+		const { answers, profile: { dictionary } } = this;
+		return answers[symbol] = this.pattern.test(dictionary.function_text(
+			dictionary.symbols.columns[0][symbol])) ? 2 : 1;
 	}
 }

@@ -127,8 +127,7 @@ export class HeatCells {
 	column_write(index, second, data) {
 		const geometry = /** @type {MapGeometry} */ (this.geometry);
 		const [x0, x1] = HeatCells.column_edges(geometry, index);
-		const { width, height } = this.image;
-		const { pixels, row_edges } = this;
+		const { row_edges, image: { height } } = this;
 		if (!data) {
 			this.rect_fill(x0, x1, 0, height, this.colors.bg);
 			return;
@@ -139,9 +138,7 @@ export class HeatCells {
 			const step = alone ? Math.min(255, Math.round(alone * 255))
 				: this.steps[Math.min(shares, Math.max(0, Math.round(cells[row] * shares)))];
 			const table = hits && !(hits[row] > 0) ? this.tables.grey : alone ? this.tables.single : this.tables.color;
-			const y1 = height - row_edges[row];
-			for (let y = height - row_edges[row + 1]; y < y1; y++)
-				pixels.fill(table[step], y * width + x0, y * width + x1);
+			this.rect_fill(x0, x1, height - row_edges[row + 1], height - row_edges[row], table[step]);
 		}
 		const offset_y = (/** @type {number} */ us) =>
 			height - Math.round((Math.min(second_us, Math.max(0, us)) / second_us) * height);
@@ -172,9 +169,11 @@ export class HeatCells {
 	 * @param {number} pixel
 	 */
 	rect_fill(x0, x1, y0, y1, pixel) {
-		const { width } = this.image;
+		const { pixels, image: { width } } = this;
+		/* A few pixels each: a call of fill() would cost ten times as much. */
 		for (let y = y0; y < y1; y++)
-			this.pixels.fill(pixel, y * width + x0, y * width + x1);
+			for (let at = y * width + x0; at < y * width + x1; at++)
+				pixels[at] = pixel;
 	}
 
 	/**
