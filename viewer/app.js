@@ -195,6 +195,7 @@ export class Page {
 			oldest_us: () => this.source.oldest_us(),
 			second_labels: (/** @type {number} */ second) => this.source.second_labels(second),
 			live: () => this.source.live(),
+			whole: () => this.source.now_us() > 0 && !this.source.live() && !this.source.profile.loading,
 		};
 	}
 
@@ -249,6 +250,8 @@ export class Page {
 			/* The agent may be gone when somebody wants it. */
 			this.later_come(location.hash ? 0 : later_wait_ms);
 		}
+		if (this.map.geometry.column !== this.map.column_width())
+			this.resize();
 		const { first } = this.map.geometry;
 		this.map.paint();
 		if (first !== this.map.geometry.first)

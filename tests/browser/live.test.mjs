@@ -192,6 +192,8 @@ test('a capture that is dropped onto the page is shown', async (t) => {
 	await page.waitForFunction(() => document.getElementById('state').dataset.kind === 'capture' && window.flickerscope.source.now_us() > 0 &&
 		!window.flickerscope.source.profile.loading);
 	assert.match(await state(page), /^dropped\.flk/);
+	/* A few seconds that no more will be added to are as wide as columns get. */
+	await page.waitForFunction(() => window.flickerscope.map.geometry.column === 64);
 	assert.equal(await page.evaluate(() => window.flickerscope.source.profile.sample_count), summary.samples);
 	await until(async () => (await graphShare(page, FUNCTION)).samples > 0, 'its function in the graph');
 	assert.equal(await page.isVisible('#notice'), false);

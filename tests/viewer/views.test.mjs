@@ -11,7 +11,7 @@ const { name_escape, name_shorten } = await import("views/names");
 const format = await import("views/format");
 const { MapGeometry, column_width, unit_height } = await import("views/map_geometry");
 const { FlameOrder, flame_layout } = await import("views/flame_layout");
-const { name_hash, name_shade } = await import("views/colors");
+const { heat_tables_make, hit_step_least, name_hash, name_shade, rgb_to_oklab } = await import("views/colors");
 const { HeatScale } = await import("views/heat_scale");
 const { MapInput } = await import("views/map_input");
 const { link_read, link_write } = await import("views/page_link");
@@ -102,7 +102,7 @@ test("a time that was typed is read, on the day that is nearer", () => {
 	assert.deepEqual(format.time_parse("23:59:59", midnight_us, 0), { us: midnight_us - 2e6 });
 });
 
-const geometry = new MapGeometry({ width: 1440, window_width: 1440, unit: 5, rows: 50, scale: 1,
+const geometry = new MapGeometry({ width: 1440, column: column_width(1440), unit: 5, rows: 50, scale: 1,
 	first: 100 });
 
 test("the map has whole columns, aligned right", () => {
@@ -110,13 +110,15 @@ test("the map has whole columns, aligned right", () => {
 	assert.equal(geometry.right, 1440 - 16);
 	assert.equal(column_width(1280), 6);
 	assert.equal(column_width(1920), 9);
+	/* Of a capture: 10 s, 30 s and an hour. */
+	assert.deepEqual([10, 30, 3600].map((seconds) => column_width(1440, 1364, seconds)), [64, 45, 7]);
 	assert.equal(unit_height(900, 443), 5);
 	assert.equal(unit_height(400, 443), 2);
 });
 
 test("a point and its moment agree, whatever the rows", () => {
 	for (const rows of [10, 20, 25, 50, 100]) {
-		const map = new MapGeometry({ width: 1440, window_width: 1440, unit: 5, rows, scale: 1,
+		const map = new MapGeometry({ width: 1440, column: column_width(1440), unit: 5, rows, scale: 1,
 			first: 100 });
 		for (const row of [0, 1, rows - 1]) {
 			const { start_us } = map.cell_range(150, row);
@@ -167,9 +169,9 @@ test("children of as many samples keep their order, among thousands", () => {
 	for (let i = 0; i < 20000; i++)
 		rows.push([0, 1 + i % 2]);
 	const order = new FlameOrder(tree_make(rows));
-	const started = performance.now();
+	const started = process.cpuUsage();
 	const children = order.of(0);
-	assert.ok(performance.now() - started < 200);
+	assert.ok(process.cpuUsage(started).user < 200e3);
 	assert.deepEqual([...children.slice(0, 3)], [2, 4, 6]);
 	assert.deepEqual([...children.slice(-2)], [19997, 19999]);
 	assert.deepEqual([...children].sort((a, b) => a - b), rows.slice(1).map((_, i) => i + 1));
@@ -216,6 +218,39 @@ test("names spread over seven shades", () => {
 		shades.add(name_shade(`function_${i}`));
 	assert.deepEqual([...shades].sort(), [0, 1, 2, 3, 4, 5, 6]);
 	assert.ok(name_hash("") >= 0 && name_hash("main") <= 1);
+});
+
+/* What somebody sees who lacks one kind of cones: Machado, Oliveira, Fernandes, "A Physiologically-based Model for Simulation of Color
+ * Vision Deficiency" (2009), severity 1. */
+const visions = {
+	all: [1, 0, 0, 0, 1, 0, 0, 0, 1],
+	protanopia: [0.152286, 1.052583, -0.204868, 0.114503, 0.786281, 0.099216, -0.003882, -0.048116, 1.051998],
+	deuteranopia: [0.367322, 0.860646, -0.227968, 0.280085, 0.672501, 0.047413, -0.011820, 0.042940, 0.968881],
+	tritanopia: [1.255528, -0.076749, -0.178779, -0.078411, 0.930809, 0.147602, 0.004733, 0.691367, 0.303900],
+};
+
+/** A pixel in OKLab, as it is seen. */
+function seen(pixel, vision) {
+	const linear = [0, 8, 16].map((shift) => ((pixel >>> shift) & 255) / 255)
+		.map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
+	return rgb_to_oklab([0, 3, 6].map((row) => linear.reduce((sum, value, at) => sum + vision[row + at] * value, 0))
+		.map((value) => Math.min(1, Math.max(0, value)))
+		.map((value) => 255 * (value <= 0.0031308 ? value * 12.92 : 1.055 * value ** (1 / 2.4) - 0.055)));
+}
+
+test("a cell with a hit differs from any cell without one, in both themes, for everybody", () => {
+	for (const theme of ["light", "dark"])
+		for (const [name, vision] of Object.entries(visions)) {
+			const tables = heat_tables_make(theme);
+			const others = [...tables.grey].map((pixel) => seen(pixel, vision));
+			for (const kind of ["color", "single"])
+				for (const hit of [...tables[kind].subarray(hit_step_least[kind])].map((pixel) => seen(pixel, vision)))
+					for (const other of others) {
+						const distance = Math.hypot(...hit.map((value, at) => value - other[at]));
+						/* Two shades that are told apart side by side are 0.02 from one another. */
+						assert.ok(distance > 0.04, `${theme}, ${name}, ${kind}: ${distance}`);
+					}
+		}
 });
 
 test("a drag is kept within what has happened and is still there", () => {
@@ -292,7 +327,7 @@ test("scales go from idle to their end, in even steps or in finer ones, and the 
 
 test("a second may be wider or narrower, and whole columns stay aligned at the right", () => {
 	for (const column of [1, 4, 24]) {
-		const wide = new MapGeometry({ width: 1440, window_width: 1440, unit: 5, rows: 50, scale: 1, first: 0, gutter: 148, column });
+		const wide = new MapGeometry({ width: 1440, unit: 5, rows: 50, scale: 1, first: 0, gutter: 148, column });
 		assert.equal(wide.columns, Math.floor((1440 - 148 - 16) / column));
 		assert.equal(wide.right, 1440 - 16);
 		assert.ok(wide.left >= 148 && wide.left < 148 + column);

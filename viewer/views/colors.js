@@ -66,6 +66,11 @@ const module_hues = [250, 70, 150, 330, 30, 200, 110, 290, 0, 175, 50, 225];
 /** How far the lightness of a frame may vary with its name. */
 const shade_span = { light: 0.020, dark: 0.012 };
 
+/** How much of frames and cells without a hit of the search is left: the rest is surface. */
+const faded_part = { frame: 0.3, cell: 0.15 };
+/** Steps of the colours below which a cell with a hit is not painted, however little ran in it: so it differs from any without one. */
+export const hit_step_least = { color: 64, single: 128 };
+
 const shade_count = 7;
 const heat_size = 256;
 
@@ -103,7 +108,7 @@ export function hex_to_rgb(hex) {
  * @param {[number, number, number]} rgb
  * @returns {[number, number, number]}
  */
-function rgb_to_oklab(rgb) {
+export function rgb_to_oklab(rgb) {
 	const [r, g, b] = rgb.map(channel_to_linear);
 	const l = Math.cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b);
 	const m = Math.cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b);
@@ -176,7 +181,7 @@ function rgb_table_make(hex_stops) {
 
 /**
  * The tables of one theme: pixels for 256 steps of CPUs busy, in colour and, for the cells
- * without a hit of a search, without chroma at the same luminance.
+ * without a hit of a search, without chroma and nearly as the surface.
  * @param {Theme} theme
  */
 export function heat_tables_make(theme) {
@@ -186,7 +191,7 @@ export function heat_tables_make(theme) {
 	table.forEach((rgb, i) => {
 		const g = channel_from_linear(rgb_luminance(rgb));
 		color[i] = rgb_to_pixel(rgb);
-		grey[i] = rgb_to_pixel([g, g, g]);
+		grey[i] = rgb_to_pixel(rgb_mix([g, g, g], hex_to_rgb(heat_stops[theme][0]), 1 - faded_part.cell));
 	});
 	return { color, grey, single: Uint32Array.from(rgb_table_make(single_stops[theme]), rgb_to_pixel) };
 }
@@ -212,7 +217,7 @@ function ink_on(hex) {
 export function change_shades_make(theme) {
 	const surface = hex_to_rgb(heat_stops[theme][0]);
 	const steps = change_stops[theme].map((hex) => ({ fill: hex, ink: ink_on(hex),
-		faded: rgb_to_css(rgb_mix(hex_to_rgb(hex), surface, 0.7)) }));
+		faded: rgb_to_css(rgb_mix(hex_to_rgb(hex), surface, 1 - faded_part.frame)) }));
 	return {
 		steps,
 		line: change_lines[theme],
@@ -275,7 +280,7 @@ function shades_of([lightness, chroma, hue], span, surface) {
 		const l = lightness + (span * (i - 3)) / 3;
 		const rgb = oklab_to_rgb(l, chroma * Math.cos(angle), chroma * Math.sin(angle));
 		plain.push(rgb_to_css(rgb));
-		faded.push(rgb_to_css(rgb_mix(rgb, surface, 0.7)));
+		faded.push(rgb_to_css(rgb_mix(rgb, surface, 1 - faded_part.frame)));
 	}
 	return { plain, faded };
 }

@@ -5,11 +5,12 @@
  * pixel of its millisecond, whatever the rows are.
  */
 
+import { hit_step_least } from "views/colors";
 import { second_us } from "views/map_geometry";
 
 /** @typedef {import("views/map_geometry").MapGeometry} MapGeometry */
 
-/** Pixels by step of the colours: of CPUs busy, the same without chroma, and of one thread alone. @typedef {{ color: Uint32Array,
+/** Pixels by step of the colours: of CPUs busy, of those where no hit of a search is, and of one thread alone. @typedef {{ color: Uint32Array,
  * grey: Uint32Array, single: Uint32Array }} HeatTables */
 
 /** Shares of the CPUs that are told apart. */
@@ -134,11 +135,14 @@ export class HeatCells {
 		}
 		const { cells, hits, single } = data;
 		for (let row = 0; row < geometry.rows; row++) {
-			const alone = single ? single[row] : 0;
+			const is_hit = hits && hits[row] > 0;
+			const alone = single && (!hits || is_hit) ? single[row] : 0;
 			const step = alone ? Math.min(255, Math.round(alone * 255))
 				: this.steps[Math.min(shares, Math.max(0, Math.round(cells[row] * shares)))];
-			const table = hits && !(hits[row] > 0) ? this.tables.grey : alone ? this.tables.single : this.tables.color;
-			this.rect_fill(x0, x1, height - row_edges[row + 1], height - row_edges[row], table[step]);
+			const kind = alone ? "single" : "color";
+			const pixel = hits && !is_hit ? this.tables.grey[step]
+				: this.tables[kind][is_hit ? Math.max(step, hit_step_least[kind]) : step];
+			this.rect_fill(x0, x1, height - row_edges[row + 1], height - row_edges[row], pixel);
 		}
 		const offset_y = (/** @type {number} */ us) =>
 			height - Math.round((Math.min(second_us, Math.max(0, us)) / second_us) * height);

@@ -8,7 +8,7 @@ import { css_to_pixel } from "views/colors";
 import { by_id } from "views/elements";
 import { HeatCells } from "views/heat_cells";
 import { frame_draw, overlay_draw } from "views/map_frame";
-import { MapGeometry, column_width, gutter_width, row_units, rows_default, second_us } from "views/map_geometry";
+import { MapGeometry, column_width, gutter_width, padding_right, row_units, rows_default, second_us } from "views/map_geometry";
 
 /** @typedef {import("views/heat_cells").ColumnData} ColumnData */
 /** @typedef {import("views/colors").Tokens} Tokens */
@@ -23,6 +23,7 @@ import { MapGeometry, column_width, gutter_width, row_units, rows_default, secon
  * @property {() => number} oldest_us the start of what is kept
  * @property {import("views/map_frame").SecondLabels} second_labels
  * @property {() => boolean} live whether more is to come
+ * @property {() => boolean} whole whether all is here that there will ever be
  */
 
 const motion_reduced = matchMedia("(prefers-reduced-motion: reduce)");
@@ -37,9 +38,9 @@ export class HeatMap {
 		this.overlay_canvas = overlay;
 		this.cells = new HeatCells(cells);
 		this.rows = rows_default;
-		this.geometry = new MapGeometry({ width: 1280, window_width: 1280, unit: 5, rows: rows_default,
-			scale: 1, first: 0 });
-		/** Set by the page's tools: room for names at the left, and pixels of a second; 0: as the window says. */
+		this.geometry = new MapGeometry({ width: 1280, unit: 5, rows: rows_default, scale: 1, first: 0,
+			column: column_width(1280) });
+		/** Set by the page's tools: room for names at the left, and pixels of a second; 0: as fits. */
 		this.gutter = gutter_width;
 		this.column_wanted = 0;
 		/** What the time axis says: "both", "clock" or "seconds". */
@@ -92,19 +93,26 @@ export class HeatMap {
 	 */
 	resize(width, unit) {
 		const end = this.geometry.end;
-		const geometry = new MapGeometry({ width, window_width: innerWidth, unit,
-			rows: this.rows, scale: devicePixelRatio, first: 0, gutter: this.gutter, column: this.column_wanted });
+		const geometry = new MapGeometry({ width, unit, rows: this.rows, scale: devicePixelRatio, first: 0,
+			gutter: this.gutter, column: this.column_width(width) });
 		this.geometry = geometry.scrolled(end - geometry.columns);
 		this.section.style.height = `${geometry.height}px`;
 		this.cells.resize(this.geometry);
 		this.all_changed();
 	}
 
+	/** How wide a second should be. @param {number} [width] of the panel */
+	column_width(width = this.geometry.width) {
+		const { source } = this;
+		const seconds = source.whole() ? Math.ceil(source.now_us() / second_us) - Math.floor(source.oldest_us() / second_us) : 0;
+		return this.column_wanted || column_width(innerWidth, width - this.gutter - padding_right, seconds);
+	}
+
 	/** Whether it is laid out for these sizes. @param {number} width @param {number} unit */
 	fits(width, unit) {
 		const { geometry } = this;
 		return geometry.width === width && geometry.cells_height === unit * row_units && geometry.scale === devicePixelRatio &&
-			geometry.gutter === this.gutter && geometry.column === (this.column_wanted || column_width(innerWidth)) &&
+			geometry.gutter === this.gutter && geometry.column === this.column_width(width) &&
 			this.section.style.height !== "";
 	}
 

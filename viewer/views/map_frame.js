@@ -21,7 +21,7 @@ const offset_labels = [0, 200, 400, 600, 800, 1000];
 const label_gap = 6;
 
 /** Seconds between labels of the time axis; the first that leaves them room is taken. */
-const label_steps = [10, 15, 30, 60, 120, 300];
+const label_steps = [2, 5, 10, 15, 30, 60, 120, 300];
 const label_room = 150;
 
 /**

@@ -26,13 +26,18 @@ const grip_outside = 8;
 export const row_counts = [10, 20, 25, 50, 100];
 export const rows_default = 50;
 
-/** @param {number} window_width */
-export function column_width(window_width) {
-	if (window_width >= 1800)
-		return 9;
-	if (window_width >= 1600)
-		return 8;
-	return window_width >= 1400 ? 7 : 6;
+/** A second is never wider by itself, however few there are. */
+const column_most = 64;
+
+/**
+ * As wide as the window says, or wider where seconds are few.
+ * @param {number} window_width
+ * @param {number} [room] for all columns
+ * @param {number} [seconds] that there will ever be; 0: nobody knows
+ */
+export function column_width(window_width, room = 0, seconds = 0) {
+	const least = window_width >= 1800 ? 9 : window_width >= 1600 ? 8 : window_width >= 1400 ? 7 : 6;
+	return seconds ? Math.max(least, Math.min(column_most, Math.floor(room / seconds))) : least;
 }
 
 /**
@@ -48,17 +53,17 @@ export function unit_height(window_height, other_height) {
 /** One layout of the map: never changed, a new one is made instead. */
 export class MapGeometry {
 	/**
-	 * @param {{ width: number, window_width: number, unit: number, rows: number, scale: number,
-	 * first: number, gutter?: number, column?: number }} layout width of the whole panel; scale: device pixels in
-	 * a CSS pixel; first: the second of the leftmost column, may be before 0; column: its width, 0: as the window says
+	 * @param {{ width: number, unit: number, rows: number, scale: number, first: number, column: number,
+	 * gutter?: number }} layout width of the whole panel; scale: device pixels in a CSS pixel; first: the second of
+	 * the leftmost column, may be before 0; column: its width
 	 */
-	constructor({ width, window_width, unit, rows, scale, first, gutter = gutter_width, column = 0 }) {
+	constructor({ width, unit, rows, scale, first, column, gutter = gutter_width }) {
 		this.width = width;
 		this.rows = rows;
 		this.scale = scale;
 		this.first = first;
 		this.gutter = gutter;
-		this.column = column || column_width(window_width);
+		this.column = column;
 		this.columns = Math.max(1,
 			Math.floor((width - gutter - padding_right) / this.column));
 		this.cells_width = this.columns * this.column;

@@ -146,7 +146,7 @@ export class OverviewStrip {
 		context.fillStyle = tokens.ink3;
 		context.textBaseline = "middle";
 		context.textAlign = "right";
-		context.fillText(span_words((end - first) * second_us), left - 9, bars_top + bars_height / 2);
+		context.fillText(span_words((end - first) * second_us), left - 9, bars_top + bars_height / 2, left - 13);
 		this.labels_draw(context, geometry, first, end);
 		const x0 = left + (Math.max(first, geometry.first) - first) / per_px;
 		const x1 = Math.max(x0 + brush_least, left + (Math.min(end, geometry.end) - first) / per_px);

@@ -6,7 +6,7 @@ import { row_counts } from "views/map_geometry";
 import { popover_join } from "views/popover";
 
 /** Pixels of a second. */
-const widths = [1, 2, 3, 4, 6, 9, 12, 18, 24];
+const widths = [1, 2, 3, 4, 6, 9, 12, 18, 24, 36, 64];
 
 /**
  * @typedef {object} Setting
