@@ -8,6 +8,7 @@ import { SyntheticHost, beside, burner, compilers, constant, normal, requests } 
 
 const { Perturbations } = await import("model/perturbations");
 const { Profile } = await import("model/profile");
+const { SortedNumbers, quantile } = await import("model/statistics");
 const { Heat } = await import("model/heat");
 const { Unusual } = await import("model/unusual");
 
@@ -22,6 +23,20 @@ function marks_of({ cpus, rate_hz = 99, loads, seconds }) {
 		marks.push(...finder.add(host.next()));
 	return { marks, finder };
 }
+
+test("numbers that come and go stay in order, as if they were sorted anew", () => {
+	const random = random_make(3), sorted = new SortedNumbers();
+	const lists = [];
+	for (let round = 0; round < 200; round++) {
+		const come = Float32Array.from({ length: Math.floor(random() * 9) }, () => Math.floor(random() * 20)).sort();
+		const gone = lists.length > 5 || random() < 0.3 ? lists.shift() ?? new Float32Array(0) : new Float32Array(0);
+		lists.push(come);
+		sorted.replace(gone, come);
+		const plain = Float32Array.from(lists.flatMap((list) => [...list])).sort();
+		assert.deepEqual([...sorted.values], [...plain]);
+	}
+	assert.deepEqual([quantile([], 0.5), quantile([4], 0.9), quantile([1, 2, 4, 8], 0.5), quantile([0, 10], 0.25)], [0, 4, 3, 2.5]);
+});
 
 test("nothing is unusual on an idle, a busy and a part-busy host", () => {
 	for (const cpus of [0, 1, 4]) {
