@@ -70,7 +70,7 @@ GOLDENS := $(patsubst tests/golden/%.c,build/san/bin/%,$(wildcard tests/golden/g
 VIEWER_FILES := $(sort $(shell find viewer -name '*.js' -o -name '*.css'))
 VIEWER_BANNER := /* SPDX-License-Identifier: Apache-2.0 */
 
-.PHONY: all help run test ci e2e test-kernels bench bench-viewer soak soak-overload compare-unwind fuzz fuzz-short lint install install-deps deb test-deb clean unit browser viewer wire \
+.PHONY: all help run test ci e2e test-kernels bench bench-scale bench-viewer soak soak-overload compare-unwind fuzz fuzz-short lint install install-deps deb test-deb clean unit browser viewer wire \
 	format pictures
 
 all: build/flickerscope ## Build the program: build/flickerscope
@@ -264,6 +264,10 @@ pictures: build/flickerscope $(LOADS:%=build/release/bin/%) tests/node_modules/.
 
 bench: tests/node_modules/.installed build/flickerscope $(BENCHES:%=build/release/bin/%) $(LOADS:%=build/release/bin/%) ## Measure beside perf record, in one run
 	@tests/bench/run
+
+PARTS ?=
+bench-scale: tests/node_modules/.installed build/flickerscope build/release/bin/bench_scale build/release/bin/load_libraries ## Measure and draw how costs grow (or PARTS="cpus processes window")
+	@tests/bench/scale/run $(PARTS)
 
 FILES ?=
 compare-unwind: build/release/bin/bench_unwind_table ## Compare the unwind rows of every file here with libdw's (or FILES="...")

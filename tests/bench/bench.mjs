@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What sampling costs, side by side with `perf record` in one run, at the same rate and load.
+ * What sampling costs, side by side with `perf record` and bpftrace in one run, at the same rate and load.
  *
  *	node tests/bench/bench.mjs [--quick]
+ *
+ * bpftrace is left out where it is not installed (Debian's package has that name). bcc's `profile`, which needs
+ * the headers of the running kernel, is not measured.
  *
  * Prints tables in Markdown. The machine is noisy: compare figures of one run, as ratios. Each
  * figure is the median of the rounds, which take turns so that drift hits all alike.
@@ -11,9 +14,9 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cpus as hostCpus } from 'node:os';
-import WebSocket from 'ws';
 import { loadPath, program, sleep } from '../e2e/agent.mjs';
 import { cpuMs, folder, machine, median, residentKiB, start as startChild, stop, wholeRunMs } from './children.mjs';
+import { connect } from './page_reader.mjs';
 
 const quick = process.argv.includes('--quick');
 const ROUNDS = quick ? 1 : 3;
@@ -44,27 +47,16 @@ async function startLive(rate, more) {
 	return child;
 }
 
-/** A page that only reads: counts bytes, and keeps the last counters out of it. */
-function connect(url) {
-	const socket = new WebSocket(`ws://${url.host}/live`, ['flickerscope', `token.${url.hash.slice(1)}`], {
-		origin: url.origin,
-	});
-	socket.bytes = 0;
-	socket.on('message', (data) => (socket.bytes += data.length));
-	socket.on('open', () => {
-		const resume = Buffer.alloc(32); // the message's header, then no instance and no segments
-		resume[0] = 5;
-		resume[1] = 1;
-		socket.send(resume);
-	});
-	return socket;
-}
-
 const perfArgs = (rate, more = []) => [
 	'record', '-e', 'cpu-clock', '-F', String(rate), '-a', '-o', join(folder, 'perf.data'), ...more,
 ];
 /** Without looking for build ids at the end: what stops perf is not what is measured. */
 const NO_BUILD_IDS = ['-B', '-N'];
+
+/** Null: it is not there. Counts each pair of stacks in the kernel, and prints them at its end. */
+const bpftrace = spawnSync('bpftrace', ['--version']).status === 0
+	? (rate, more = '') => ['-o', join(folder, 'bpftrace.txt'), '-e', `profile:hz:${rate} { @[ustack, kstack] = count(); } ${more}`] : null;
+const NONE = 'none';
 
 function info(file) {
 	const result = spawnSync(program, ['info', '--json', file], { encoding: 'utf8' });
@@ -85,6 +77,8 @@ async function costOf(rate, kind) {
 	let socket;
 	if (kind === 'perf') {
 		child = start('perf', perfArgs(rate, [...NO_BUILD_IDS, '-g']));
+	} else if (kind === 'bpftrace') {
+		child = start('bpftrace', bpftrace(rate));
 	} else {
 		child = await startLive(rate, kind === 'record' ? ['-o', file, '--force'] : []);
 		if (kind === 'viewer') socket = connect(child.url);
@@ -117,7 +111,8 @@ async function wholeRun(rate, kind) {
 	const perf = [...perfArgs(rate, ['-g']), '--', 'sleep', COST_SECONDS];
 	const record = ['record', '-F', rate, '-o', join(folder, 'whole.flk'), '--force', '-d', COST_SECONDS];
 	await sleep(500);
-	const ms = kind === 'perf' ? wholeRunMs('perf', perf) : wholeRunMs(program, record);
+	const ms = kind === 'perf' ? wholeRunMs('perf', perf) : kind === 'record' ? wholeRunMs(program, record)
+		: wholeRunMs('bpftrace', bpftrace(rate, `interval:s:${COST_SECONDS} { exit(); }`));
 	await stop(load, 'SIGKILL');
 	return ms * 1000 / (rate * CPUS * COST_SECONDS);
 }
@@ -126,23 +121,24 @@ async function benchCost() {
 	console.log(`\n## CPU time, memory and bytes, ${CPUS} busy CPUs, stacks of 36 frames\n`);
 	console.log('User and system time of all processes of each, in us a sample, while they sample, and of a whole');
 	console.log(`run of ${COST_SECONDS} s, as its control group counts it. "Page": one page connected. "File": live -o FILE.`);
-	console.log('perf gives no names.\n');
-	console.log('| rate, Hz | perf -g | agent | with a page | with a file | whole run: perf -g | whole run: record | RSS perf, MiB | RSS agent, MiB | wire, B a sample | file, B a sample |');
-	console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |');
+	console.log('perf gives no names; bpftrace gives them at its end, and tells no times, threads or CPUs.');
+	console.log(bpftrace ? '' : '\nbpftrace: not installed.\n');
+	console.log('| rate, Hz | perf -g | bpftrace | agent | with a page | with a file | whole run: perf -g | whole run: bpftrace | whole run: record | RSS perf, MiB | RSS bpftrace, MiB | RSS agent, MiB | wire, B a sample | file, B a sample |');
+	console.log(`|${' --- |'.repeat(14)}`);
 	for (const rate of [99, 999, 9999]) {
 		const perf = await costOf(rate, 'perf');
+		const traced = bpftrace ? await costOf(rate, 'bpftrace') : null;
 		const alone = await costOf(rate, 'alone');
 		const viewer = await costOf(rate, 'viewer');
 		const file = await costOf(rate, 'record');
-		const whole = { perf: [], record: [] };
+		const whole = { perf: [], ...(bpftrace && { bpftrace: [] }), record: [] };
 		for (let round = 0; round < ROUNDS; round++)
-			for (const kind of ['perf', 'record']) whole[kind].push(await wholeRun(rate, kind));
-		const wholePerf = median(whole.perf);
-		const wholeRecord = median(whole.record);
+			for (const kind of Object.keys(whole)) whole[kind].push(await wholeRun(rate, kind));
+		const wholeOf = (kind) => (whole[kind] ? median(whole[kind]).toFixed(2) : NONE);
 		console.log(
-			`| ${rate} | ${perf.us.toFixed(2)} | ${alone.us.toFixed(2)} | ${viewer.us.toFixed(2)} | ${file.us.toFixed(2)} | ` +
-				`${wholePerf.toFixed(2)} | ${wholeRecord.toFixed(2)} | ` +
-				`${(perf.rss / 1024).toFixed(1)} | ${(viewer.rss / 1024).toFixed(1)} | ` +
+			`| ${rate} | ${perf.us.toFixed(2)} | ${traced?.us.toFixed(2) ?? NONE} | ${alone.us.toFixed(2)} | ${viewer.us.toFixed(2)} | ${file.us.toFixed(2)} | ` +
+				`${wholeOf('perf')} | ${wholeOf('bpftrace')} | ${wholeOf('record')} | ` +
+				`${(perf.rss / 1024).toFixed(1)} | ${traced ? (traced.rss / 1024).toFixed(1) : NONE} | ${(viewer.rss / 1024).toFixed(1)} | ` +
 				`${viewer.wire.toFixed(1)} | ${file.file.toFixed(1)} |`,
 		);
 	}
@@ -207,6 +203,7 @@ async function benchWork() {
 		'nobody sampling': null,
 		'bare interrupt': async () => startLive(rate, ['-p', '1']),
 		'perf record -g': async () => start('perf', perfArgs(rate, [...NO_BUILD_IDS, '-g'])),
+		...(bpftrace && { bpftrace: async () => start('bpftrace', bpftrace(rate)) }),
 		'flickerscope live': async () => startLive(rate),
 		'perf record --call-graph dwarf': async () => start('perf', perfArgs(rate, [...NO_BUILD_IDS, '--call-graph', 'dwarf', '-m', '16M'])),
 	};

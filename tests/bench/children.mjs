@@ -85,6 +85,10 @@ export const residentKiB = (pid) => childrenOf(pid).reduce((sum, child) => sum +
 
 export const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
-/** A heading: when and where it was measured. */
-export const machine = () =>
-	`# ${new Date().toISOString().slice(0, 10)}, ${cpus().length} CPUs (${cpus()[0].model}), Linux ${release()}\n`;
+/** Descriptors that a process and all below it have open. */
+export const descriptors = (pid) => childrenOf(pid).reduce((sum, child) => sum + descriptors(child), readdirSync(`/proc/${pid}/fd`).length);
+
+/** When and where it was measured. */
+export const where = () => `${new Date().toISOString().slice(0, 10)}, ${cpus().length} CPUs (${cpus()[0].model}), Linux ${release()}`;
+
+export const machine = () => `# ${where()}\n`;

@@ -47,7 +47,7 @@ async function waitsFor(stream, paths) {
 }
 
 async function measure(agent, turn) {
-	const live = await startAgent(bench, ['-F', String(RATE)], { path: agent });
+	const live = await startAgent(bench, ['-F', String(RATE)], { path: agent, folder });
 	adopt(live.child);
 	const stream = await openStream(bench, live);
 	await stream.stretch(2);

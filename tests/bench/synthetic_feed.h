@@ -53,7 +53,8 @@ struct feed {
 	struct capture_writer *writer;
 	uint64_t last_flush_ns;
 	uint64_t last_time_ns;
-	double encode_s;
+	double encode_s; /* the window included */
+	double window_s;
 	uint64_t new_stacks;
 	uint32_t segments;
 };
@@ -61,9 +62,11 @@ struct feed {
 static inline void keep_chunk(struct chunk *chunk, void *context)
 {
 	struct feed *feed = context;
+	double begin = cpu_s();
 
 	if (feed->window && sample_window_add(feed->window, chunk) < 0)
 		fail("no memory for the window");
+	feed->window_s += cpu_s() - begin;
 	if (feed->writer)
 		capture_writer_add(feed->writer, chunk);
 }

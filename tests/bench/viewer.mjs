@@ -7,31 +7,12 @@
  *
  * Headless Chromium draws in software here. Prints tables in Markdown.
  */
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dragTimes, openBrowser, openPage } from '../browser/page.mjs';
 import { loadPath, program, sleep } from '../e2e/agent.mjs';
+import { folder, start, stop } from './children.mjs';
 
 const SECONDS = 15;
-const folder = mkdtempSync(join(tmpdir(), 'flickerscope-bench-'));
-const running = [];
-process.on('exit', () => {
-	for (const child of running) child.kill('SIGKILL');
-	rmSync(folder, { recursive: true, force: true });
-});
-
-async function startAgent(rate) {
-	const child = spawn(program, ['live', '-F', String(rate), '--listen', '127.0.0.1:0', '--token-file', join(folder, 'token')], {
-		stdio: ['ignore', 'pipe', 'inherit'],
-	});
-	running.push(child);
-	let text = '';
-	child.stdout.on('data', (chunk) => (text += chunk));
-	while (!text.includes('\n')) await sleep(10);
-	return { child, url: text.split('\n')[0] };
-}
 
 const at = (values, share) => values[Math.min(values.length - 1, Math.floor(values.length * share))];
 const row = (label, values) => {
@@ -98,10 +79,11 @@ console.log('Milliseconds. Two CPUs are kept busy by the load beside the browser
 console.log('| what | median | p95 | p99 | most |');
 console.log('| --- | --- | --- | --- | --- |');
 for (const rate of [99, 999]) {
-	const load = spawn(loadPath('tree'), ['-s', String(SECONDS + 30)], { stdio: 'ignore' });
-	running.push(load);
-	const agent = await startAgent(rate);
-	const page = await openPage(browser, agent);
+	const load = start(loadPath('tree'), ['-s', SECONDS + 30]);
+	const agent = start(program, ['live', '-F', rate, '--listen', '127.0.0.1:0', '--token-file', join(folder, 'token')],
+		{ stdio: ['ignore', 'pipe', 'inherit'] });
+	await agent.said;
+	const page = await openPage(browser, { url: agent.text.split('\n')[0] });
 	await sleep(4000);
 	const { frames, latencies } = await watch(page, SECONDS * 1000);
 	row(`sample to pixel, ${rate} Hz, ${latencies.length} samples`, latencies);
@@ -114,9 +96,8 @@ for (const rate of [99, 999]) {
 	}
 	row(`drag end to graph, ${rate} Hz, 7 s`, drags);
 	await page.close();
-	agent.child.kill('SIGTERM');
-	load.kill('SIGKILL');
-	await sleep(500);
+	await stop(agent, 'SIGTERM');
+	await stop(load, 'SIGKILL');
 }
 await browser.close();
 process.exit(0);
