@@ -64,6 +64,7 @@ struct pipeline {
 
 	struct timeline timeline;
 	struct loop_source *drain_timer;
+	bool watched; /* the drain timer is set for somebody who looks */
 	struct loop_source *second_timer;
 	struct loop_source *session_source;
 	uint64_t source_generation; /* of the symbolizer, that the stacks in the cache are of */
@@ -71,7 +72,6 @@ struct pipeline {
 	uint64_t start_ns;
 	uint64_t drained_ns; /* every event before this has been taken from the kernel */
 	uint64_t written_ns; /* when the last chunk was written */
-	uint64_t ticked_ns;  /* when the drain timer last did anything */
 	uint64_t seen_count; /* samples with user code */
 	uint64_t segment_start_ns;
 	uint64_t segment_span_ns; /* how long a segment may become */
@@ -521,16 +521,29 @@ static void drain(struct pipeline *pipeline)
 	unwinder_update(pipeline->unwinder);
 }
 
+/* Each drain costs more than what it handles, and so does a timer that comes for nothing: see tests/bench/README.md. */
+static void set_pace(struct pipeline *pipeline, bool watched)
+{
+	uint64_t interval_ms = watched ? PIPELINE_DRAIN_INTERVAL_MS
+				       : PIPELINE_UNWATCHED_INTERVAL_MS;
+
+	if (pipeline->watched != watched &&
+	    loop_timer_set(pipeline->drain_timer, interval_ms * NS_PER_MS) == 0)
+		pipeline->watched = watched;
+}
+
+void pipeline_watch(struct pipeline *pipeline)
+{
+	set_pace(pipeline, true);
+}
+
 static void on_drain_timer(void *context)
 {
 	struct pipeline *pipeline = context;
 	bool watched = pipeline->server && server_counters(pipeline->server).clients > 0;
-	uint64_t now_ns = monotonic_ns(), due_ns;
+	uint64_t now_ns, due_ns;
 
-	/* Each time costs more than what it handles: see tests/bench/README.md. */
-	if (!watched && now_ns - pipeline->ticked_ns < PIPELINE_UNWATCHED_INTERVAL_MS * NS_PER_MS)
-		return;
-	pipeline->ticked_ns = now_ns;
+	set_pace(pipeline, watched);
 	drain(pipeline);
 	now_ns = monotonic_ns();
 	process_table_expire(pipeline->processes, now_ns);
@@ -889,8 +902,8 @@ static int start(struct pipeline *pipeline)
 			pipeline, &pipeline->session_source);
 	if (r < 0)
 		return r;
-	r = loop_add_timer(pipeline->loop, PIPELINE_DRAIN_INTERVAL_MS * NS_PER_MS, on_drain_timer,
-			   pipeline, &pipeline->drain_timer);
+	r = loop_add_timer(pipeline->loop, PIPELINE_UNWATCHED_INTERVAL_MS * NS_PER_MS,
+			   on_drain_timer, pipeline, &pipeline->drain_timer);
 	if (r < 0)
 		return r;
 	return loop_add_timer(pipeline->loop, NS_PER_S, on_second, pipeline,

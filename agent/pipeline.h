@@ -25,8 +25,8 @@ struct sample_window;
 struct server;
 
 enum pipeline_limits {
-	PIPELINE_DRAIN_INTERVAL_MS = 50,
-	PIPELINE_UNWATCHED_INTERVAL_MS = 200, /* between two drains while nobody looks ... */
+	PIPELINE_DRAIN_INTERVAL_MS = 50,      /* between two drains while somebody looks */
+	PIPELINE_UNWATCHED_INTERVAL_MS = 200, /* ... while nobody does ... */
 	PIPELINE_WRITE_INTERVAL_MS = 1000,    /* ... and between two chunks */
 	PIPELINE_SEEN_SAMPLES = 8,     /* one of so many tells the symbolizer where CPU time goes */
 	PIPELINE_NAMES_WAIT_MS = 6000, /* at the end of a recording, at most */
@@ -66,6 +66,9 @@ DEFINE_CLEANUP(struct pipeline *, pipeline_free);
 /* The sinks beside the window; both optional, borrowed until the pipeline is freed. */
 void pipeline_set_server(struct pipeline *pipeline, struct server *server);
 void pipeline_set_writer(struct pipeline *pipeline, struct capture_writer *writer);
+
+/* Somebody looks from now on: drains come as often as that wants, until nobody does any more. */
+void pipeline_watch(struct pipeline *pipeline);
 
 /* Brings the sinks up to now: what has been sampled so far is written to them. */
 void pipeline_flush(struct pipeline *pipeline);

@@ -35,6 +35,11 @@ static void count(void *context, uint64_t *values)
 	pipeline_counters(context, values);
 }
 
+static void on_page(void *context)
+{
+	pipeline_watch(context);
+}
+
 static void on_dump_signal(int signal, void *context)
 {
 	control_dump(context);
@@ -80,7 +85,8 @@ static int serve(const struct options *options, struct loop *loop)
 	server_options.importer = importer;
 	server_options.instance_id = pipeline_instance_id(pipeline);
 	server_options.metrics = count;
-	server_options.metrics_context = pipeline;
+	server_options.page_opened = on_page;
+	server_options.context = pipeline;
 	r = serving_start(options, &server_options, &server);
 	if (r < 0)
 		return r;

@@ -380,7 +380,7 @@ static int open_metrics(const struct connection_table *table, struct answer_data
 	struct bytes_writer text = bytes_writer_with_max(METRICS_SIZE_MAX);
 	uint64_t counters[WIRE_COUNTER_COUNT] = { 0 };
 
-	table->metrics(table->metrics_context, counters);
+	table->metrics(table->context, counters);
 	metrics_write(counters, &text);
 	data->type = METRICS_TYPE;
 	if (text.failed) {
@@ -800,6 +800,8 @@ static int on_opened(struct connection *connection)
 	TAILQ_INSERT_TAIL(&table->clients, connection, link);
 	table->client_count++;
 	table->counters.clients_total++;
+	if (table->page_opened)
+		table->page_opened(table->context);
 	connection->deadline_ms = monotonic_ms() + table->resume_time_ms;
 	lws_callback_on_writable(connection->wsi);
 	return 0;

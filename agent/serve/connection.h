@@ -37,7 +37,8 @@ struct connection_table {
 	struct profile_store *profiles;			  /* NULL: none */
 	struct importer *importer;			  /* NULL: foreign files are not read */
 	void (*metrics)(void *context, uint64_t *values); /* as in struct server_options */
-	void *metrics_context;
+	void (*page_opened)(void *context);
+	void *context;
 	const char *start; /* where "/" leads; NULL: it is the page */
 	struct client_greeting greeting;
 	const struct access_tokens *tokens;

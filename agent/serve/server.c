@@ -365,7 +365,8 @@ int server_new(const struct server_options *options, struct server **ret_server)
 	server->connections.profiles = options->profiles;
 	server->connections.importer = options->importer;
 	server->connections.metrics = options->metrics;
-	server->connections.metrics_context = options->metrics_context;
+	server->connections.page_opened = options->page_opened;
+	server->connections.context = options->context;
 	server->connections.start = server->start;
 	server->connections.greeting = (struct client_greeting){
 		.instance_id = options->instance_id,

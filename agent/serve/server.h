@@ -63,7 +63,8 @@ struct server_options {
 	const struct sample_window *window; /* NULL: nothing is live */
 	/* Fills WIRE_COUNTER_COUNT values, which start as 0, for /metrics; NULL: there are none. */
 	void (*metrics)(void *context, uint64_t *values);
-	void *metrics_context;
+	void (*page_opened)(void *context); /* one more is among the clients; may be NULL */
+	void *context;
 	struct profile_store *profiles; /* what /profiles serves; NULL: none */
 	struct importer *importer;	/* who reads foreign files; NULL: nobody */
 	const char *start;		/* the path to which "/" leads; copied; NULL: itself */
