@@ -43,17 +43,20 @@ enum wire_limit {
 	WIRE_CHUNK_RAW_MAX = 65536,    /* inflated bytes of a chunk */
 	WIRE_CHUNK_STORED_MAX = 66560, /* bytes of a chunk's payload: the above, incompressible */
 	WIRE_CHUNK_SPAN_MAX_US = 1000000,
-	WIRE_SEGMENT_STORED_MAX = 1048576,   /* a segment closes when it reaches this ... */
-	WIRE_SEGMENT_SPAN_MAX_US = 60000000, /* ... or this */
-	WIRE_SEGMENT_CHUNKS_MAX = 4096,	     /* 60 s of 20 chunks a second, and room */
-	WIRE_IMPORT_SIZE_MAX = 1073741824,   /* of a file that a page sends to be read */
-	WIRE_STRING_SIZE_MAX = 16384,	     /* longer names are cut, with an ellipsis */
-	WIRE_ROWS_MAX = 1048576,	     /* rows of one kind in a segment */
-	WIRE_SAMPLES_MAX = 16384,	     /* rows of one WIRE_RECORD_SAMPLES */
-	WIRE_CPUS_MAX = 4096,		     /* CPU numbers are below this */
-	WIRE_STACK_DEPTH_MAX = 512,	     /* frames of a stack: kernel, user and inlined ones */
-	WIRE_MESSAGE_SIZE_MAX = 32768,	     /* a WebSocket message, its header included */
-	WIRE_RESUME_SEGMENTS_MAX = 4090,     /* rows of a RESUME: fits a message */
+	/* A segment closes when it has so many bytes for each CPU, within these bounds, or at its span. */
+	WIRE_SEGMENT_STORED_CPU = 16384,
+	WIRE_SEGMENT_STORED_LEAST = 1048576,
+	WIRE_SEGMENT_STORED_MAX = 8388608,
+	WIRE_SEGMENT_SPAN_MAX_US = 60000000,
+	WIRE_SEGMENT_CHUNKS_MAX = 4096,	   /* 60 s of 20 chunks a second, and room */
+	WIRE_IMPORT_SIZE_MAX = 1073741824, /* of a file that a page sends to be read */
+	WIRE_STRING_SIZE_MAX = 16384,	   /* longer names are cut, with an ellipsis */
+	WIRE_ROWS_MAX = 1048576,	   /* rows of one kind in a segment */
+	WIRE_SAMPLES_MAX = 16384,	   /* rows of one WIRE_RECORD_SAMPLES */
+	WIRE_CPUS_MAX = 4096,		   /* CPU numbers are below this */
+	WIRE_STACK_DEPTH_MAX = 512,	   /* frames of a stack: kernel, user and inlined ones */
+	WIRE_MESSAGE_SIZE_MAX = 32768,	   /* a WebSocket message, its header included */
+	WIRE_RESUME_SEGMENTS_MAX = 4090,   /* rows of a RESUME: fits a message */
 };
 
 enum wire_magic_size {

@@ -43,6 +43,7 @@ struct record_encoder {
 	uint64_t start_us;
 	uint64_t start_mono_ns;
 	uint32_t period_us;
+	uint64_t stored_max; /* bytes of the segment: then it should be closed */
 	struct record_encoder_counters counters; /* bytes: of the segments that were closed */
 };
 
@@ -127,6 +128,16 @@ static int end_with(struct record_encoder *encoder, int error)
 	return error;
 }
 
+/* Where many CPUs fill a segment in a second, its tables would be most of it. */
+static uint64_t stored_max_of(uint32_t cpu_count)
+{
+	uint64_t size = (uint64_t)cpu_count * WIRE_SEGMENT_STORED_CPU;
+
+	if (size > WIRE_SEGMENT_STORED_MAX)
+		return WIRE_SEGMENT_STORED_MAX;
+	return size < WIRE_SEGMENT_STORED_LEAST ? WIRE_SEGMENT_STORED_LEAST : size;
+}
+
 int record_encoder_open(struct record_encoder *encoder, const struct segment_start *start)
 {
 	int r;
@@ -138,6 +149,7 @@ int record_encoder_open(struct record_encoder *encoder, const struct segment_sta
 	encoder->is_broken = false;
 	encoder->start_us = start->start_us;
 	encoder->start_mono_ns = start->start_mono_ns;
+	encoder->stored_max = stored_max_of(start->cpu_count);
 	encoder->period_us = start->frequency_mhz ? (uint32_t)(1000000000 / start->frequency_mhz)
 						  : 0;
 	encoder->written = (struct table_records_written){ 0 };
@@ -290,7 +302,7 @@ bool record_encoder_should_close(const struct record_encoder *encoder, uint64_t 
 	if (!encoder->is_open)
 		return false;
 	return encoder->is_broken || since_start_us(encoder, mono_ns) >= WIRE_SEGMENT_SPAN_MAX_US ||
-	       chunk_builder_stored_bytes(encoder->builder) >= WIRE_SEGMENT_STORED_MAX ||
+	       chunk_builder_stored_bytes(encoder->builder) >= encoder->stored_max ||
 	       chunk_builder_chunk_count(encoder->builder) >=
 		       WIRE_SEGMENT_CHUNKS_MAX - CHUNKS_SPARE ||
 	       profile_nearly_full(encoder->profile);

@@ -19,7 +19,7 @@ struct file_chunk;
 struct segment_bytes;
 
 enum segment_bytes_limits {
-	SEGMENT_BYTES_RAW_MAX = 33554432, /* inflated; a segment has 1 MiB deflated */
+	SEGMENT_BYTES_RAW_MAX = 33554432, /* inflated; a segment has 1 to 8 MiB deflated */
 	SEGMENT_BYTES_CHUNKS_MAX = 8192,
 };
 

@@ -445,6 +445,39 @@ static void segment_closes_at_each_limit(void)
 	synthetic_load_free(&load);
 }
 
+/* Where many CPUs fill it, a segment has more bytes: else its tables would be most of it. */
+static void a_segment_of_many_cpus_is_larger(void)
+{
+	CLEANUP(fixture_free) struct stream_fixture fixture;
+	const struct segment_start start = {
+		.start_us = FIXTURE_START_US,
+		.start_mono_ns = FIXTURE_START_NS,
+		.frequency_mhz = 99000,
+		.cpu_count = 80,
+		.event = WIRE_EVENT_CPU_CLOCK,
+	};
+	struct synthetic_load load;
+	uint64_t before, size;
+
+	fixture_init(&fixture);
+	CHECK_EQ(record_encoder_close(fixture.encoder, FIXTURE_START_NS), 0);
+	before = record_encoder_counters(fixture.encoder).stored_bytes;
+	CHECK_EQ(record_encoder_open(fixture.encoder, &start), 0);
+	synthetic_load_init(&load, &load_options, FIXTURE_START_NS);
+	while (!record_encoder_should_close(fixture.encoder, FIXTURE_START_NS)) {
+		struct profile_sample sample;
+
+		CHECK_EQ(synthetic_next(&load, fixture.profile, &sample), 0);
+		CHECK_EQ(profile_sample(fixture.profile, &sample), 0);
+		if (profile_should_flush(fixture.profile))
+			CHECK_EQ(record_encoder_flush(fixture.encoder, load.time_ns), 0);
+	}
+	size = record_encoder_counters(fixture.encoder).stored_bytes - before;
+	CHECK(size >= UINT64_C(80) * WIRE_SEGMENT_STORED_CPU);
+	CHECK(size < UINT64_C(80) * WIRE_SEGMENT_STORED_CPU * 2);
+	synthetic_load_free(&load);
+}
+
 /* Ids start again in each segment, and so do the bytes: each is inflated alone. */
 static void segments_are_self_contained(void)
 {
@@ -473,4 +506,5 @@ TESTS(TEST(records_come_back), TEST(headers_describe_their_chunks), TEST(flush_o
       TEST(late_names_come_back), TEST(late_names_without_a_name_tell_whose_part_it_is),
       TEST(many_late_names_are_all_written), TEST(timed_records_are_bounded),
       TEST(large_flush_is_cut_between_records), TEST(incompressible_bytes_fit),
-      TEST(segment_closes_at_each_limit), TEST(segments_are_self_contained))
+      TEST(segment_closes_at_each_limit), TEST(a_segment_of_many_cpus_is_larger),
+      TEST(segments_are_self_contained))

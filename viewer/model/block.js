@@ -13,7 +13,7 @@ import * as wire from "wire";
 /** @typedef {import("record_reader").Record} Record */
 /** @typedef {import("record_reader").SegmentHead} SegmentHead */
 
-/** Samples of a segment that are kept; a segment of 1 MiB holds some 150,000. */
+/** Samples of a segment that are kept; a segment of 8 MiB holds a million. */
 export const samples_max = 1 << 22;
 /** Gaps of a segment that are kept apart; those that follow make the last one longer. */
 export const gaps_max = 65536;

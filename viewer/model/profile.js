@@ -23,7 +23,7 @@ export const GAP_SKIPPED = 0x101;
 
 /** What the page keeps at most, in bytes of samples and names, unless told otherwise: with all the rest of it it is to stay below 300 MB. */
 export const profile_bytes_max = 270e6;
-/** Segments that are kept; 60 s each, or 1 MiB. */
+/** Segments that are kept; 60 s each, or 1 to 8 MiB. */
 export const blocks_max = 16384;
 /** Below this the dictionary is not made anew: it would free little. */
 const compact_stacks_default = 65536;
