@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "collect/sample_drain.h"
 
+#include <assert.h>
+
 #include "base/clock.h"
 #include "collect/sample_ring.h"
 #include "collect/side_band.h"
+#include "sample_abi.h"
 
 /* As of the last tick of 1 to 10 ms: asked for each sample, the time itself would cost 2% of all. */
 static uint64_t coarse_ns(void)
@@ -44,24 +47,29 @@ static void hand_over_sample(struct sample_drain *drain, struct sample_ring *rin
 static void hand_over_until(struct sample_drain *drain, uint64_t limit_ns,
 			    const struct sampler_sink *sink)
 {
+	/* All rings' in one place: to look each up for each sample would cost more than the sample. */
+	uint64_t next_ns[SAMPLE_RINGS_MAX];
+
+	assert(drain->ring_count <= SAMPLE_RINGS_MAX);
+	for (size_t i = 0; i < drain->ring_count; i++)
+		next_ns[i] = sample_ring_next_time(drain->rings[i]);
 	while (!drain->is_behind) {
 		uint64_t event_ns = side_band_next_time(drain->side_band), sample_ns = UINT64_MAX;
-		struct sample_ring *ring = NULL;
+		size_t ring = 0;
 
-		for (size_t i = 0; i < drain->ring_count; i++) {
-			uint64_t next_ns = sample_ring_next_time(drain->rings[i]);
-
-			if (next_ns < sample_ns) {
-				sample_ns = next_ns;
-				ring = drain->rings[i];
+		for (size_t i = 0; i < drain->ring_count; i++)
+			if (next_ns[i] < sample_ns) {
+				sample_ns = next_ns[i];
+				ring = i;
 			}
-		}
-		if (event_ns <= sample_ns && event_ns <= limit_ns && event_ns != UINT64_MAX)
+		if (event_ns <= sample_ns && event_ns <= limit_ns && event_ns != UINT64_MAX) {
 			hand_over_process_event(drain, sink);
-		else if (ring && sample_ns <= limit_ns)
-			hand_over_sample(drain, ring, sink);
-		else
+		} else if (sample_ns <= limit_ns && sample_ns != UINT64_MAX) {
+			hand_over_sample(drain, drain->rings[ring], sink);
+			next_ns[ring] = sample_ring_next_time(drain->rings[ring]);
+		} else {
 			return;
+		}
 		/* Each time, since a single one may read thousands of mappings from /proc. */
 		drain->is_behind = drain->turn_ns && coarse_ns() >= drain->turn_end_ns;
 	}
