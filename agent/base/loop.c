@@ -25,6 +25,7 @@ struct loop {
 	int epoll_fd;
 	struct loop_source *sources;
 	bool dispatching;
+	bool has_removed; /* sources to sweep */
 	bool stopped;
 	int exit_code;
 };
@@ -161,6 +162,7 @@ static void sweep(struct loop *loop)
 {
 	struct loop_source **link = &loop->sources;
 
+	loop->has_removed = false;
 	while (*link) {
 		struct loop_source *source = *link;
 
@@ -178,7 +180,7 @@ void loop_remove(struct loop_source *source)
 	if (!source || source->removed)
 		return;
 	epoll_ctl(source->loop->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
-	source->removed = true;
+	source->removed = source->loop->has_removed = true;
 	if (!source->loop->dispatching)
 		sweep(source->loop);
 }
@@ -220,7 +222,8 @@ int loop_dispatch(struct loop *loop, int timeout_ms)
 			handle(source, events[i].events);
 	}
 	loop->dispatching = false;
-	sweep(loop);
+	if (loop->has_removed)
+		sweep(loop);
 	return 0;
 }
 

@@ -11,8 +11,8 @@
 #include "process/process_table.h"
 
 enum {
-	EXPIRE_SLOTS_LEAST = 64, /* looked at in one tick, and ... */
-	EXPIRE_TICKS = 16,	 /* ... so many that all have been looked at after these */
+	EXPIRE_SLOTS_LEAST = 8, /* looked at in one tick, and ... */
+	EXPIRE_TICKS = 16,	/* ... so many that all have been looked at after these */
 };
 
 /* A process whose mappings the kernel has. */
@@ -183,8 +183,10 @@ static void upload(struct unwinder *unwinder, struct track *track, const struct 
 	if (count > MAPPINGS_MAX)
 		count = MAPPINGS_MAX;
 	uses = calloc(count + 1, sizeof(struct unwind_table_use *));
-	if (!uses)
-		return; /* it stays what it was; the next sample tries again */
+	if (!uses) {
+		track->generation = 0; /* it stays what it was; the next sample tries again */
+		return;
+	}
 	track->generation = process->generation;
 	use_count = describe(unwinder, track, rows, count, uses);
 	r = unwind_upload_set_process(unwinder->upload, track->pid, process->start_ns,
@@ -199,21 +201,29 @@ static void upload(struct unwinder *unwinder, struct track *track, const struct 
 	give_uses(unwinder, uses_before, use_count_before);
 }
 
+static void update(struct unwinder *unwinder, uint32_t slot, bool has_tables)
+{
+	struct track *track = unwinder->tracks[slot];
+	const struct process *process = process_table_at(unwinder->processes, slot);
+
+	if (track && process && process->id == track->process_id &&
+	    (process->generation != track->generation || (has_tables && track->waits)))
+		upload(unwinder, track, process);
+}
+
 /* Also without a new sample: the next one's stack would be walked by what was before. */
 void unwinder_update(struct unwinder *unwinder)
 {
 	uint64_t tables_generation = unwind_tables_generation(unwinder->tables);
-	bool has_tables = unwinder->tables_generation != tables_generation;
+	uint32_t slot;
 
+	while ((slot = process_table_next_changed(unwinder->processes)))
+		update(unwinder, slot, false);
+	if (unwinder->tables_generation == tables_generation)
+		return;
 	unwinder->tables_generation = tables_generation;
-	for (uint32_t slot = 1; slot <= unwinder->highest_slot; slot++) {
-		struct track *track = unwinder->tracks[slot];
-		const struct process *process = process_table_at(unwinder->processes, slot);
-
-		if (track && process && process->id == track->process_id &&
-		    (process->generation != track->generation || (has_tables && track->waits)))
-			upload(unwinder, track, process);
-	}
+	for (slot = 1; slot <= unwinder->highest_slot; slot++)
+		update(unwinder, slot, true);
 }
 
 void unwinder_see(struct unwinder *unwinder, const struct process *process, uint64_t time_ns)

@@ -15,8 +15,8 @@ enum {
 	CGROUP_TEXT_SIZE_MAX = 64 << 10,
 	STATUS_TEXT_SIZE_MAX = 256 << 10, /* it lists the CPUs that are allowed */
 	PROCESS_STALE = 1,
-	EXPIRE_SLOTS_LEAST = 64, /* looked at in one call, and ... */
-	EXPIRE_CALLS = 16,	 /* ... so many that all have been looked at after these calls */
+	EXPIRE_SLOTS_LEAST = 8, /* looked at in one call, and ... */
+	EXPIRE_CALLS = 16,	/* ... so many that all have been looked at after these calls */
 };
 
 struct process_table {
@@ -34,7 +34,10 @@ struct process_table {
 	uint32_t expire_hand;	 /* the last slot that was looked at */
 	uint64_t last_id;
 	uint64_t last_generation;
-	uint64_t lost_ns;   /* when events were lost last */
+	uint32_t changed_slots[PROCESSES_MAX]; /* each once */
+	uint32_t changed_count;
+	bool is_changed[PROCESSES_MAX + 1]; /* by slot: it is among them */
+	uint64_t lost_ns;		    /* when events were lost last */
 	uint64_t reread_ns; /* from when on reading again would have kept to its share */
 	struct process_table_counters counters;
 };
@@ -115,6 +118,10 @@ static void evict_oldest(struct process_table *table)
 static void changed(struct process_table *table, struct process *process)
 {
 	process->generation = ++table->last_generation;
+	if (table->is_changed[process->slot])
+		return;
+	table->is_changed[process->slot] = true;
+	table->changed_slots[table->changed_count++] = process->slot;
 }
 
 static struct process *add(struct process_table *table, uint32_t pid)
@@ -581,6 +588,17 @@ const struct mapping *process_mappings(const struct process *process, uint32_t *
 const struct process *process_table_at(const struct process_table *table, uint32_t slot)
 {
 	return slot <= PROCESSES_MAX ? table->slots[slot] : NULL;
+}
+
+uint32_t process_table_next_changed(struct process_table *table)
+{
+	uint32_t slot;
+
+	if (!table->changed_count)
+		return 0;
+	slot = table->changed_slots[--table->changed_count];
+	table->is_changed[slot] = false;
+	return slot;
 }
 
 struct executable_table *process_table_executables(struct process_table *table)

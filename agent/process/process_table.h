@@ -142,6 +142,12 @@ const struct mapping *process_mappings(const struct process *process, uint32_t *
 /* The process that has the slot now (1 to PROCESSES_MAX), or NULL. */
 const struct process *process_table_at(const struct process_table *table, uint32_t slot);
 
+/*
+ * A slot whose process got another generation, or is another, since it was told here; 0: no more. For one
+ * who follows all of them: among thousands, few change.
+ */
+uint32_t process_table_next_changed(struct process_table *table);
+
 struct executable_table *process_table_executables(struct process_table *table); /* borrowed */
 const struct process_table_counters *process_table_counters(struct process_table *table);
 

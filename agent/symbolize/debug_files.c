@@ -52,6 +52,7 @@ struct debug_files {
 	struct process_files *files;
 	struct debuginfod *debuginfod;
 	struct search searches[DEBUG_FILES_SEARCHES_MAX];
+	bool some_wait; /* mostly none does, and all of them are much to look at */
 	struct debug_files_counters counters;
 };
 
@@ -156,6 +157,7 @@ static void check(struct search *search)
 				   on_checked, search);
 
 	search->waits = r == WORKER_QUEUE_FULL;
+	search->owner->some_wait |= search->waits;
 	if (r != 0 && !search->waits)
 		finish(search, -1);
 }
@@ -301,6 +303,9 @@ int debug_files_find(struct debug_files *files, const struct executable *executa
 
 void debug_files_tick(struct debug_files *files)
 {
+	if (!files->some_wait)
+		return;
+	files->some_wait = false;
 	for (size_t i = 0; i < DEBUG_FILES_SEARCHES_MAX; i++)
 		if (files->searches[i].waits)
 			step(&files->searches[i]);

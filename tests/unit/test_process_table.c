@@ -119,6 +119,34 @@ static void an_exec_and_its_mappings_make_a_process(void)
 	CHECK_EQ(process_table_counters(fixture.table)->proc_reads, 0);
 }
 
+/* Each once, however often it changed, and those that did not change not at all. */
+static void who_follows_changes_is_told_of_those_alone(void)
+{
+	CLEANUP(fixture_close) struct fixture fixture;
+	uint32_t slot, slot_of_other;
+
+	CHECK_OR_RETURN(open_fixture(&fixture));
+	CHECK_EQ(process_table_next_changed(fixture.table), 0);
+	exec_program(&fixture, PID, "/bin/program");
+	slot = process_table_find(fixture.table, PID, 0)->slot;
+	CHECK_EQ(process_table_next_changed(fixture.table), slot);
+	CHECK_EQ(process_table_next_changed(fixture.table), 0);
+	exec_program(&fixture, OTHER, "/bin/other");
+	slot_of_other = process_table_find(fixture.table, OTHER, 0)->slot;
+	CHECK_EQ(process_table_next_changed(fixture.table), slot_of_other);
+	map(&fixture, PID, 0x20000, 0x1000, "/lib/late.so", 13, 130);
+	map(&fixture, PID, 0x30000, 0x1000, "/lib/later.so", 14, 140);
+	CHECK_EQ(process_table_next_changed(fixture.table), slot);
+	CHECK_EQ(process_table_next_changed(fixture.table), 0);
+	/* A slot that is used again, before anybody asked. */
+	map(&fixture, PID, 0x40000, 0x1000, "/lib/last.so", 15, 150);
+	process_table_exit(fixture.table, PID, PID, 200);
+	process_table_fork(fixture.table, OTHER, PID, 300);
+	CHECK_EQ(process_table_find(fixture.table, PID, 0)->slot, slot);
+	CHECK_EQ(process_table_next_changed(fixture.table), slot);
+	CHECK_EQ(process_table_next_changed(fixture.table), 0);
+}
+
 static void a_child_has_its_parents_mappings_until_it_execs(void)
 {
 	CLEANUP(fixture_close) struct fixture fixture;
@@ -766,6 +794,7 @@ static void mappings_that_wrap_or_are_empty_are_left_out(void)
 }
 
 TESTS(TEST(an_exec_and_its_mappings_make_a_process),
+      TEST(who_follows_changes_is_told_of_those_alone),
       TEST(a_child_has_its_parents_mappings_until_it_execs),
       TEST(a_childs_new_mapping_is_not_its_parents), TEST(a_thread_is_no_process),
       TEST(a_late_exec_keeps_what_is_newer), TEST(a_pid_used_again_does_not_inherit),
