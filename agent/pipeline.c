@@ -713,6 +713,9 @@ static void on_second(void *context)
 	drain(pipeline);
 	now_ns = pipeline->drained_ns;
 	follow_clock(pipeline, now_ns);
+	/* A segment has one number of CPUs. */
+	if (sampler_session_follow_cpus(pipeline->session) == SAMPLER_SESSION_CPUS_CHANGED)
+		next_segment(pipeline, now_ns);
 	add_rates(pipeline, now_ns);
 	pipeline_counters(pipeline, values);
 	record_encoder_add_counters(pipeline->encoder, now_ns, values);
@@ -935,6 +938,7 @@ int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_p
 		r = sampler_session_open(&options->sampler, &pipeline->session);
 	if (r < 0)
 		return r;
+	sampler_session_ask(pipeline->session, pipeline->privileged);
 	r = make_debuginfod(pipeline, options);
 	if (r == 0)
 		r = make_names(pipeline, options);

@@ -107,11 +107,12 @@ static const int folder_calls[] = {
 	SCMP_SYS(openat2),
 };
 
-/* What others have to tell, paths in their roots to the files at their ends, and BPF maps. */
+/* What others have to tell, paths in their roots to the files at their ends, BPF maps and perf events. */
 static const int opening_calls[] = {
-	SCMP_SYS(bpf),	      SCMP_SYS(fstatfs), SCMP_SYS(getdents64), SCMP_SYS(getsockname),
-	SCMP_SYS(getsockopt), SCMP_SYS(openat),	 SCMP_SYS(openat2),    SCMP_SYS(pidfd_send_signal),
-	SCMP_SYS(readlinkat), SCMP_SYS(statx),	 SCMP_SYS(unlinkat),
+	SCMP_SYS(bpf),	       SCMP_SYS(fstatfs),	  SCMP_SYS(getdents64),
+	SCMP_SYS(getsockname), SCMP_SYS(getsockopt),	  SCMP_SYS(openat),
+	SCMP_SYS(openat2),     SCMP_SYS(perf_event_open), SCMP_SYS(pidfd_send_signal),
+	SCMP_SYS(readlinkat),  SCMP_SYS(statx),		  SCMP_SYS(unlinkat),
 };
 
 /* The tables of the walks, what it cost, and the end of the command that is recorded. */
@@ -262,7 +263,8 @@ static int allow_ioctl(scmp_filter_ctx filter, enum confinement confinement)
 						  TIOCGPGRP,
 						  PERF_EVENT_IOC_ENABLE,
 						  PERF_EVENT_IOC_DISABLE,
-						  PERF_EVENT_IOC_PERIOD };
+						  PERF_EVENT_IOC_PERIOD,
+						  PERF_EVENT_IOC_SET_BPF };
 	size_t count = confinement == CONFINED_TO_SAMPLING ? ARRAY_SIZE(requests) : 2;
 	int r = 0;
 
@@ -451,10 +453,12 @@ static int keep_only(uint64_t kept)
 int confine_opener(unsigned int tasks)
 {
 	const bool makes = tasks & (OPENER_MAKES_FILES | OPENER_MAKES_FILES_OF_OTHERS);
-	/* CHECKPOINT_RESTORE is for /proc/PID/map_files. */
+	/* CHECKPOINT_RESTORE is for /proc/PID/map_files; of its calls only perf_event_open asks for SYS_ADMIN. */
 	int r = keep_only(
 		CAPABILITY(CAP_SYS_PTRACE) | CAPABILITY(CAP_DAC_READ_SEARCH) |
 		CAPABILITY(CAP_CHECKPOINT_RESTORE) | CAPABILITY(CAP_BPF) |
+		CAPABILITY(CAP_PERFMON) |
+		(tasks & OPENER_NEEDS_ADMIN ? CAPABILITY(CAP_SYS_ADMIN) : 0) |
 		(tasks & OPENER_SIGNALS ? CAPABILITY(CAP_KILL) : 0) |
 		(tasks & OPENER_MAKES_FILES_OF_OTHERS ? CAPABILITY(CAP_DAC_OVERRIDE) : 0));
 

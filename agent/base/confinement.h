@@ -73,14 +73,16 @@ enum opener_task {
 	OPENER_SIGNALS = 1,		  /* ends a command of whatever user */
 	OPENER_MAKES_FILES = 2,		  /* in folders of root's */
 	OPENER_MAKES_FILES_OF_OTHERS = 4, /* ... or of whoever */
+	OPENER_NEEDS_ADMIN = 8,		  /* to open perf events: perf_events_need_admin() */
 };
 
 /*
  * For the process that opens what belongs to others: the user stays, of the capabilities those to look into other
- * processes, to read their files and to make BPF maps, and system calls those of CONFINED_TO_OPENING.
+ * processes, to read their files, to make BPF maps and to open perf events, and system calls those of
+ * CONFINED_TO_OPENING.
  *
  * @tasks: what it does besides, of enum opener_task: adds CAP_KILL, the calls of
- *	CONFINED_TO_OPENING_AND_MAKING, CAP_DAC_OVERRIDE.
+ *	CONFINED_TO_OPENING_AND_MAKING, CAP_DAC_OVERRIDE, CAP_SYS_ADMIN.
  *
  * Returns 0 or -errno.
  */

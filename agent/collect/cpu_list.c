@@ -3,12 +3,11 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
 
-#include "base/cleanup.h"
 #include "base/log.h"
 
 #define ONLINE_PATH "/sys/devices/system/cpu/online"
@@ -67,21 +66,23 @@ int cpu_list_parse(const char *text, struct cpu_list *ret_list)
 	return 0;
 }
 
-int cpu_list_online(struct cpu_list *ret_list)
+int cpu_list_open_online(int *ret_fd)
 {
-	CLEANUP(file_close) FILE *file = fopen(ONLINE_PATH, "re");
-	char text[LIST_TEXT_SIZE_MAX];
-	int r;
+	int fd = open(ONLINE_PATH, O_RDONLY | O_CLOEXEC);
 
-	if (!file)
+	if (fd < 0)
 		return log_errno(-errno, "open " ONLINE_PATH);
-	if (!fgets(text, sizeof(text), file))
-		return log_errno(-EIO, "read " ONLINE_PATH);
-	r = cpu_list_parse(text, ret_list);
-	if (r < 0)
-		return log_errno(r, "parse " ONLINE_PATH);
-	if (ret_list->beyond_count)
-		log_warning("%u CPUs with numbers from %d up are not sampled",
-			    ret_list->beyond_count, SAMPLE_CPUS_MAX);
+	*ret_fd = fd;
 	return 0;
+}
+
+int cpu_list_online(int online_fd, struct cpu_list *ret_list)
+{
+	char text[LIST_TEXT_SIZE_MAX];
+	ssize_t size = pread(online_fd, text, sizeof(text) - 1, 0);
+
+	if (size < 0)
+		return -errno;
+	text[size] = '\0';
+	return cpu_list_parse(text, ret_list);
 }

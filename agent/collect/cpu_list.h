@@ -18,7 +18,10 @@ struct cpu_list {
 /* Parses @text, which may end with a newline. Returns 0 or -EINVAL. */
 int cpu_list_parse(const char *text, struct cpu_list *ret_list);
 
-/* The CPUs that are online. Logs why not, and returns 0 or -errno. */
-int cpu_list_online(struct cpu_list *ret_list);
+/* Opens what tells which CPUs are online, to be read as often as is wanted. Logs; returns 0 or -errno. */
+int cpu_list_open_online(int *ret_fd);
+
+/* The CPUs that are online now. Returns 0 or -errno. */
+int cpu_list_online(int online_fd, struct cpu_list *ret_list);
 
 #endif

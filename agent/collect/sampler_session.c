@@ -19,6 +19,7 @@
 #include "collect/sample_ring.h"
 #include "collect/side_band.h"
 #include "privileged/perf_events.h"
+#include "privileged/privileged_process.h"
 #include "privileged/sampler_program.h"
 #include "privileged/unwind_maps.h"
 
@@ -32,10 +33,14 @@ enum {
 	FILTER_FOLLOW_NS = 500000000, /* between two looks at which cgroups there are */
 };
 
-/* What was seen of one CPU's counters at the last look. */
+/* One CPU, online or not, and what was seen of its counters at the last look. */
 struct cpu_watch {
-	uint32_t cpu;
-	int timer_fd;
+	bool is_chosen;	 /* to be sampled while it is online */
+	bool is_refused; /* its events could not be opened: not before it comes again */
+	int process_fd;	 /* the side band's; -1: it is not followed */
+	int timer_fd;	 /* -1: it is not sampled */
+	uint64_t ticks;
+	uint64_t enabled_ns;
 	uint64_t lost[SAMPLER_COUNTER_COUNT]; /* only the SAMPLER_LOST_… are used */
 	uint64_t busy_intervals;
 	uint64_t busy_interval_ns;
@@ -49,10 +54,12 @@ struct sampler_session {
 	uint64_t filter_followed_ns;
 	size_t ring_count;
 	struct sample_ring *rings[SAMPLE_RINGS_MAX]; /* those that are wanted, without holes */
-	uint32_t cpu_end;			     /* behind the last online CPU */
+	struct privileged_process *privileged;	     /* borrowed; NULL: it opens events itself */
+	int online_fd;				     /* tells which CPUs are online */
+	uint32_t cpu_end;			     /* behind the last CPU that ever was */
 	size_t cpu_count;
-	uint32_t cpus[SAMPLE_CPUS_MAX];
-	struct cpu_watch watches[SAMPLE_CPUS_MAX]; /* cpu_count of them */
+	uint32_t cpus[SAMPLE_CPUS_MAX]; /* that are sampled, ascending */
+	struct cpu_watch watches[SAMPLE_CPUS_MAX];
 	int epoll_fd;
 	int soon_fd; /* a timer: drain again what a requested drain held back */
 	uint32_t frequency_hz;
@@ -83,8 +90,7 @@ void sampler_session_free(struct sampler_session *session)
 {
 	if (!session)
 		return;
-	for (size_t i = 0; i < session->cpu_count; i++)
-		fd_close(session->watches[i].timer_fd);
+	sampler_session_stop(session);
 	for (size_t i = 0; i < session->ring_count; i++)
 		sample_ring_free(session->rings[i]);
 	side_band_free(session->side_band);
@@ -92,6 +98,7 @@ void sampler_session_free(struct sampler_session *session)
 	sampler_program_free(session->program);
 	fd_close(session->epoll_fd);
 	fd_close(session->soon_fd);
+	fd_close(session->online_fd);
 	free(session);
 }
 
@@ -124,23 +131,42 @@ static void raise_fd_limit(size_t cpu_count)
 	setrlimit(RLIMIT_NOFILE, &limit); /* if not, opening says what is missing */
 }
 
+static bool is_online(const struct cpu_list *online, uint32_t cpu)
+{
+	for (uint32_t i = 0; i < online->count && online->cpus[i] <= cpu; i++)
+		if (online->cpus[i] == cpu)
+			return true;
+	return false;
+}
+
+static int find_cpus(struct sampler_session *session, struct cpu_list *ret_online)
+{
+	int r = cpu_list_open_online(&session->online_fd);
+
+	if (r < 0)
+		return r;
+	r = cpu_list_online(session->online_fd, ret_online);
+	if (r < 0)
+		return log_errno(r, "find the CPUs that are online");
+	if (ret_online->beyond_count)
+		log_warning("%u CPUs with numbers from %d up are not sampled",
+			    ret_online->beyond_count, SAMPLE_CPUS_MAX);
+	return 0;
+}
+
 static int choose_cpus(struct sampler_session *session, const struct sampler_options *options,
 		       const struct cpu_list *online)
 {
-	bool is_online[SAMPLE_CPUS_MAX] = { false };
-
-	for (uint32_t i = 0; i < online->count; i++)
-		is_online[online->cpus[i]] = true;
 	for (uint32_t cpu = 0; cpu < SAMPLE_CPUS_MAX; cpu++) {
-		if (options->cpu_chosen ? !options->cpu_chosen[cpu] : !is_online[cpu])
-			continue;
-		if (!is_online[cpu]) {
+		bool is_chosen = !options->cpu_chosen || options->cpu_chosen[cpu];
+
+		session->watches[cpu].is_chosen = is_chosen;
+		if (is_chosen && is_online(online, cpu)) {
+			session->cpus[session->cpu_count++] = cpu;
+		} else if (is_chosen && options->cpu_chosen) {
 			log_error("CPU %u is not online: see /sys/devices/system/cpu/online", cpu);
 			return -EINVAL;
 		}
-		session->watches[session->cpu_count] =
-			(struct cpu_watch){ .cpu = cpu, .timer_fd = -1 };
-		session->cpus[session->cpu_count++] = cpu;
 	}
 	if (session->cpu_count)
 		return 0;
@@ -228,17 +254,71 @@ static int open_wakeups(struct sampler_session *session)
 	return r < 0 ? log_errno(r, "watch the rings") : 0;
 }
 
-static int open_timers(struct sampler_session *session, uint64_t period_ns)
+static int open_events(struct sampler_session *session, uint32_t cpu, uint64_t period_ns,
+		       struct perf_cpu_events *ret_events)
 {
-	int program_fd = sampler_program_fd(session->program);
+	return session->privileged ? privileged_process_open_cpu(session->privileged, cpu,
+								 period_ns, ret_events)
+				   : perf_events_open(cpu, period_ns, ret_events);
+}
 
-	for (size_t i = 0; i < session->cpu_count; i++) {
-		struct cpu_watch *watch = &session->watches[i];
-		int r = perf_events_open_timer(watch->cpu, period_ns, program_fd, &watch->timer_fd);
+/* Rings are made at the start. */
+static bool has_ring(const struct sampler_session *session, uint32_t cpu)
+{
+	return sampler_program_ring_fd(session->program, cpu / SAMPLE_RING_CPUS) >= 0;
+}
+
+/*
+ * Follows a CPU, and makes its timer, to be started, when it was chosen. Logs; returns 0 or -errno, 0
+ * also when the CPU has gone offline meanwhile.
+ */
+static int open_cpu(struct sampler_session *session, uint32_t cpu)
+{
+	struct cpu_watch *watch = &session->watches[cpu];
+	bool is_sampled = watch->is_chosen && has_ring(session, cpu);
+	struct perf_cpu_events events;
+	CLEANUP(fd_close) int timer_fd = -1;
+	int r = open_events(session, cpu, is_sampled ? NS_PER_S / session->frequency_hz : 0,
+			    &events);
+
+	if (r == -ENODEV)
+		return 0;
+	if (r < 0)
+		return perf_events_log(r, cpu);
+	timer_fd = events.timer_fd;
+	r = side_band_add_cpu(session->side_band, cpu, events.process_fd); /* logs */
+	if (r < 0)
+		return r;
+	watch->process_fd = events.process_fd;
+	watch->enabled_ns = 0;
+	if (session->cpu_end <= cpu)
+		session->cpu_end = cpu + 1;
+	if (!is_sampled)
+		return 0;
+	r = perf_events_attach(timer_fd, sampler_program_fd(session->program));
+	if (r < 0)
+		return perf_events_log(r, cpu);
+	watch->timer_fd = TAKE_FD(timer_fd);
+	return 0;
+}
+
+static void list_cpus(struct sampler_session *session)
+{
+	session->cpu_count = 0;
+	for (uint32_t cpu = 0; cpu < session->cpu_end; cpu++)
+		if (session->watches[cpu].timer_fd >= 0)
+			session->cpus[session->cpu_count++] = cpu;
+}
+
+static int open_cpus(struct sampler_session *session, const struct cpu_list *online)
+{
+	for (uint32_t i = 0; i < online->count; i++) {
+		int r = open_cpu(session, online->cpus[i]);
 
 		if (r < 0)
-			return perf_events_log(r, watch->cpu);
+			return r;
 	}
+	list_cpus(session);
 	return 0;
 }
 
@@ -260,10 +340,10 @@ static void wait_until(uint64_t time_ns)
  * A timer's ticks stay where its start put them, as multiples of the period: CPUs that were
  * started together would interrupt together for ever, and write into the ring together.
  *
- * Returns 0, or what @begin returned for *ret_watch.
+ * Returns 0, or what @begin returned for *ret_cpu.
  */
 static int stagger(struct sampler_session *session, uint64_t period_ns, uint64_t spread_max_ns,
-		   int (*begin)(int fd, uint64_t period_ns), const struct cpu_watch **ret_watch)
+		   int (*begin)(int fd, uint64_t period_ns), uint32_t *ret_cpu)
 {
 	uint64_t spread_ns = period_ns < spread_max_ns ? period_ns : spread_max_ns;
 	uint64_t start_ns = monotonic_ns();
@@ -272,8 +352,8 @@ static int stagger(struct sampler_session *session, uint64_t period_ns, uint64_t
 		int r;
 
 		wait_until(start_ns + spread_ns * i / session->cpu_count);
-		*ret_watch = &session->watches[i];
-		r = begin(session->watches[i].timer_fd, period_ns);
+		*ret_cpu = session->cpus[i];
+		r = begin(session->watches[*ret_cpu].timer_fd, period_ns);
 		if (r < 0)
 			return r;
 	}
@@ -287,37 +367,39 @@ static int begin_timer(int fd, uint64_t period_ns)
 
 static int start_timers(struct sampler_session *session, uint64_t period_ns)
 {
-	const struct cpu_watch *watch;
-	int r = stagger(session, period_ns, SAMPLER_STAGGER_MAX_NS, begin_timer, &watch);
+	uint32_t cpu;
+	int r = stagger(session, period_ns, SAMPLER_STAGGER_MAX_NS, begin_timer, &cpu);
 
-	return r < 0 ? perf_events_log(r, watch->cpu) : 0;
+	return r < 0 ? perf_events_log(r, cpu) : 0;
 }
 
 int sampler_session_set_rate(struct sampler_session *session, uint32_t frequency_hz)
 {
-	const struct cpu_watch *watch;
+	uint32_t cpu;
 
 	session->frequency_hz = frequency_hz;
 	return stagger(session, NS_PER_S / frequency_hz, SAMPLER_SESSION_RESTAGGER_NS,
-		       perf_events_set_period, &watch);
+		       perf_events_set_period, &cpu);
 }
 
-static int open_all(struct sampler_session *session, const struct sampler_options *options,
-		    const struct cpu_list *online)
+static int open_all(struct sampler_session *session, const struct sampler_options *options)
 {
-	uint64_t period_ns = NS_PER_S / options->frequency_hz;
-	int r;
+	struct cpu_list online;
+	int r = find_cpus(session, &online);
 
-	r = choose_cpus(session, options, online);
+	if (r == 0)
+		r = choose_cpus(session, options, &online);
 	if (r < 0)
 		return r;
-	session->cpu_end = online->cpus[online->count - 1] + 1;
-	raise_fd_limit(online->count);
+	raise_fd_limit(online.count);
 	r = load_program(session, options);
 	if (r < 0)
 		return r;
-	/* Before the samples, so that the first of them find the mappings made by then. */
-	r = side_band_open(online->cpus, online->count, &session->side_band);
+	r = side_band_new(&session->side_band);
+	if (r < 0)
+		return log_errno(r, "open the side band");
+	/* Before there are samples, so that the first of them find the mappings made by then. */
+	r = open_cpus(session, &online);
 	if (r < 0)
 		return r;
 	if (options->pid_count)
@@ -331,18 +413,14 @@ static int open_all(struct sampler_session *session, const struct sampler_option
 	r = open_wakeups(session);
 	if (r < 0)
 		return r;
-	r = open_timers(session, period_ns);
-	if (r < 0)
-		return r;
 	perf_events_warn_throttle(options->frequency_hz);
-	return start_timers(session, period_ns);
+	return start_timers(session, NS_PER_S / options->frequency_hz);
 }
 
 int sampler_session_open(const struct sampler_options *options,
 			 struct sampler_session **ret_session)
 {
 	CLEANUP(sampler_session_free) struct sampler_session *session = NULL;
-	struct cpu_list online;
 	int r;
 
 	if (!options->frequency_hz || options->frequency_hz > SAMPLE_FREQUENCY_MAX_HZ) {
@@ -353,16 +431,15 @@ int sampler_session_open(const struct sampler_options *options,
 	r = check_pid_namespace();
 	if (r < 0)
 		return r;
-	r = cpu_list_online(&online);
-	if (r < 0)
-		return r;
 
 	session = calloc(1, sizeof(*session));
 	if (!session)
 		return log_errno(-ENOMEM, "open the sampler");
-	session->epoll_fd = session->soon_fd = -1;
+	session->epoll_fd = session->soon_fd = session->online_fd = -1;
+	for (uint32_t cpu = 0; cpu < SAMPLE_CPUS_MAX; cpu++)
+		session->watches[cpu].process_fd = session->watches[cpu].timer_fd = -1;
 	session->frequency_hz = options->frequency_hz;
-	r = open_all(session, options, &online);
+	r = open_all(session, options);
 	if (r < 0)
 		return r;
 	session->drain = (struct sample_drain){
@@ -375,12 +452,101 @@ int sampler_session_open(const struct sampler_options *options,
 	return 0;
 }
 
+static void stop_cpu(struct cpu_watch *watch)
+{
+	fd_close(watch->timer_fd);
+	watch->timer_fd = -1;
+}
+
 void sampler_session_stop(struct sampler_session *session)
 {
-	for (size_t i = 0; i < session->cpu_count; i++) {
-		fd_close(session->watches[i].timer_fd);
-		session->watches[i].timer_fd = -1;
+	for (uint32_t cpu = 0; cpu < session->cpu_end; cpu++)
+		stop_cpu(&session->watches[cpu]);
+}
+
+/* --- CPUs that come and go -------------------------------------------------------------------- */
+
+void sampler_session_ask(struct sampler_session *session, struct privileged_process *privileged)
+{
+	session->privileged = privileged;
+}
+
+/*
+ * Whether the CPU went offline since the last look, if only for a moment, as at a suspend: its events do not
+ * come back with it. Idle CPUs may have no ticks.
+ */
+static bool has_been_offline(struct sampler_session *session, uint32_t cpu)
+{
+	struct cpu_watch *watch = &session->watches[cpu];
+	uint64_t ticks = session->counters[cpu].value[SAMPLER_TICKS], enabled_ns;
+	bool has_ticked = ticks != watch->ticks;
+
+	watch->ticks = ticks;
+	if (has_ticked || perf_events_enabled_ns(watch->process_fd, &enabled_ns) < 0)
+		return false;
+	if (enabled_ns == watch->enabled_ns)
+		return true;
+	watch->enabled_ns = enabled_ns;
+	return false;
+}
+
+static void remove_cpu(struct sampler_session *session, uint32_t cpu)
+{
+	stop_cpu(&session->watches[cpu]);
+	side_band_remove_cpu(session->side_band, cpu);
+	session->watches[cpu].process_fd = -1;
+}
+
+static void add_cpu(struct sampler_session *session, uint32_t cpu)
+{
+	struct cpu_watch *watch = &session->watches[cpu];
+	int r = open_cpu(session, cpu);
+
+	if (r == 0 && watch->timer_fd >= 0)
+		r = perf_events_start(watch->timer_fd);
+	else if (r == 0 && watch->is_chosen && !has_ring(session, cpu))
+		log_warning("CPU %u is online now and will be sampled from the next start on: "
+			    "there is no ring for it",
+			    cpu);
+	watch->is_refused = r < 0;
+	if (r < 0)
+		remove_cpu(session, cpu);
+}
+
+/* Returns whether anything changed. */
+static bool follow_cpu(struct sampler_session *session, uint32_t cpu, bool online)
+{
+	struct cpu_watch *watch = &session->watches[cpu];
+	bool was_followed = watch->process_fd >= 0;
+
+	if (was_followed && (!online || has_been_offline(session, cpu)))
+		remove_cpu(session, cpu);
+	if (online && watch->process_fd < 0 && !watch->is_refused)
+		add_cpu(session, cpu);
+	else if (!online)
+		watch->is_refused = false;
+	return was_followed != (watch->process_fd >= 0);
+}
+
+int sampler_session_follow_cpus(struct sampler_session *session)
+{
+	struct cpu_list online;
+	uint32_t next = 0;
+	bool changed = false;
+
+	if (cpu_list_online(session->online_fd, &online) < 0)
+		return 0;
+	for (uint32_t cpu = 0; cpu < SAMPLE_CPUS_MAX; cpu++) {
+		bool is_next = next < online.count && online.cpus[next] == cpu;
+
+		next += is_next;
+		changed |= follow_cpu(session, cpu, is_next);
 	}
+	if (!changed)
+		return 0;
+	list_cpus(session);
+	log_info("%u CPUs are online now; %zu are sampled", online.count, session->cpu_count);
+	return SAMPLER_SESSION_CPUS_CHANGED;
 }
 
 /* --- draining -------------------------------------------------------------------------------- */
@@ -425,9 +591,9 @@ static void report_losses(struct sampler_session *session, uint64_t complete_ns,
 		SAMPLER_LOST_SCRATCH,
 	};
 
-	for (size_t i = 0; i < session->cpu_count; i++) {
-		struct cpu_watch *watch = &session->watches[i];
-		struct sampler_counters *counters = &session->counters[watch->cpu];
+	for (uint32_t cpu = 0; cpu < session->cpu_end; cpu++) {
+		struct cpu_watch *watch = &session->watches[cpu];
+		struct sampler_counters *counters = &session->counters[cpu];
 		uint64_t start_ns, end_ns;
 
 		start_ns = __atomic_load_n(&counters->loss_start_ns, __ATOMIC_ACQUIRE);
@@ -443,7 +609,7 @@ static void report_losses(struct sampler_session *session, uint64_t complete_ns,
 				.start_ns = start_ns,
 				.end_ns = end_ns,
 				.count = lost - watch->lost[reasons[j]],
-				.cpu = watch->cpu,
+				.cpu = cpu,
 				.reason = reasons[j],
 			};
 
@@ -533,16 +699,11 @@ static uint32_t rate_since_last_look(struct cpu_watch *watch,
 
 uint32_t sampler_session_rate(struct sampler_session *session, uint32_t cpu)
 {
-	for (size_t i = 0; i < session->cpu_count; i++) {
-		uint32_t rate_mhz, asked_mhz = session->frequency_hz * 1000;
+	uint32_t asked_mhz = session->frequency_hz * 1000;
+	uint32_t rate_mhz = rate_since_last_look(&session->watches[cpu], &session->counters[cpu]);
 
-		if (session->watches[i].cpu != cpu)
-			continue;
-		rate_mhz = rate_since_last_look(&session->watches[i], &session->counters[cpu]);
-		/* Over few intervals one late tick at their start makes them look short. */
-		return rate_mhz < asked_mhz ? rate_mhz : asked_mhz;
-	}
-	return 0;
+	/* Over few intervals one late tick at their start makes them look short. */
+	return rate_mhz < asked_mhz ? rate_mhz : asked_mhz;
 }
 
 int sampler_session_unwind_maps(const struct sampler_session *session,

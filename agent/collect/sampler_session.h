@@ -5,7 +5,7 @@
  *
  * Call sampler_session_drain() about 20 times a second, and whenever sampler_session_fd() is
  * readable (a ring half full, or the first sample of a process since its exec). Owned by the loop
- * thread. Privileges are needed by _open alone. Memory: the rings, 256 KiB of side band for each
+ * thread. Privileges are needed by _open alone, and by who opens CPUs that come later. Memory: the rings, 256 KiB of side band for each
  * CPU, and SIDE_BAND_QUEUE_SIZE_MAX.
  */
 #ifndef FLICKERSCOPE_SAMPLER_SESSION_H
@@ -20,7 +20,12 @@
 #include "collect/task_filter.h"
 #include "sample_abi.h"
 
+struct privileged_process;
 struct sampler_session;
+
+enum sampler_session_outcome {
+	SAMPLER_SESSION_CPUS_CHANGED = 1, /* which are sampled */
+};
 
 enum sampler_session_limit {
 	SAMPLER_SESSION_RESTAGGER_NS = 20000000, /* the loop stands still meanwhile */
@@ -54,6 +59,15 @@ int sampler_session_open(const struct sampler_options *options,
 			 struct sampler_session **ret_session);
 void sampler_session_free(struct sampler_session *session); /* NULL is fine */
 DEFINE_CLEANUP(struct sampler_session *, sampler_session_free);
+
+/* CPUs that come are opened by @privileged from now on: who is confined cannot. Borrowed. */
+void sampler_session_ask(struct sampler_session *session, struct privileged_process *privileged);
+
+/*
+ * Lets go of CPUs that went offline and samples those that came, as far as they were chosen: once a second,
+ * after a drain. Returns 0 or SAMPLER_SESSION_CPUS_CHANGED.
+ */
+int sampler_session_follow_cpus(struct sampler_session *session);
 
 /* Readable when a drain should not wait for the timer. Borrowed. */
 int sampler_session_fd(const struct sampler_session *session);
@@ -95,7 +109,6 @@ size_t sampler_session_cpus(const struct sampler_session *session, const uint32_
  */
 uint32_t sampler_session_rate(struct sampler_session *session, uint32_t cpu);
 
-struct privileged_process;
 struct unwind_maps;
 
 /* Opens the maps of the unwind tables, as unwind_maps_open() does; the caller's. Returns 0 or -errno. */

@@ -5,11 +5,13 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/log.h"
 #include "collect/perf_ring.h"
 #include "privileged/perf_events.h"
+#include "sample_abi.h"
 
 struct queued_event {
 	struct side_band_event event; /* its name is set when it is popped */
@@ -18,9 +20,9 @@ struct queued_event {
 };
 
 struct side_band {
-	size_t ring_count;
-	struct perf_ring **rings;
-	struct queued_event *queue; /* owned; sorted from first to end */
+	struct perf_ring *rings[SAMPLE_CPUS_MAX]; /* owned; by CPU, NULL: not followed */
+	uint32_t cpu_end;			  /* behind the last that is not NULL */
+	struct queued_event *queue;		  /* owned; sorted from first to end */
 	size_t first, end, capacity;
 	struct bytes_writer names, names_before; /* zero-terminated, of the queue's events */
 	uint64_t sequence;
@@ -34,33 +36,31 @@ void side_band_free(struct side_band *side_band)
 {
 	if (!side_band)
 		return;
-	for (size_t i = 0; i < side_band->ring_count; i++)
-		perf_ring_free(side_band->rings[i]);
+	for (uint32_t cpu = 0; cpu < side_band->cpu_end; cpu++)
+		perf_ring_free(side_band->rings[cpu]);
 	bytes_writer_free(&side_band->names);
 	bytes_writer_free(&side_band->names_before);
-	free(side_band->rings);
 	free(side_band->queue);
 	free(side_band);
 }
 
-int side_band_new(size_t rings_max, struct side_band **ret_side_band)
+int side_band_new(struct side_band **ret_side_band)
 {
-	CLEANUP(side_band_free) struct side_band *side_band = calloc(1, sizeof(*side_band));
+	struct side_band *side_band = calloc(1, sizeof(*side_band));
 
 	if (!side_band)
 		return -ENOMEM;
 	side_band->names = bytes_writer_with_max(SIDE_BAND_QUEUE_NAMES_SIZE_MAX);
 	side_band->names_before = bytes_writer_with_max(SIDE_BAND_QUEUE_NAMES_SIZE_MAX);
-	side_band->rings = calloc(rings_max ? rings_max : 1, sizeof(struct perf_ring *));
-	if (!side_band->rings)
-		return -ENOMEM;
-	*ret_side_band = TAKE(side_band);
+	*ret_side_band = side_band;
 	return 0;
 }
 
-void side_band_add_ring(struct side_band *side_band, struct perf_ring *ring)
+void side_band_add_ring(struct side_band *side_band, uint32_t cpu, struct perf_ring *ring)
 {
-	side_band->rings[side_band->ring_count++] = ring;
+	side_band->rings[cpu] = ring;
+	if (side_band->cpu_end <= cpu)
+		side_band->cpu_end = cpu + 1;
 }
 
 static int log_mmap_error(int error)
@@ -74,38 +74,19 @@ static int log_mmap_error(int error)
 	return error;
 }
 
-static int open_cpu(struct side_band *side_band, uint32_t cpu)
+int side_band_add_cpu(struct side_band *side_band, uint32_t cpu, int process_fd)
 {
-	CLEANUP(fd_close) int fd = -1;
-	struct perf_ring *ring;
-	int r, event_fd;
+	CLEANUP(perf_ring_free) struct perf_ring *ring = NULL;
+	int r = perf_ring_open(process_fd, SIDE_BAND_RING_SIZE, &ring);
 
-	/* Nobody waits for the fd, so the kernel need never wake anybody. */
-	r = perf_events_open_process_events(cpu, SIDE_BAND_RING_SIZE, &fd);
+	if (r < 0) {
+		close(process_fd);
+		return log_mmap_error(r);
+	}
+	r = perf_events_start(process_fd);
 	if (r < 0)
 		return perf_events_log(r, cpu);
-	r = perf_ring_open(fd, SIDE_BAND_RING_SIZE, &ring);
-	if (r < 0)
-		return log_mmap_error(r);
-	event_fd = TAKE_FD(fd); /* the ring's from here on */
-	side_band_add_ring(side_band, ring);
-	r = perf_events_start(event_fd);
-	return r < 0 ? perf_events_log(r, cpu) : 0;
-}
-
-int side_band_open(const uint32_t *cpus, size_t cpu_count, struct side_band **ret_side_band)
-{
-	CLEANUP(side_band_free) struct side_band *side_band = NULL;
-	int r = side_band_new(cpu_count, &side_band);
-
-	if (r < 0)
-		return log_errno(r, "open the side band");
-	for (size_t i = 0; i < cpu_count; i++) {
-		r = open_cpu(side_band, cpus[i]);
-		if (r < 0)
-			return r;
-	}
-	*ret_side_band = TAKE(side_band);
+	side_band_add_ring(side_band, cpu, TAKE(ring));
 	return 0;
 }
 
@@ -237,17 +218,47 @@ static void report_lost(struct side_band *side_band)
 		side_band->lost_count = 0;
 }
 
+/*
+ * Puts what came after @sorted_end into the order of what was there: mostly all of it is later, so that
+ * only what overlaps is sorted, however long the queue is.
+ */
+static void sort_new(struct side_band *side_band, size_t sorted_end)
+{
+	const struct queued_event *queue = side_band->queue;
+	size_t from = sorted_end;
+	uint64_t earliest_ns = UINT64_MAX;
+
+	for (size_t i = sorted_end; i < side_band->end; i++)
+		if (queue[i].event.time_ns < earliest_ns)
+			earliest_ns = queue[i].event.time_ns;
+	while (from > side_band->first && queue[from - 1].event.time_ns > earliest_ns)
+		from--;
+	qsort(side_band->queue + from, side_band->end - from, sizeof(*queue), compare_events);
+}
+
 void side_band_gather(struct side_band *side_band)
 {
 	size_t sorted_end;
 
-	queue_compact(side_band);
+	/* Each event is moved once on average, however many wait. */
+	if (side_band->first >= side_band->end - side_band->first)
+		queue_compact(side_band);
 	sorted_end = side_band->end;
-	for (size_t i = 0; i < side_band->ring_count; i++)
-		gather_ring(side_band, side_band->rings[i]);
+	for (uint32_t cpu = 0; cpu < side_band->cpu_end; cpu++)
+		if (side_band->rings[cpu])
+			gather_ring(side_band, side_band->rings[cpu]);
 	report_lost(side_band);
 	if (side_band->end > sorted_end)
-		qsort(side_band->queue, side_band->end, sizeof(*side_band->queue), compare_events);
+		sort_new(side_band, sorted_end);
+}
+
+void side_band_remove_cpu(struct side_band *side_band, uint32_t cpu)
+{
+	if (!side_band->rings[cpu])
+		return;
+	side_band_gather(side_band);
+	perf_ring_free(side_band->rings[cpu]);
+	side_band->rings[cpu] = NULL;
 }
 
 uint64_t side_band_next_time(const struct side_band *side_band)

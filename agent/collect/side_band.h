@@ -25,14 +25,25 @@ enum side_band_sizes {
 	SIDE_BAND_QUEUE_NAMES_SIZE_MAX = 8 << 20,
 };
 
-/* Opens and starts the events of @cpus. Logs why not, and returns 0 or -errno. */
-int side_band_open(const uint32_t *cpus, size_t cpu_count, struct side_band **ret_side_band);
+/* Of no CPU yet. Returns 0 or -ENOMEM. */
+int side_band_new(struct side_band **ret_side_band);
 void side_band_free(struct side_band *side_band); /* NULL is fine */
 DEFINE_CLEANUP(struct side_band *, side_band_free);
 
-/* An empty one, for up to @rings_max rings, which it takes. */
-int side_band_new(size_t rings_max, struct side_band **ret_side_band);
-void side_band_add_ring(struct side_band *side_band, struct perf_ring *ring);
+/*
+ * Adds a CPU, of which there must be nothing yet, and starts its events.
+ *
+ * @process_fd: of perf_events_open(); taken, whatever is returned.
+ *
+ * Logs; returns 0 or -errno.
+ */
+int side_band_add_cpu(struct side_band *side_band, uint32_t cpu, int process_fd);
+
+/* The same with the ring of a started event, taken. */
+void side_band_add_ring(struct side_band *side_band, uint32_t cpu, struct perf_ring *ring);
+
+/* Lets go of a CPU that has gone offline, if it has one of it; what its ring still held is gathered. */
+void side_band_remove_cpu(struct side_band *side_band, uint32_t cpu);
 
 /*
  * Empties the rings into the queue. What the queue has no room for is lost: an event of the kind

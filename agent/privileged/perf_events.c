@@ -23,7 +23,7 @@ static int open_event(struct perf_event_attr *attributes, uint32_t cpu)
 	return fd < 0 ? -errno : (int)fd;
 }
 
-int perf_events_open_timer(uint32_t cpu, uint64_t period_ns, int program_fd, int *ret_fd)
+static int open_timer(uint32_t cpu, uint64_t period_ns)
 {
 	/* A period, not a frequency: cpu-clock's period never adapts, and this way above
 	 * perf_event_max_sample_rate it is throttled rather than refused. */
@@ -33,22 +33,17 @@ int perf_events_open_timer(uint32_t cpu, uint64_t period_ns, int program_fd, int
 		.sample_period = period_ns,
 		.disabled = 1,
 	};
-	CLEANUP(fd_close) int fd = open_event(&attributes, cpu);
 
-	if (fd < 0)
-		return fd;
-	if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, program_fd) < 0)
-		return -errno;
-	*ret_fd = TAKE_FD(fd);
-	return 0;
+	return open_event(&attributes, cpu);
 }
 
-int perf_events_open_process_events(uint32_t cpu, uint32_t wakeup_size, int *ret_fd)
+static int open_process_events(uint32_t cpu)
 {
 	struct perf_event_attr attributes = {
 		.type = PERF_TYPE_SOFTWARE,
 		.config = PERF_COUNT_SW_DUMMY,
 		.sample_type = PERF_SAMPLE_TIME,
+		.read_format = PERF_FORMAT_TOTAL_TIME_ENABLED,
 		.sample_id_all = 1,
 		.disabled = 1,
 		.task = 1,
@@ -60,7 +55,7 @@ int perf_events_open_process_events(uint32_t cpu, uint32_t wakeup_size, int *ret
 		.use_clockid = 1,
 		.clockid = CLOCK_MONOTONIC,
 		.watermark = 1,
-		.wakeup_watermark = wakeup_size,
+		.wakeup_watermark = UINT32_MAX, /* cut to the ring's size */
 	};
 	int fd = open_event(&attributes, cpu);
 
@@ -68,15 +63,47 @@ int perf_events_open_process_events(uint32_t cpu, uint32_t wakeup_size, int *ret
 		attributes.build_id = 0;
 		fd = open_event(&attributes, cpu);
 	}
-	if (fd < 0)
-		return fd;
-	*ret_fd = fd;
+	return fd;
+}
+
+int perf_events_open(uint32_t cpu, uint64_t period_ns, struct perf_cpu_events *ret_events)
+{
+	CLEANUP(fd_close) int process_fd = open_process_events(cpu);
+	int timer_fd = -1;
+
+	if (process_fd < 0)
+		return process_fd;
+	if (period_ns) {
+		timer_fd = open_timer(cpu, period_ns);
+		if (timer_fd < 0)
+			return timer_fd;
+	}
+	*ret_events =
+		(struct perf_cpu_events){ .process_fd = TAKE_FD(process_fd), .timer_fd = timer_fd };
 	return 0;
+}
+
+int perf_events_attach(int timer_fd, int program_fd)
+{
+	return ioctl(timer_fd, PERF_EVENT_IOC_SET_BPF, program_fd) < 0 ? -errno : 0;
 }
 
 int perf_events_start(int fd)
 {
 	return ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) < 0 ? -errno : 0;
+}
+
+int perf_events_enabled_ns(int process_fd, uint64_t *ret_ns)
+{
+	struct {
+		uint64_t value, enabled_ns;
+	} counted;
+	ssize_t size = read(process_fd, &counted, sizeof(counted));
+
+	if (size != sizeof(counted))
+		return size < 0 ? -errno : -EIO;
+	*ret_ns = counted.enabled_ns;
+	return 0;
 }
 
 int perf_events_set_period(int fd, uint64_t period_ns)
@@ -112,9 +139,6 @@ int perf_events_log(int error, uint32_t cpu)
 		log_error("too many open files for a perf event on each CPU: raise the limit "
 			  "(ulimit -n)");
 		return error;
-	case -ENODEV:
-		log_error("CPU %u went offline while its events were opened: start again", cpu);
-		return error;
 	default:
 		return log_errno(error, "open a perf event on CPU %u", cpu);
 	}
@@ -128,6 +152,11 @@ void perf_events_warn_throttle(uint32_t frequency_hz)
 		log_warning("the kernel throttles sampling at %u Hz to about %ld Hz: raise it with "
 			    "sysctl kernel.perf_event_max_sample_rate=%u",
 			    frequency_hz, limit, frequency_hz);
+}
+
+bool perf_events_need_admin(void)
+{
+	return read_setting("/proc/sys/kernel/perf_event_paranoid", 2) > 2;
 }
 
 uint32_t perf_events_frames_max(void)

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/packet.h"
+#include "privileged/perf_events.h"
 #include "privileged/privileged_server.h"
 
 struct privileged_process {
@@ -120,6 +121,20 @@ static int order(struct privileged_process *process, enum privileged_kind kind, 
 	CLEANUP(privileged_result_close) struct privileged_result result;
 
 	return privileged_process_ask(process, &request, fd, NULL, 0, &result);
+}
+
+int privileged_process_open_cpu(struct privileged_process *process, uint32_t cpu,
+				uint64_t period_ns, struct perf_cpu_events *ret_events)
+{
+	const struct privileged_request request = { .kind = PRIVILEGED_OPEN_CPU,
+						    .numbers = { cpu, period_ns } };
+	CLEANUP(privileged_result_close) struct privileged_result result;
+	int r = privileged_process_ask(process, &request, -1, NULL, 0, &result);
+
+	if (r == 0)
+		*ret_events = (struct perf_cpu_events){ .process_fd = TAKE_FD(result.fds[0]),
+							.timer_fd = TAKE_FD(result.fds[1]) };
+	return r;
 }
 
 int privileged_process_signal(struct privileged_process *process, int signal)

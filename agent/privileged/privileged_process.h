@@ -5,8 +5,8 @@
  * process_files.h asks.
  *
  * It is a fork of the agent, made early, with nothing but its socket and the folders in which it makes files, if
- * there are any; of root's capabilities it keeps those to look into other processes, to read their files and to make
- * BPF maps; of system calls those of CONFINED_TO_OPENING, and where files are made those for that. It ends with the agent. Whoever asks waits: so it goes before others that want the CPU
+ * there are any; of root's capabilities it keeps those to look into other processes, to read their files, to make
+ * BPF maps and to open perf events; of system calls those of CONFINED_TO_OPENING, and where files are made those for that. It ends with the agent. Whoever asks waits: so it goes before others that want the CPU
  * (nice -20), which it needs for some 10 us each time.
  *
  * Each call blocks until the answer is there. Loop thread.
@@ -23,6 +23,7 @@
 #include "privileged/dump_folder.h"
 #include "privileged/privileged_message.h"
 
+struct perf_cpu_events;
 struct privileged_process;
 
 struct privileged_options {
@@ -50,6 +51,10 @@ DEFINE_CLEANUP(struct privileged_process *, privileged_process_free);
 int privileged_process_ask(struct privileged_process *process,
 			   const struct privileged_request *request, int fd, const void *body,
 			   size_t body_size, struct privileged_result *ret_result);
+
+/* As perf_events_open() does. */
+int privileged_process_open_cpu(struct privileged_process *process, uint32_t cpu,
+				uint64_t period_ns, struct perf_cpu_events *ret_events);
 
 /* Sends SIGINT, SIGTERM or SIGHUP to the command that is recorded. Returns 0 or -errno. */
 int privileged_process_signal(struct privileged_process *process, int signal);

@@ -16,13 +16,16 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/confinement.h"
 #include "base/own_process.h"
 #include "base/packet.h"
 #include "privileged/debug_folder.h"
 #include "privileged/dump_folder.h"
+#include "privileged/perf_events.h"
 #include "privileged/process_files.h"
 #include "privileged/unwind_maps.h"
+#include "sample_abi.h"
 
 enum { NICE = -20 }; /* the first to get a CPU */
 
@@ -341,6 +344,23 @@ static int answer_create_slabs(const struct asked *asked)
 	return 0;
 }
 
+static int answer_open_cpu(const struct asked *asked)
+{
+	const uint64_t cpu = asked->numbers[0], period_ns = asked->numbers[1];
+	struct perf_cpu_events events;
+	int r;
+
+	if (cpu >= SAMPLE_CPUS_MAX || period_ns > NS_PER_S ||
+	    (period_ns && period_ns < NS_PER_S / SAMPLE_FREQUENCY_MAX_HZ))
+		return -EINVAL;
+	r = perf_events_open((uint32_t)cpu, period_ns, &events);
+	if (r < 0)
+		return r;
+	asked->result->fds[0] = events.process_fd;
+	asked->result->fds[1] = events.timer_fd;
+	return 0;
+}
+
 static int answer_signal(const struct asked *asked)
 {
 	int signal = (int)asked->numbers[0];
@@ -474,6 +494,7 @@ static int (*const answers[PRIVILEGED_KINDS])(const struct asked *asked) = {
 	[PRIVILEGED_OPEN_FIRST] = answer_open_first,
 	[PRIVILEGED_OPEN_PATH] = answer_open_path,
 	[PRIVILEGED_CREATE_SLABS] = answer_create_slabs,
+	[PRIVILEGED_OPEN_CPU] = answer_open_cpu,
 	[PRIVILEGED_SIGNAL] = answer_signal,
 	[PRIVILEGED_REMOVE_AT_END] = answer_remove_at_end,
 	[PRIVILEGED_CREATE_DUMP] = answer_create_dump,
@@ -546,6 +567,8 @@ static unsigned int tasks_of(const struct privileged_server *server)
 		tasks |= OPENER_MAKES_FILES;
 	if (server->dump_folder_fd >= 0 && dump_folder_is_of_others(server->dump_folder_fd))
 		tasks |= OPENER_MAKES_FILES_OF_OTHERS;
+	if (perf_events_need_admin())
+		tasks |= OPENER_NEEDS_ADMIN;
 	return tasks;
 }
 

@@ -93,11 +93,12 @@ static void on_segment(void *context, const struct wire_segment_head *head)
 
 	if (!summary->segment_count++) {
 		summary->frequency_mhz = head->frequency_mhz;
-		summary->cpu_count = head->cpu_count;
 		summary->event = head->event;
 		summary->wall_shift_s = head->wall_shift_s;
 		summary->start_us = summary->end_us = head->start_us;
 	}
+	if (summary->cpu_count < head->cpu_count)
+		summary->cpu_count = head->cpu_count; /* some may have come or gone */
 	summing->start_us = head->start_us;
 	bytes_writer_clear(&summing->name_bytes);
 	bytes_writer_clear(&summing->names);

@@ -44,15 +44,21 @@ function framesOf(dictionary, stack) {
 	return frames;
 }
 
+/** What a page holds that shows it. @param {boolean} [isWhole] false: it is still being written */
+export async function readProfile(path, isWhole = true) {
+	const profile = new Profile({});
+	const feed = new FileFeed({ file: new Blob([readFileSync(path)]), sink: profile });
+	const outcome = await feed.read();
+	assert.ok(!isWhole || (outcome.complete && !outcome.damaged), 'the recording is whole');
+	return profile;
+}
+
 /**
  * @param {boolean} [isWhole] false: it is still being written
  * @returns {Promise<RecordedSample[]>} in order of time within each segment
  */
 export async function readRecording(path, isWhole = true) {
-	const profile = new Profile({});
-	const feed = new FileFeed({ file: new Blob([readFileSync(path)]), sink: profile });
-	const outcome = await feed.read();
-	assert.ok(!isWhole || (outcome.complete && !outcome.damaged), 'the recording is whole');
+	const profile = await readProfile(path, isWhole);
 	const { dictionary } = profile;
 	const stacks = new Map();
 	const samples = [];

@@ -24,14 +24,14 @@ static void require(bool condition)
 		abort();
 }
 
-/* Slabs and new files are for writing; all else is not. */
+/* Slabs, events and new files are for writing; all else is not. */
 static bool is_for_writing(const uint8_t *packet)
 {
 	uint32_t kind;
 
 	memcpy(&kind, packet, sizeof(kind));
 	return kind == PRIVILEGED_CREATE_SLABS || kind == PRIVILEGED_CREATE_DUMP ||
-	       kind == PRIVILEGED_BEGIN_DEBUG_FILE;
+	       kind == PRIVILEGED_BEGIN_DEBUG_FILE || kind == PRIVILEGED_OPEN_CPU;
 }
 
 /*

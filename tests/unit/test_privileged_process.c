@@ -18,9 +18,12 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "check.h"
+#include "privileged/perf_events.h"
 #include "privileged/process_files.h"
 #include "privileged/privileged_server.h"
+#include "sample_abi.h"
 
 struct place {
 	struct privileged_process *process;
@@ -177,6 +180,47 @@ static void slabs_are_made_by_the_handful(void)
 		request.numbers[0] = refused[i];
 		CHECK_EQ(ask(&place, request, NULL, 0, -1), -EINVAL);
 	}
+}
+
+/* Those of a CPU that comes, as they were opened for the others at the start. */
+static void events_of_a_cpu_are_opened(void)
+{
+	const uint64_t period_ns = NS_PER_S / 99;
+	const uint64_t refused[][2] = { { SAMPLE_CPUS_MAX, period_ns },
+					{ UINT64_MAX, period_ns },
+					{ UINT64_C(1) << 32, period_ns },
+					{ 0, 1 },
+					{ 0, NS_PER_S / SAMPLE_FREQUENCY_MAX_HZ - 1 },
+					{ 0, NS_PER_S + 1 } };
+	CLEANUP(place_close) struct place place = { 0 };
+	struct perf_cpu_events events = { -1, -1 };
+	uint64_t before_ns = 0, after_ns = 0;
+	int r;
+
+	CHECK_OR_RETURN(place_open(&place));
+	r = privileged_process_open_cpu(place.process, 0, period_ns, &events);
+	if (r == -EACCES || r == -EPERM)
+		SKIP("the kernel does not let this process sample");
+	CHECK_OR_RETURN(r == 0);
+	CHECK_EQ(perf_events_start(events.process_fd), 0);
+	CHECK_EQ(perf_events_start(events.timer_fd), 0);
+	CHECK_EQ(perf_events_enabled_ns(events.process_fd, &before_ns), 0);
+	CHECK_EQ(perf_events_enabled_ns(events.process_fd, &after_ns), 0);
+	CHECK(after_ns > before_ns);
+	close(events.process_fd);
+	close(events.timer_fd);
+	CHECK_EQ(privileged_process_open_cpu(place.process, 0, 0, &events), 0);
+	CHECK_EQ(events.timer_fd, -1);
+	close(events.process_fd);
+	/* There are not so many: ENODEV, or EINVAL where there never can be. */
+	CHECK(privileged_process_open_cpu(place.process, SAMPLE_CPUS_MAX - 1, 0, &events) < 0);
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+		CHECK_EQ(ask(&place,
+			     (struct privileged_request){
+				     .kind = PRIVILEGED_OPEN_CPU,
+				     .numbers = { refused[i][0], refused[i][1] } },
+			     NULL, 0, -1),
+			 -EINVAL);
 }
 
 static void the_command_is_signalled_and_nobody_else(void)
@@ -565,7 +609,9 @@ static uint64_t capabilities(const struct privileged_options *options)
 static void it_has_no_more_rights_than_it_needs(void)
 {
 	const uint64_t least = UINT64_C(1) << CAP_SYS_PTRACE | UINT64_C(1) << CAP_DAC_READ_SEARCH |
-			       UINT64_C(1) << CAP_CHECKPOINT_RESTORE | UINT64_C(1) << CAP_BPF;
+			       UINT64_C(1) << CAP_CHECKPOINT_RESTORE | UINT64_C(1) << CAP_BPF |
+			       UINT64_C(1) << CAP_PERFMON |
+			       (uint64_t)perf_events_need_admin() << CAP_SYS_ADMIN;
 	char folder[] = "/tmp/flickerscope-test-XXXXXX";
 
 	CHECK_OR_RETURN(mkdtemp(folder) != NULL);

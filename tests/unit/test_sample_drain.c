@@ -75,8 +75,8 @@ static void stage_open(struct stage *stage)
 	}
 	stage->fake_perf = fake_perf_ring_new();
 	CHECK_EQ(perf_ring_open(stage->fake_perf.fd, FAKE_RING_SIZE, &perf_ring), 0);
-	CHECK_EQ(side_band_new(1, &stage->side_band), 0);
-	side_band_add_ring(stage->side_band, perf_ring);
+	CHECK_EQ(side_band_new(&stage->side_band), 0);
+	side_band_add_ring(stage->side_band, 0, perf_ring);
 	stage->drain = (struct sample_drain){
 		.rings = stage->rings,
 		.ring_count = 2,

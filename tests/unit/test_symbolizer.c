@@ -22,6 +22,7 @@
 #include "check.h"
 #include "collect/side_band.h"
 #include "jit_maker.h"
+#include "privileged/perf_events.h"
 #include "privileged/process_files.h"
 #include "process/proc_maps.h"
 #include "process/process_table.h"
@@ -1032,18 +1033,21 @@ static void short_processes_get_their_names_from_the_kernels_events(void)
 	char *const arguments[] = { path, (char *)"--end", NULL };
 	CLEANUP(fixture_close) struct fixture fixture;
 	CLEANUP(side_band_free) struct side_band *side_band = NULL;
-	uint32_t cpus[64];
-	size_t cpu_count = (size_t)sysconf(_SC_NPROCESSORS_ONLN);
+	const uint32_t cpu_count = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
 	pid_t pids[SHORT_PROCESSES];
 	int fd = mkstemp(path), named = 0, programs = 0;
 
 	CHECK_OR_RETURN(fd >= 0 && close(fd) == 0);
 	CHECK_OR_RETURN(copy_program(path));
-	for (uint32_t i = 0; i < 64; i++)
-		cpus[i] = i;
 	CHECK_OR_RETURN(open_fixture(&fixture));
-	if (side_band_open(cpus, cpu_count < 64 ? cpu_count : 64, &side_band) < 0)
-		SKIP("no perf events here");
+	CHECK_OR_RETURN(side_band_new(&side_band) == 0);
+	for (uint32_t cpu = 0; cpu < cpu_count; cpu++) {
+		struct perf_cpu_events events;
+
+		if (perf_events_open(cpu, 0, &events) < 0)
+			SKIP("no perf events here");
+		CHECK_OR_RETURN(side_band_add_cpu(side_band, cpu, events.process_fd) == 0);
+	}
 	for (int i = 0; i < SHORT_PROCESSES; i++) {
 		pids[i] = run_short(path, arguments);
 		/* It has ended before the first of its events is looked at. Those of all others here are

@@ -79,6 +79,8 @@ export class Profile {
 		this.meta = new Map();
 		/** @type {SegmentHead | null} of the newest segment */
 		this.head = null;
+		/** The most CPUs of any segment that is kept: they may come and go. */
+		this.cpu_count = 0;
 		/** Whether more of the past is on its way; set by the feed. */
 		this.loading = false;
 		/** What memory made the page forget. */
@@ -168,6 +170,7 @@ export class Profile {
 		this.blocks.splice(at, 0, block);
 		if (!this.head || block.start_us >= this.head.start_us)
 			this.head = block.head;
+		this.cpu_count = Math.max(this.cpu_count, head.cpu_count);
 		return block;
 	}
 
@@ -265,6 +268,7 @@ export class Profile {
 		const set = new Set(gone);
 		const touched = gone.map((block) => this.with_holes(block));
 		this.blocks = this.blocks.filter((block) => !set.has(block));
+		this.cpu_count = this.blocks.reduce((most, { head }) => Math.max(most, head.cpu_count), 0);
 		for (const block of gone) {
 			this.blocks_by_key.delete(`${block.instance_id}:${block.segment}`);
 			this.block_bytes -= block.byte_count;
@@ -302,7 +306,7 @@ export class Profile {
 			host: text(wire.WIRE_META_HOST), kernel: text(wire.WIRE_META_KERNEL),
 			version: text(wire.WIRE_META_VERSION), event: text(wire.WIRE_META_EVENT),
 			filter: text(wire.WIRE_META_FILTER), title: text(wire.WIRE_META_TITLE),
-			frequency_mhz: this.head?.frequency_mhz ?? 0, cpu_count: this.head?.cpu_count ?? 0,
+			frequency_mhz: this.head?.frequency_mhz ?? 0, cpu_count: this.cpu_count,
 			event_kind: this.head?.event ?? 0,
 			note: text(wire.WIRE_META_NOTE), events: events_read(text(wire.WIRE_META_EVENTS)),
 		};
