@@ -70,7 +70,7 @@ GOLDENS := $(patsubst tests/golden/%.c,build/san/bin/%,$(wildcard tests/golden/g
 VIEWER_FILES := $(sort $(shell find viewer -name '*.js' -o -name '*.css'))
 VIEWER_BANNER := /* SPDX-License-Identifier: Apache-2.0 */
 
-.PHONY: all help run test ci e2e test-kernels bench bench-scale bench-viewer soak soak-overload compare-unwind fuzz fuzz-short lint install install-deps deb test-deb clean unit browser viewer wire \
+.PHONY: all help run test ci e2e test-kernels bench bench-scale bench-viewer soak soak-days soak-overload compare-unwind fuzz fuzz-short lint install install-deps deb test-deb clean unit browser viewer wire \
 	format pictures
 
 all: build/flickerscope ## Build the program: build/flickerscope
@@ -287,6 +287,9 @@ soak-overload: build/flickerscope $(LOADS:%=build/release/bin/%) tests/node_modu
 
 soak: tests/node_modules/.installed build/flickerscope $(LOADS:%=build/release/bin/%) ## The page for 30 minutes at 10,000 Hz: its memory must stay (or MINUTES=2)
 	@$(NODE) tests/bench/soak.mjs $(MINUTES)
+
+soak-days: tests/node_modules/.installed build/flickerscope $(LOADS:%=build/release/bin/%) ## A week of an agent in 30 minutes: nothing that it keeps may grow (or MINUTES=2)
+	@$(NODE) tests/bench/days.mjs $(MINUTES)
 
 # make fuzz FUZZERS="eh_frame xz": these alone.
 FUZZERS ?= $(FUZZ_PROGRAMS:fuzz_%=%)
