@@ -107,10 +107,15 @@ void call_tree_count(struct call_tree *tree, int64_t from_us, int64_t to_us)
 	const struct merged_sample *samples = profile->samples;
 	uint32_t count = profile->calls.row_count;
 
+	tree->sample_count = 0;
 	memset(tree->self, 0, ((size_t)count + 1) * sizeof(*tree->self));
-	for (uint64_t i = 0; i < profile->sample_count; i++)
-		if (samples[i].time_us >= from_us && samples[i].time_us < to_us)
-			tree->self[profile->call_of_stack[samples[i].stack]]++;
+	for (uint64_t i = 0; i < profile->sample_count; i++) {
+		if (samples[i].time_us < from_us || samples[i].time_us >= to_us)
+			continue;
+		tree->sample_count++;
+		tree->self[profile->call_of_stack[samples[i].stack]] +=
+			merged_weight(profile, &samples[i]);
+	}
 	memcpy(tree->total, tree->self, ((size_t)count + 1) * sizeof(*tree->total));
 	for (uint32_t call = count; call; call--)
 		tree->total[merged_call(profile, call)->parent] += tree->total[call];

@@ -3,7 +3,7 @@
  * What ran in a stretch of time, as a tree of calls: processes, and who called whom.
  *
  * Counting is one pass over the samples and one over the calls, children after parents; walking
- * visits what ran, in the order in which it is drawn. Memory: 17 bytes a call. Owned by one thread.
+ * visits what ran, in the order in which it is drawn. Memory: 25 bytes a call. Owned by one thread.
  */
 #ifndef FLICKERSCOPE_CALL_TREE_H
 #define FLICKERSCOPE_CALL_TREE_H
@@ -22,9 +22,10 @@ enum call_flag {
 
 struct call_tree {
 	const struct merged_profile *profile; /* borrowed */
-	uint32_t *self;			      /* owned, by call; samples in the call itself */
-	uint32_t *total;		      /* and in what it called; of 0: all */
-	uint32_t *first_child;		      /* of 0: the first process */
+	uint64_t *self;	 /* owned, by call; merged_weight() of samples in the call itself */
+	uint64_t *total; /* and in what it called; of 0: all */
+	uint64_t sample_count;
+	uint32_t *first_child; /* of 0: the first process */
 	uint32_t *next_sibling;
 	uint8_t *flags; /* enum call_flag; 0 of processes */
 };

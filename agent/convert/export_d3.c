@@ -44,7 +44,7 @@ static void enter(void *context, uint32_t id, uint32_t depth)
 	output_text(drawing->output, "\n{\"name\":");
 	output_json_string(drawing->output, name, size);
 	output_text(drawing->output, ",\"value\":");
-	output_u64(drawing->output, drawing->tree->total[id]);
+	output_u64(drawing->output, merged_samples(profile, drawing->tree->total[id]));
 	if (call->kind) {
 		output_text(drawing->output, ",\"libtype\":\"");
 		output_text(drawing->output, libtype(call->kind));
@@ -72,7 +72,7 @@ int export_d3(struct merged_profile *profile, const char *title, struct output *
 		return r;
 	drawing.tree = tree;
 	output_text(output, "{\"name\":\"all\",\"value\":");
-	output_u64(output, tree->total[0]);
+	output_u64(output, merged_samples(profile, tree->total[0]));
 	output_text(output, ",\"children\":[");
 	call_tree_walk(tree, &visitor, &drawing);
 	output_text(output, "]}\n");

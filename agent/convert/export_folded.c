@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Folded stacks (FlameGraph's stackcollapse-*.pl): a line for each stack, its names from the process
- * to the leaf parted by ";", then a blank and the number of samples.
+ * to the leaf parted by ";", then a blank and the number of samples, where the rate changed as many of the highest
+ * rate as stand for their time.
  *
  * The first name is that of the process; stackcollapse-perf.pl takes the thread's instead, which
  * would part what one program does. A ";" in a name becomes ":", as there; control bytes become
@@ -40,7 +41,7 @@ static void enter(void *context, uint32_t id, uint32_t depth)
 	struct folding *folding = context;
 	const struct merged_profile *profile = folding->tree->profile;
 	const struct merged_call *call = merged_call(profile, id);
-	uint32_t self = folding->tree->self[id];
+	uint64_t self = folding->tree->self[id];
 	size_t size;
 	const char *name = merged_string(profile, merged_call_name(profile, call), &size);
 
@@ -56,7 +57,7 @@ static void enter(void *context, uint32_t id, uint32_t depth)
 		return;
 	output_bytes(folding->output, folding->line.bytes, folding->line.size);
 	output_bytes(folding->output, " ", 1);
-	output_u64(folding->output, self);
+	output_u64(folding->output, merged_samples(profile, self));
 	output_bytes(folding->output, "\n", 1);
 }
 

@@ -28,7 +28,6 @@ struct printing {
 	struct output *output;
 	const char *event;
 	size_t event_size;
-	uint64_t period;
 };
 
 /* Without what would end a line or a field. */
@@ -130,7 +129,7 @@ static void write_sample(const struct printing *printing, const struct merged_sa
 		 sample->cpu, (unsigned long long)(wall_us / US_PER_S),
 		 (unsigned int)(wall_us % US_PER_S));
 	output_text(output, text);
-	output_u64(output, printing->period);
+	output_u64(output, merged_weight(profile, sample));
 	output_bytes(output, " ", 1);
 	write_name(output, printing->event, printing->event_size);
 	output_text(output, ": \n");
@@ -156,7 +155,6 @@ int export_perf_script(struct merged_profile *profile, const char *title, struct
 	struct printing printing = {
 		.profile = profile,
 		.output = output,
-		.period = merged_profile_period_ns(profile),
 	};
 
 	printing.event =
@@ -165,8 +163,6 @@ int export_perf_script(struct merged_profile *profile, const char *title, struct
 		printing.event = "cpu-clock";
 		printing.event_size = strlen(printing.event);
 	}
-	if (!printing.period)
-		printing.period = 1;
 	merged_profile_sort(profile);
 	for (uint64_t i = 0; i < profile->sample_count && !output_error(output); i++)
 		write_sample(&printing, &profile->samples[i],

@@ -89,6 +89,7 @@ struct sample_key {
 struct sample_row {
 	struct sample_key key;
 	uint64_t count;
+	uint64_t weight; /* sum of merged_weight() */
 };
 
 /* A frame and, in front of it, those that were inlined into it: a part of one way up a stack. */
@@ -177,9 +178,13 @@ static void add_samples(struct encoding *encoding)
 			.key = { profile->samples[i].thread, profile->samples[i].stack },
 		};
 		uint32_t id = add(encoding, &encoding->samples, &row);
+		struct sample_row *added;
 
-		if (id)
-			((struct sample_row *)row_table_row(&encoding->samples, id))->count++;
+		if (!id)
+			continue;
+		added = (struct sample_row *)row_table_row(&encoding->samples, id);
+		added->count++;
+		added->weight += merged_weight(profile, &profile->samples[i]);
 	}
 }
 
@@ -221,7 +226,7 @@ static void put_sample(struct encoding *encoding, const struct sample_row *row)
 	put_locations(encoding, row->key.stack);
 	bytes_write_uleb128(&encoding->inner, row->count);
 	if (encoding->period_ns)
-		bytes_write_uleb128(&encoding->inner, row->count * encoding->period_ns);
+		bytes_write_uleb128(&encoding->inner, row->weight);
 	put_message(&encoding->part, SAMPLE_VALUE, &encoding->inner);
 	put_label(encoding, WORD_PROCESS,
 		  thread->process_name ? thread->process_name : thread->comm, 0);

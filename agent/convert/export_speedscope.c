@@ -19,13 +19,13 @@
 struct thread_samples {
 	uint32_t thread;
 	uint32_t count;
-	uint64_t first; /* in the order of `rows` */
+	uint64_t weight; /* of all */
+	uint64_t first;	 /* in the order of `rows` */
 };
 
 struct writing {
 	const struct merged_profile *profile;
 	struct output *output;
-	uint64_t weight;
 	uint32_t *rows; /* indices of samples, by thread */
 };
 
@@ -69,15 +69,17 @@ static void write_stack(const struct writing *writing, uint32_t id)
 	output_text(writing->output, "]");
 }
 
-/* The end of a run of samples with one stack. */
+/* The end of a run of samples with one stack, and what they weigh. */
 static uint32_t run_end(const struct writing *writing, const uint32_t *rows, uint32_t begin,
-			uint32_t count)
+			uint32_t count, uint64_t *ret_weight)
 {
-	const struct merged_sample *samples = writing->profile->samples;
-	uint32_t end = begin + 1;
+	const struct merged_profile *profile = writing->profile;
+	const struct merged_sample *samples = profile->samples;
+	uint32_t end = begin;
 
-	while (end < count && samples[rows[end]].stack == samples[rows[begin]].stack)
-		end++;
+	*ret_weight = 0;
+	for (; end < count && samples[rows[end]].stack == samples[rows[begin]].stack; end++)
+		*ret_weight += merged_weight(profile, &samples[rows[end]]);
 	return end;
 }
 
@@ -106,22 +108,23 @@ static void write_profile(const struct writing *writing, const struct thread_sam
 	const struct merged_profile *profile = writing->profile;
 	const uint32_t *rows = writing->rows + thread->first;
 	struct output *output = writing->output;
+	uint64_t weight;
 
 	output_text(output, "\n{\"type\":\"sampled\",\"name\":");
 	write_name(writing, merged_thread(profile, thread->thread));
 	output_text(output, ",\"unit\":");
-	output_text(output, writing->weight > 1 ? "\"nanoseconds\"" : "\"none\"");
+	output_text(output, merged_profile_period_ns(profile) ? "\"nanoseconds\"" : "\"none\"");
 	output_text(output, ",\"startValue\":0,\"endValue\":");
-	output_u64(output, thread->count * writing->weight);
+	output_u64(output, thread->weight);
 	output_text(output, ",\n\"samples\":[");
 	for (uint32_t i = 0, end; i < thread->count; i = end) {
-		end = run_end(writing, rows, i, thread->count);
+		end = run_end(writing, rows, i, thread->count, &weight);
 		write_stack(writing, profile->samples[rows[i]].stack);
 		output_text(output, end < thread->count ? "," : "],\n\"weights\":[");
 	}
 	for (uint32_t i = 0, end; i < thread->count; i = end) {
-		end = run_end(writing, rows, i, thread->count);
-		output_u64(output, (end - i) * writing->weight);
+		end = run_end(writing, rows, i, thread->count, &weight);
+		output_u64(output, weight);
 		output_text(output, end < thread->count ? "," : "]}");
 	}
 }
@@ -155,6 +158,7 @@ static void group(struct writing *writing, struct thread_samples *threads)
 		struct thread_samples *thread = &threads[profile->samples[i].thread];
 
 		writing->rows[thread->first + thread->count++] = (uint32_t)i;
+		thread->weight += merged_weight(profile, &profile->samples[i]);
 	}
 	qsort(threads, thread_count, sizeof(*threads), busiest_first);
 }
@@ -189,14 +193,11 @@ int export_speedscope(struct merged_profile *profile, const char *title, struct 
 	struct writing writing = {
 		.profile = profile,
 		.output = output,
-		.weight = merged_profile_period_ns(profile),
 		.rows = rows,
 	};
 
 	if (!threads || !rows)
 		return -ENOMEM;
-	if (!writing.weight)
-		writing.weight = 1;
 	merged_profile_sort(profile);
 	group(&writing, threads);
 	write_all(&writing, threads, title);

@@ -28,6 +28,7 @@ void merged_profile_free(struct merged_profile *profile)
 	row_table_free(&profile->threads);
 	row_table_free(&profile->labels);
 	row_table_free(&profile->calls);
+	row_table_free(&profile->weights);
 	bytes_writer_free(&profile->notes);
 	bytes_writer_free(&profile->segments);
 	free(profile->call_of_stack);
@@ -56,6 +57,7 @@ static struct merged_profile *profile_new_empty(void)
 	profile->threads = whole_key(sizeof(struct merged_thread));
 	profile->labels = whole_key(sizeof(struct merged_label));
 	profile->calls = whole_key(sizeof(struct merged_call));
+	profile->weights = row_table_of(sizeof(uint64_t), sizeof(uint64_t), MERGED_WEIGHTS_MAX);
 	profile->notes = bytes_writer_with_max(NOTES_SIZE_MAX);
 	profile->segments =
 		bytes_writer_with_max(CAPTURE_SEGMENTS_MAX * sizeof(struct merged_segment));
@@ -440,15 +442,4 @@ uint32_t merged_call_name(const struct merged_profile *profile, const struct mer
 {
 	return call->label & MERGED_PROCESS ? call->label & ~MERGED_PROCESS
 					    : merged_label(profile, call->label)->name;
-}
-
-uint64_t merged_profile_period_ns(const struct merged_profile *profile)
-{
-	size_t count;
-	const struct merged_segment *segments = merged_segments(profile, &count);
-	const struct wire_segment_head *head = count ? &segments[count - 1].head : NULL;
-
-	if (!head || head->event != WIRE_EVENT_CPU_CLOCK || !head->frequency_mhz)
-		return 0;
-	return UINT64_C(1000000000000) / head->frequency_mhz;
 }

@@ -35,6 +35,7 @@ enum merged_profile_limits {
 	MERGED_ROWS_MAX = 33554432,	/* of each other kind */
 	MERGED_SAMPLES_MAX = 268435456, /* 6.4 GB */
 	MERGED_META_MAX = 16,
+	MERGED_WEIGHTS_MAX = UINT16_MAX, /* different rates */
 };
 
 /* The frame of a stack's first node, and the label of a call's: this, or-ed with a string. */
@@ -97,7 +98,8 @@ struct merged_sample {
 	uint8_t user_status; /* enum stack_status */
 	uint8_t kernel_status;
 	uint8_t event;
-	uint8_t busy; /* enum wire_busy */
+	uint8_t busy;	 /* enum wire_busy */
+	uint16_t weight; /* see merged_weight() */
 };
 
 /* A record with a time of its own. */
@@ -131,7 +133,9 @@ struct merged_profile {
 	struct merged_sample *samples; /* owned */
 	uint64_t sample_count;
 	uint64_t sample_capacity;
-	struct bytes_writer notes;    /* struct merged_note */
+	struct row_table weights;  /* uint64_t: those of samples, by the rates of their segments */
+	uint64_t least_weight;	   /* of any sample; 0: there is none */
+	struct bytes_writer notes; /* struct merged_note */
 	struct bytes_writer segments; /* struct merged_segment: those that overlap the range */
 	uint32_t
 		meta[MERGED_META_MAX]; /* strings by enum wire_meta: what the newest segment says */
@@ -207,8 +211,32 @@ uint32_t merged_frame_label(const struct merged_profile *profile, uint32_t frame
 /* The name in a call or a stack's first node: of its process, else of its function. */
 uint32_t merged_call_name(const struct merged_profile *profile, const struct merged_call *call);
 
-/* What one sample stands for, in nanoseconds of CPU time; 0 where samples are just counted. */
-uint64_t merged_profile_period_ns(const struct merged_profile *profile);
+/*
+ * What a sample stands for: nanoseconds of CPU time by the rate of its segment, which `--max-cpu` changes; 1 where
+ * samples are just counted.
+ */
+static inline uint64_t merged_weight(const struct merged_profile *profile,
+				     const struct merged_sample *sample)
+{
+	return *(const uint64_t *)row_table_row(&profile->weights, sample->weight);
+}
+
+/* The least that a sample stands for, in nanoseconds of CPU time; 0 where samples are just counted. */
+static inline uint64_t merged_profile_period_ns(const struct merged_profile *profile)
+{
+	return profile->least_weight > 1 ? profile->least_weight : 0;
+}
+
+/*
+ * How many samples of the highest rate a sum of weights stands for: where there is one rate, how many
+ * samples it is the sum of.
+ */
+static inline uint64_t merged_samples(const struct merged_profile *profile, uint64_t weight)
+{
+	const uint64_t least = profile->least_weight;
+
+	return least ? weight / least + (weight % least >= least - least / 2) : 0;
+}
 
 static inline const struct merged_segment *merged_segments(const struct merged_profile *profile,
 							   size_t *ret_count)

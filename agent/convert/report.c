@@ -18,7 +18,7 @@ const char *const report_by_names[REPORT_BY_COUNT] = {
 
 struct counting {
 	const struct call_tree *tree;
-	struct row_table rows;	/* struct report_row, by all before `self` */
+	struct row_table rows;	/* struct report_row, by all before `self_weight` */
 	uint32_t *row_of_label; /* owned; by label, the row; or of threads, by thread */
 };
 
@@ -49,21 +49,21 @@ static void add_calls(struct counting *counting, enum call_flag outermost)
 
 	for (uint32_t id = 1; id <= tree->profile->calls.row_count; id++) {
 		const struct merged_call *call = &calls[id - 1];
-		uint32_t self = tree->self[id];
+		uint64_t self = tree->self[id];
 		struct report_row *row;
 
 		if (!tree->total[id])
 			continue;
 		if (!(call->label & MERGED_PROCESS)) {
 			row = row_at(counting, counting->row_of_label[call->label]);
-			row->self += self;
+			row->self_weight += self;
 			if (tree->flags[id] & outermost)
-				row->total += tree->total[id];
+				row->total_weight += tree->total[id];
 		} else if (self) {
 			/* Nothing is known of these but their process. */
 			row = row_at(counting, counting->row_of_label[1]);
-			row->self += self;
-			row->total += self;
+			row->self_weight += self;
+			row->total_weight += self;
 		}
 	}
 }
@@ -115,10 +115,11 @@ static int count_threads(struct counting *counting, enum report_by by, int64_t f
 		const struct merged_sample *sample = &profile->samples[i];
 
 		if (sample->time_us >= from_us && sample->time_us < to_us)
-			row_at(counting, counting->row_of_label[sample->thread])->self++;
+			row_at(counting, counting->row_of_label[sample->thread])->self_weight +=
+				merged_weight(profile, sample);
 	}
 	for (uint32_t id = 1; id <= counting->rows.row_count; id++)
-		row_at(counting, id)->total = row_at(counting, id)->self;
+		row_at(counting, id)->total_weight = row_at(counting, id)->self_weight;
 	return 0;
 }
 
@@ -139,10 +140,10 @@ static int compare_rows(const void *left, const void *right, void *context)
 	const struct report_row *a = left, *b = right;
 	int r;
 
-	if (a->self != b->self)
-		return a->self < b->self ? 1 : -1;
-	if (a->total != b->total)
-		return a->total < b->total ? 1 : -1;
+	if (a->self_weight != b->self_weight)
+		return a->self_weight < b->self_weight ? 1 : -1;
+	if (a->total_weight != b->total_weight)
+		return a->total_weight < b->total_weight ? 1 : -1;
 	r = compare_names(context, a->name, b->name);
 	if (!r)
 		r = compare_names(context, a->module, b->module);
@@ -154,14 +155,22 @@ static int compare_rows(const void *left, const void *right, void *context)
 /* Takes the rows that have samples. */
 static int take_rows(struct counting *counting, struct report *report)
 {
+	const struct merged_profile *profile = counting->tree->profile;
+
 	report->rows = calloc((size_t)counting->rows.row_count + 1, sizeof(*report->rows));
 	if (!report->rows)
 		return -ENOMEM;
-	for (uint32_t id = 1; id <= counting->rows.row_count; id++)
-		if (row_at(counting, id)->total)
-			report->rows[report->row_count++] = *row_at(counting, id);
+	for (uint32_t id = 1; id <= counting->rows.row_count; id++) {
+		struct report_row row = *row_at(counting, id);
+
+		if (!row.total_weight)
+			continue;
+		row.self = merged_samples(profile, row.self_weight);
+		row.total = merged_samples(profile, row.total_weight);
+		report->rows[report->row_count++] = row;
+	}
 	qsort_r(report->rows, report->row_count, sizeof(*report->rows), compare_rows,
-		(void *)counting->tree->profile);
+		(void *)profile);
 	return 0;
 }
 
@@ -175,14 +184,15 @@ int report_make(struct call_tree *tree, enum report_by by, int64_t from_us, int6
 	CLEANUP(counting_close)
 	struct counting counting = {
 		.tree = tree,
-		.rows = row_table_of(sizeof(struct report_row), offsetof(struct report_row, self),
-				     MERGED_ROWS_MAX),
+		.rows = row_table_of(sizeof(struct report_row),
+				     offsetof(struct report_row, self_weight), MERGED_ROWS_MAX),
 		.row_of_label = calloc((size_t)count + 1, sizeof(uint32_t)),
 	};
 	int r = counting.row_of_label ? 0 : -ENOMEM;
 
 	call_tree_count(tree, from_us, to_us);
-	report.sample_count = tree->total[0];
+	report.sample_count = tree->sample_count;
+	report.weight = tree->total[0];
 	if (!r)
 		r = of_threads ? count_threads(&counting, by, from_us, to_us)
 			       : count_calls(&counting, by);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who took the time: tables of functions, modules, processes or threads with their samples.
+ * Who took the time: tables of functions, modules, processes or threads with their samples; where the rate
+ * changed, with as many samples of the highest rate as stand for their time.
  *
  * Self are samples in the row itself, total those in it or in what it called; a stack that holds a
  * row several times (recursion) counts once. Rows that people could not tell apart are one: functions
@@ -34,7 +35,9 @@ struct report_row {
 	uint32_t tid;
 	uint32_t reserved;
 	uint64_t process_start_ns;
-	uint64_t self;
+	uint64_t self_weight; /* sums of merged_weight() */
+	uint64_t total_weight;
+	uint64_t self; /* merged_samples() of these */
 	uint64_t total;
 };
 
@@ -42,6 +45,7 @@ struct report {
 	const struct call_tree *tree; /* borrowed */
 	enum report_by by;
 	uint64_t sample_count;
+	uint64_t weight;	 /* of all samples */
 	struct report_row *rows; /* owned; most self first */
 	uint32_t row_count;
 };

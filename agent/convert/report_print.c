@@ -154,6 +154,13 @@ static void print_head(const struct report *report, const struct report_view *vi
 		 timeline_is_dated(wall_us) ? " (T = %.6f) on" : "T = %.6f on",
 		 (double)(profile->from_us - profile->zero_us) / US_PER_S);
 	output_text(output, number);
+	if (profile->weights.row_count > 1 && profile->least_weight > 1) {
+		snprintf(number, sizeof(number), "; counted as at %g Hz, the highest rate of it",
+			 (double)((UINT64_C(1000000000000) + profile->least_weight / 2) /
+				  profile->least_weight) /
+				 1e3);
+		output_text(output, number);
+	}
 	if (profile->lost_count) {
 		output_text(output, "; ");
 		output_text(output, count_text(profile->lost_count, text));
@@ -204,12 +211,12 @@ static void fit(struct name_column *first, struct name_column *second, uint32_t 
 		first->width = width - GAP - second->width;
 }
 
-static void print_numbers(struct output *output, uint64_t self, uint64_t whole)
+static void print_numbers(struct output *output, uint64_t samples, uint64_t part, uint64_t whole)
 {
 	char text[COUNT_TEXT_SIZE];
 
-	print_right(output, count_text(self, text), 12);
-	print_share(output, self, whole);
+	print_right(output, count_text(samples, text), 12);
+	print_share(output, part, whole);
 }
 
 static void print_calls(const struct report *report, uint32_t row_count, uint32_t columns_max,
@@ -239,8 +246,8 @@ static void print_calls(const struct report *report, uint32_t row_count, uint32_
 	for (uint32_t i = 0; i < row_count; i++) {
 		const struct report_row *row = &report->rows[i];
 
-		print_numbers(output, row->self, report->sample_count);
-		print_numbers(output, row->total, report->sample_count);
+		print_numbers(output, row->self, row->self_weight, report->weight);
+		print_numbers(output, row->total, row->total_weight, report->weight);
 		pad(output, 2 * (12 + SHARE_WIDTH), NUMBERS_WIDTH);
 		print_cell(output, profile, row->name, name.width, !has_module || !row->module);
 		if (has_module)
@@ -268,7 +275,7 @@ static void print_threads(const struct report *report, uint32_t row_count, struc
 	for (uint32_t i = 0; i < row_count; i++) {
 		const struct report_row *row = &report->rows[i];
 
-		print_numbers(output, row->self, report->sample_count);
+		print_numbers(output, row->self, row->self_weight, report->weight);
 		snprintf(text, sizeof(text), "%11u  ", row->pid);
 		output_text(output, text);
 		snprintf(text, sizeof(text), "%10u  ", row->tid);

@@ -54,6 +54,8 @@ struct segment_merger {
 	struct merged_profile *profile; /* borrowed */
 	const struct time_range *range; /* borrowed */
 	struct wire_segment_head head;
+	uint64_t weight; /* of its samples */
+	uint32_t weight_id;
 	int64_t start_us;
 	int64_t from_us;
 	int64_t to_us;
@@ -275,12 +277,21 @@ static const struct thread_row *merge_thread(struct segment_merger *merger, uint
 
 /* --- records ------------------------------------------------------------------------------------ */
 
+/* What a sample of the segment stands for. */
+static uint64_t weight_of(const struct wire_segment_head *head)
+{
+	return head->event == WIRE_EVENT_CPU_CLOCK && head->frequency_mhz
+		       ? UINT64_C(1000000000000) / head->frequency_mhz
+		       : 1;
+}
+
 static void on_segment(void *context, const struct wire_segment_head *head)
 {
 	struct segment_merger *merger = context;
 	const struct merged_profile *profile = merger->profile;
 	const struct time_range *range = merger->range;
 	struct merged_segment segment = { .head = *head };
+	int r;
 
 	merger->head = *head;
 	merger->start_us = (int64_t)head->start_us;
@@ -293,6 +304,10 @@ static void on_segment(void *context, const struct wire_segment_head *head)
 	segment.end_us = merger->start_us;
 	segment.first_note = profile->notes.size / sizeof(struct merged_note);
 	bytes_write(&merger->profile->segments, &segment, sizeof(segment));
+	merger->weight = weight_of(head);
+	r = row_table_add(&merger->profile->weights, &merger->weight, &merger->weight_id);
+	if (r)
+		fail(merger, r > 0 ? -E2BIG : r);
 }
 
 static void on_meta(void *context, uint32_t meta, const char *text, uint32_t size)
@@ -392,7 +407,10 @@ static void on_samples(void *context, const struct record_samples *samples)
 			.kernel_status = samples->kernel_status[i],
 			.event = samples->event[i],
 			.busy = samples->busy[i],
+			.weight = (uint16_t)merger->weight_id,
 		};
+		if (!profile->least_weight || merger->weight < profile->least_weight)
+			profile->least_weight = merger->weight;
 	}
 }
 

@@ -20,6 +20,7 @@ struct process_row {
 	uint32_t pid;
 	uint32_t reserved;
 	uint64_t sample_count;
+	uint64_t weight;
 	char name[PROCESS_NAME_MAX];
 };
 
@@ -54,6 +55,7 @@ struct summing {
 	struct frame_names *frame_names;
 	/* Of the segment in hand. */
 	uint64_t start_us;
+	uint64_t weight; /* of a sample */
 	struct bytes_writer name_bytes;
 	struct bytes_writer names;	   /* struct name_row */
 	struct bytes_writer function_keys; /* uint64_t */
@@ -92,14 +94,21 @@ static void on_segment(void *context, const struct wire_segment_head *head)
 	struct capture_summary *summary = summing->summary;
 
 	if (!summary->segment_count++) {
-		summary->frequency_mhz = head->frequency_mhz;
+		summary->frequency_mhz = summary->frequency_least_mhz = head->frequency_mhz;
 		summary->event = head->event;
 		summary->wall_shift_s = head->wall_shift_s;
 		summary->start_us = summary->end_us = head->start_us;
 	}
 	if (summary->cpu_count < head->cpu_count)
 		summary->cpu_count = head->cpu_count; /* some may have come or gone */
+	if (summary->frequency_mhz < head->frequency_mhz)
+		summary->frequency_mhz = head->frequency_mhz;
+	if (summary->frequency_least_mhz > head->frequency_mhz)
+		summary->frequency_least_mhz = head->frequency_mhz;
 	summing->start_us = head->start_us;
+	summing->weight = head->event == WIRE_EVENT_CPU_CLOCK && head->frequency_mhz
+				  ? UINT64_C(1000000000000) / head->frequency_mhz
+				  : 1;
 	bytes_writer_clear(&summing->name_bytes);
 	bytes_writer_clear(&summing->names);
 	bytes_writer_clear(&summing->function_keys);
@@ -238,6 +247,7 @@ static void on_samples(void *context, const struct record_samples *samples)
 	struct capture_summary *summary = summing->summary;
 
 	summary->sample_count += samples->count;
+	summary->weight += samples->count * summing->weight;
 	frame_names_samples(summing->frame_names, samples);
 	for (uint32_t i = 0; i < samples->count; i++) {
 		const struct stack_row *stack =
@@ -252,9 +262,13 @@ static void on_samples(void *context, const struct record_samples *samples)
 			summary->depth_sum += stack->depth;
 			add_distinct(summing, &summing->stacks, &stack->key);
 		}
-		if (process_id && *process_id)
-			((struct process_row *)row_table_row(&summing->processes, *process_id))
-				->sample_count++;
+		if (process_id && *process_id) {
+			struct process_row *process = (struct process_row *)row_table_row(
+				&summing->processes, *process_id);
+
+			process->sample_count++;
+			process->weight += summing->weight;
+		}
 	}
 }
 
@@ -271,6 +285,11 @@ static void on_gap(void *context, const struct record_gap *gap)
 {
 	struct capture_summary *summary = ((struct summing *)context)->summary;
 
+	if (gap->reason == WIRE_GAP_CLOCK_STEP) {
+		summary->clock_step_count++;
+		summary->clock_step_us += (uint64_t)(gap->end_us - gap->start_us);
+		return;
+	}
 	summary->gap_count++;
 	summary->gap_us += (uint64_t)(gap->end_us - gap->start_us);
 	summary->lost_count += gap->lost_count;
@@ -339,10 +358,11 @@ static void rank(struct capture_summary *summary, const struct process_row *proc
 	struct capture_summary_process row = {
 		.pid = process->pid,
 		.sample_count = process->sample_count,
+		.weight = process->weight,
 	};
 	uint32_t at = summary->process_rows;
 
-	while (at && summary->processes[at - 1].sample_count < row.sample_count)
+	while (at && summary->processes[at - 1].weight < row.weight)
 		at--;
 	if (at == CAPTURE_SUMMARY_PROCESSES || !row.sample_count)
 		return;

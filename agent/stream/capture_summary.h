@@ -29,6 +29,7 @@ enum capture_summary_limits {
 struct capture_summary_process {
 	uint32_t pid;
 	uint64_t sample_count;
+	uint64_t weight; /* of these: nanoseconds by the rates of their segments, or 1 each */
 	char name[CAPTURE_SUMMARY_TEXT_MAX];
 };
 
@@ -45,9 +46,10 @@ struct capture_summary {
 	uint64_t file_size;
 	uint64_t start_us; /* timeline; of the first sample, or of the first segment */
 	uint64_t end_us;
-	uint32_t wall_shift_s;	/* wall clock at the start = timeline - this */
-	uint32_t frequency_mhz; /* asked for */
-	uint32_t rate_mhz;	/* mean reached on busy CPUs; 0: unknown */
+	uint32_t wall_shift_s;	      /* wall clock at the start = timeline - this */
+	uint32_t frequency_mhz;	      /* asked for; the highest where --max-cpu changed it ... */
+	uint32_t frequency_least_mhz; /* ... and the lowest */
+	uint32_t rate_mhz;	      /* mean reached on busy CPUs; 0: unknown */
 	uint32_t cpu_count;
 	uint32_t event; /* enum wire_event */
 	uint32_t segment_count;
@@ -55,9 +57,13 @@ struct capture_summary {
 	bool ended;		   /* closed in order */
 	bool distinct_full;	   /* more threads, processes or stacks than are counted */
 	uint64_t sample_count;
+	uint64_t weight;     /* of all samples, see capture_summary_process */
 	uint64_t lost_count; /* samples in gaps */
 	uint64_t gap_count;
 	uint64_t gap_us;
+	/* The clock was set: time on the timeline that never was. Not among the gaps above. */
+	uint64_t clock_step_count;
+	uint64_t clock_step_us;
 	uint64_t stack_count;
 	uint64_t thread_count;
 	uint64_t process_count;

@@ -78,6 +78,14 @@ static uint64_t span_us(const struct capture_summary *summary)
 	return summary->end_us > summary->start_us ? summary->end_us - summary->start_us : 0;
 }
 
+/* Without the time that never was. */
+static uint64_t recorded_us(const struct capture_summary *summary)
+{
+	uint64_t span = span_us(summary);
+
+	return span > summary->clock_step_us ? span - summary->clock_step_us : 0;
+}
+
 static double percent(uint64_t part, uint64_t whole)
 {
 	return whole ? 100.0 * (double)part / (double)whole : 0;
@@ -107,12 +115,20 @@ static void print_start(FILE *file, const struct capture_summary *summary)
 static void print_file(FILE *file, const struct capture_summary *summary)
 {
 	print_label(file, "span");
-	print_span(file, span_us(summary));
+	print_span(file, recorded_us(summary));
 	fputs(" in ", file);
 	print_counted(file, summary->segment_count, "segment", "segments");
 	if (!summary->ended)
 		fputs("; not closed in order: cut, or still being written", file);
 	fputc('\n', file);
+	if (summary->clock_step_count) {
+		print_label(file, "clock");
+		fputs("set ", file);
+		print_counted(file, summary->clock_step_count, "time", "times");
+		fputs(" meanwhile: ", file);
+		print_span(file, summary->clock_step_us);
+		fputs(" never were\n", file);
+	}
 	if (summary->damaged_segments) {
 		print_label(file, "damaged");
 		print_counted(file, summary->damaged_segments, "segment", "segments");
@@ -156,9 +172,13 @@ static void print_rate(FILE *file, const struct capture_summary *summary)
 		print_name(file, summary->event_name);
 	else
 		fputs(summary->event == WIRE_EVENT_CPU_CLOCK ? "CPU time" : "an event", file);
-	fprintf(file, " at %g Hz on ", summary->frequency_mhz / 1e3);
+	if (summary->frequency_least_mhz < summary->frequency_mhz)
+		fprintf(file, " at %g to %g Hz on ", summary->frequency_least_mhz / 1e3,
+			summary->frequency_mhz / 1e3);
+	else
+		fprintf(file, " at %g Hz on ", summary->frequency_mhz / 1e3);
 	print_counted(file, summary->cpu_count, "CPU", "CPUs");
-	if (summary->rate_mhz)
+	if (summary->rate_mhz && summary->frequency_least_mhz == summary->frequency_mhz)
 		fprintf(file, ", %.1f Hz reached on busy ones", summary->rate_mhz / 1e3);
 	fputc('\n', file);
 }
@@ -191,14 +211,13 @@ static void print_events(FILE *file, const struct capture_summary *summary)
 
 static void print_samples(FILE *file, const struct capture_summary *summary)
 {
-	uint64_t span = span_us(summary);
+	uint64_t span = recorded_us(summary);
 
 	print_label(file, "samples");
 	print_count(file, summary->sample_count);
 	if (span && summary->frequency_mhz && summary->event == WIRE_EVENT_CPU_CLOCK)
 		fprintf(file, ": %.2f CPUs busy on average",
-			(double)summary->sample_count * 1e9 / summary->frequency_mhz /
-				(double)span);
+			(double)summary->weight / 1e3 / (double)span);
 	fputc('\n', file);
 	if (summary->idle_count) {
 		print_label(file, "idle");
@@ -321,8 +340,7 @@ static void print_processes(FILE *file, const struct capture_summary *summary)
 	for (uint32_t i = 0; i < summary->process_rows; i++) {
 		const struct capture_summary_process *process = &summary->processes[i];
 
-		fprintf(file, "  %15.1f%%  ",
-			percent(process->sample_count, summary->sample_count));
+		fprintf(file, "  %15.1f%%  ", percent(process->weight, summary->weight));
 		print_name(file, process->name[0] ? process->name : "(no name)");
 		fprintf(file, " [%u]\n", process->pid);
 	}
@@ -510,6 +528,7 @@ void capture_summary_print_json(FILE *file, const char *name, const struct captu
 	json_decimal(file, "duration_s", span_us(summary), 6);
 	json_number(file, "wall_shift_s", summary->wall_shift_s);
 	json_decimal(file, "frequency_hz", summary->frequency_mhz, 3);
+	json_decimal(file, "frequency_least_hz", summary->frequency_least_mhz, 3);
 	json_decimal(file, "rate_hz", summary->rate_mhz, 3);
 	json_number(file, "cpus", summary->cpu_count);
 	json_number(file, "segments", summary->segment_count);
@@ -520,6 +539,8 @@ void capture_summary_print_json(FILE *file, const char *name, const struct captu
 	json_number(file, "lost", summary->lost_count);
 	json_number(file, "gaps", summary->gap_count);
 	json_decimal(file, "gap_s", summary->gap_us, 6);
+	json_number(file, "clock_steps", summary->clock_step_count);
+	json_decimal(file, "clock_step_s", summary->clock_step_us, 6);
 	json_number(file, "stacks", summary->stack_count);
 	json_number(file, "threads", summary->thread_count);
 	json_number(file, "processes", summary->process_count);

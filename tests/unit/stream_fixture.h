@@ -41,19 +41,25 @@ static inline void fixture_keep(struct chunk *chunk, void *context)
 }
 
 /* Opens the next segment, @seconds after the start of the first. */
-static inline void fixture_open_segment(struct stream_fixture *fixture, uint64_t seconds)
+static inline void fixture_open_segment_at(struct stream_fixture *fixture, uint64_t seconds,
+					   uint32_t frequency_mhz, uint32_t cpu_count)
 {
 	struct segment_start start = {
 		.start_us = FIXTURE_START_US + seconds * 1000000,
 		.start_mono_ns = FIXTURE_START_NS + seconds * 1000000000,
-		.frequency_mhz = 99000,
-		.cpu_count = 2,
+		.frequency_mhz = frequency_mhz,
+		.cpu_count = cpu_count,
 		.event = WIRE_EVENT_CPU_CLOCK,
 		.meta = { [WIRE_META_HOST] = "example", [WIRE_META_KERNEL] = "Linux 6.1.0" },
 	};
 
 	if (record_encoder_open(fixture->encoder, &start))
 		abort();
+}
+
+static inline void fixture_open_segment(struct stream_fixture *fixture, uint64_t seconds)
+{
+	fixture_open_segment_at(fixture, seconds, 99000, 2);
 }
 
 static inline void fixture_init(struct stream_fixture *fixture)

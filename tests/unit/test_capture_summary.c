@@ -81,6 +81,47 @@ static void gaps_and_rates_are_summed_up(void)
 	CHECK_EQ(summary.rate_mhz, 95000);
 }
 
+/* The rate, the CPUs and the clock may change from one segment to the next. */
+static void what_changed_meanwhile_is_told(void)
+{
+	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(memory_free) char *text = NULL, *json = NULL;
+	struct capture_summary summary;
+
+	capture_fixture_init(&capture);
+	/* A second at 99 Hz with one CPU busy half of the time, an hour that never was, a second at 49.5 Hz. */
+	for (uint32_t i = 0; i < 50; i++)
+		fixture_sample(&capture.stream, FIXTURE_START_NS + i * 20000000, 0, "sh",
+			       fixture_stack);
+	record_encoder_close(capture.stream.encoder, FIXTURE_START_NS + 1000000000);
+	fixture_open_segment_at(&capture.stream, 3601, 49500, 1);
+	record_encoder_add_gap_us(capture.stream.encoder, FIXTURE_START_US + 1000000,
+				  FIXTURE_START_US + 3601000000, WIRE_GAP_CLOCK_STEP, 0);
+	for (uint32_t i = 0; i < 50; i++)
+		fixture_sample(&capture.stream,
+			       FIXTURE_START_NS + UINT64_C(3601000000000) + i * 20000000, 0, "make",
+			       fixture_stack);
+	record_encoder_close(capture.stream.encoder, FIXTURE_START_NS + UINT64_C(3602000000000));
+	capture_fixture_write(&capture);
+	summary = summary_of(&capture, capture.size);
+	CHECK_EQ(summary.frequency_mhz, 99000);
+	CHECK_EQ(summary.frequency_least_mhz, 49500);
+	CHECK_EQ(summary.cpu_count, 2);
+	CHECK_EQ(summary.gap_count, 0);
+	CHECK_EQ(summary.clock_step_count, 1);
+	CHECK_EQ(summary.clock_step_us, 3600000000);
+	text = printed(&summary, false);
+	CHECK(strstr(text, "\n  span         2.00 s in 2 segments\n"
+			   "  clock        set 1 time meanwhile: 1 h 0 min 0 s never were\n"));
+	CHECK(strstr(text, " at 49.5 to 99 Hz on 2 CPUs\n"));
+	CHECK(strstr(text, "\n  samples      100: 0.76 CPUs busy on average\n"));
+	/* The later ones stand for twice the time. */
+	CHECK(strstr(text, "66.7%  make") && strstr(text, "33.3%  sh"));
+	json = printed(&summary, true);
+	CHECK(strstr(json, "\"frequency_hz\":99.000,\"frequency_least_hz\":49.500"));
+	CHECK(strstr(json, "\"clock_steps\":1,\"clock_step_s\":3600.000000"));
+}
+
 /* What limits kept out is told when there is something, by the last word of it. */
 static void what_was_left_out_is_told(void)
 {
@@ -176,5 +217,5 @@ static void names_are_escaped(void)
 }
 
 TESTS(TEST(segments_are_summed_up), TEST(gaps_and_rates_are_summed_up),
-      TEST(what_was_left_out_is_told), TEST(busiest_processes_come_first),
-      TEST(cut_capture_says_so), TEST(names_are_escaped))
+      TEST(what_changed_meanwhile_is_told), TEST(what_was_left_out_is_told),
+      TEST(busiest_processes_come_first), TEST(cut_capture_says_so), TEST(names_are_escaped))

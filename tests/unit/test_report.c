@@ -129,6 +129,49 @@ static void processes_and_threads_have_their_samples(void)
 	CHECK_EQ(modules.rows[0].total, 10u);
 }
 
+/* Two samples a quarter as often as four others are four times as much time each. */
+static void a_sample_weighs_what_the_rate_of_its_segment_says(void)
+{
+	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(merged_profile_free) struct merged_profile *profile = NULL;
+	CLEANUP(call_tree_free) struct call_tree *tree = NULL;
+	CLEANUP(report_close) struct report functions = { 0 }, processes = { 0 };
+
+	capture_fixture_init(&capture);
+	record_encoder_close(capture.stream.encoder, FIXTURE_START_NS);
+	for (uint32_t segment = 0; segment < 2; segment++) {
+		uint64_t now_ns = FIXTURE_START_NS + (segment + 1) * UINT64_C(1000000000);
+
+		fixture_open_segment_at(&capture.stream, segment + 1, segment ? 25000 : 100000, 2);
+		for (uint32_t i = 0; i < (segment ? 2 : 4); i++)
+			fixture_sample(&capture.stream, now_ns + i * 40000000, 0,
+				       segment ? "make" : "sh",
+				       segment ? fixture_other_stack : fixture_stack);
+		record_encoder_close(capture.stream.encoder, now_ns + 1000000000);
+	}
+	capture_fixture_write(&capture);
+	profile = load(&capture, NULL, NULL);
+	CHECK_EQ(merged_profile_period_ns(profile), 10000000);
+	CHECK_OR_RETURN(call_tree_new(profile, &tree) == 0);
+	functions = make(tree, REPORT_BY_FUNCTION, INT64_MIN, INT64_MAX);
+	CHECK_EQ(functions.sample_count, 6);
+	CHECK_EQ(functions.weight, 120000000);
+	CHECK_EQ(find(&functions, "work")->self, 4);
+	CHECK_EQ(find(&functions, "wait")->self, 8);
+	CHECK_EQ(find(&functions, "wait")->self_weight, 80000000);
+	CHECK_EQ(find(&functions, "main")->total, 12);
+	processes = make(tree, REPORT_BY_PROCESS, INT64_MIN, INT64_MAX);
+	CHECK_EQ(find(&processes, "make")->self, 8);
+	/* A part in which there is one rate alone is counted as ever. */
+	report_close(&processes);
+	merged_profile_free(TAKE(profile));
+	call_tree_free(TAKE(tree));
+	profile = load(&capture, "1", NULL);
+	CHECK_OR_RETURN(call_tree_new(profile, &tree) == 0);
+	processes = make(tree, REPORT_BY_PROCESS, INT64_MIN, INT64_MAX);
+	CHECK_EQ(find(&processes, "make")->self, 2);
+}
+
 static void a_sample_on_an_edge_is_in_one_range(void)
 {
 	CLEANUP(capture_fixture_free) struct capture_fixture capture;
@@ -206,4 +249,4 @@ static void late_names_are_everywhere(void)
 
 TESTS(TEST(recursion_counts_once), TEST(processes_and_threads_have_their_samples),
       TEST(a_sample_on_an_edge_is_in_one_range), TEST(a_part_is_a_capture_again),
-      TEST(late_names_are_everywhere))
+      TEST(late_names_are_everywhere), TEST(a_sample_weighs_what_the_rate_of_its_segment_says))
