@@ -44,7 +44,7 @@ enum privileged_kind {
 	PRIVILEGED_FIND_DEBUG_FILE,  /* build id as text -> @file */
 	PRIVILEGED_BEGIN_DEBUG_FILE, /* build id as text -> @new file */
 	PRIVILEGED_END_DEBUG_FILE,   /* build id as text; enum debug_folder_end */
-	PRIVILEGED_OPEN_CPU,	  /* cpu, period of the timer or 0 -> @process events, @timer */
+	PRIVILEGED_OPEN_CPU,	     /* cpu, period of the timer or 0 -> @process events, @timer */
 	PRIVILEGED_KINDS,
 };
 

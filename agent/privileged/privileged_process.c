@@ -131,9 +131,10 @@ int privileged_process_open_cpu(struct privileged_process *process, uint32_t cpu
 	CLEANUP(privileged_result_close) struct privileged_result result;
 	int r = privileged_process_ask(process, &request, -1, NULL, 0, &result);
 
-	if (r == 0)
-		*ret_events = (struct perf_cpu_events){ .process_fd = TAKE_FD(result.fds[0]),
-							.timer_fd = TAKE_FD(result.fds[1]) };
+	if (r == 0) {
+		ret_events->process_fd = TAKE_FD(result.fds[0]);
+		ret_events->timer_fd = TAKE_FD(result.fds[1]);
+	}
 	return r;
 }
 
