@@ -15,6 +15,7 @@
 #include "commands/sampling.h"
 #include "convert/output.h"
 #include "pipeline.h"
+#include "privileged/perf_events.h"
 
 #define TRIAL_NS UINT64_C(500000000)
 
@@ -101,6 +102,13 @@ static struct finding look_at_privileges(void)
 		snprintf(finding.text, sizeof(finding.text),
 			 "root without CAP_BPF and CAP_PERFMON");
 		finding.remedy = "give the container or the service CAP_BPF and CAP_PERFMON";
+		return finding;
+	}
+	if (!(effective >> BIT_SYS_ADMIN & 1) && perf_events_need_admin()) {
+		snprintf(finding.text, sizeof(finding.text),
+			 "root without CAP_SYS_ADMIN, and kernel.perf_event_paranoid is above 2");
+		finding.remedy = "sysctl kernel.perf_event_paranoid=2, or give the container or "
+				 "the service CAP_SYS_ADMIN";
 		return finding;
 	}
 	finding.verdict = GOOD;

@@ -67,7 +67,7 @@ test('a container has the capabilities of the unit, and what is written for oper
 });
 
 test('systemd takes the unit, and finds it closed but for what sampling is', () => {
-	ran('systemd-analyze', 'security', '--offline=true', '--threshold=27', unit);
+	ran('systemd-analyze', 'security', '--offline=true', '--threshold=30', unit);
 });
 
 const unitCapabilities = () => settings('CapabilityBoundingSet')[0].split(' ').map((name) => name.slice(4).toLowerCase());
@@ -117,7 +117,9 @@ test('the service needs each of its capabilities', async (t) => {
 	t.after(() => load.kill('SIGKILL'));
 	await until(() => readFileSync(`/proc/${load.pid}/comm`, 'utf8') === 'busy\n', 'the program');
 	unlinkSync(copy);
-	const all = unitCapabilities();
+	/* SYS_ADMIN stands for several others: the unit has it for kernels that ask for it alone. */
+	const asked = Number(readFileSync('/proc/sys/kernel/perf_event_paranoid', 'utf8')) > 2;
+	const all = unitCapabilities().filter((name) => !(asked ? ['bpf', 'perfmon', 'checkpoint_restore'] : ['sys_admin']).includes(name));
 	const outcomeWithout = (missing) =>
 		recordAsService(all.filter((name) => name !== missing), load.pid, join(folder, `${missing}.flk`));
 	const whole = await outcomeWithout('nothing');
