@@ -422,7 +422,7 @@ export class ProfileSource {
 		const later = later_here();
 		if (!later)
 			return null;
-		const changes = new later.Changes(this.profile, [range], baseline_before(range, this.profile.oldest_us));
+		const changes = new later.Changes(this.profile, [range], baseline_before(range, this.profile.oldest_us), null, true);
 		return changes.explain().find(({ now, before }) => (kind === "down") === (now < before)) ?? null;
 	}
 
@@ -455,8 +455,9 @@ export class ProfileSource {
 
 	/** @param {Range[]} ranges @param {Range[]} baseline @returns {import("model/changes").Changes | null} null: its code has not come */
 	changes(ranges, baseline) {
-		const later = later_here();
-		return later && new later.Changes(this.profile, this.timeline(ranges), this.timeline(baseline), this.filter);
+		const later = later_here(), of = this.timeline(ranges), [first] = of;
+		const found = of.length === 1 && this.unusual?.marks.some(({ from_us, to_us }) => from_us === first.from_us && to_us === first.to_us);
+		return later && new later.Changes(this.profile, of, this.timeline(baseline), this.filter, found);
 	}
 
 	/* ---- words ---- */

@@ -97,6 +97,33 @@ test("a stretch under a second is compared with the same part of the seconds bef
 	assert.equal(new Changes(other, [range], baseline).explain()[0].name, "collect");
 });
 
+test("a burner is named by its own function, not by what starts other programs too", () => {
+	const profile = profile_make((time_s, cpu, random) => (cpu === 3 && time_s >= 61.2 && time_s < 61.4 ? ["_start", "start_main", "start_call", "main of burner", "burn"]
+		: cpu === 2 && (time_s >= 61.25 && time_s < 61.3 || random() < 0.1) ? ["other _start", "start_main", "start_call", "main of others"]
+			: cpu < 2 && random() < 0.5 ? usual(random) : null));
+	const range = at(61.2, 61.4);
+	const [first] = new Changes(profile, [range], baseline_before(range, start_us)).explain();
+	assert.equal(first.name, "burn");
+});
+
+test("of a stretch that is known to be unusual the function is named that chance could explain", () => {
+	/* Requests of half a second each: as much of them as here comes by chance. */
+	let end_s = 0;
+	const profile = profile_make((time_s, cpu, random) => {
+		if (cpu !== 3)
+			return cpu < 2 && random() < 0.5 ? usual(random) : null;
+		if (time_s > end_s && random() < 0.002)
+			end_s = time_s + 0.5;
+		return time_s >= 61.2 && time_s < 61.4 || time_s < 60 && time_s <= end_s ? ["main", "compact"] : null;
+	});
+	const range = at(61.2, 61.4), baseline = baseline_before(range, start_us);
+	assert.deepEqual(new Changes(profile, [range], baseline).explain(), []);
+	const [first, ...others] = new Changes(profile, [range], baseline, null, true).explain();
+	assert.equal(first.name, "compact");
+	assert.equal(first.certainty, "chance");
+	assert.deepEqual(others, []);
+});
+
 test("the rest is all but the stretch", () => {
 	const all = at(0, 64);
 	assert.deepEqual(baseline_rest([at(10, 20)], all), [at(0, 10), at(20, 64)]);
@@ -135,4 +162,30 @@ test("bursts that belong together are no certain change of their own", () => {
 		wrong += new Changes(profile, [range], baseline_before(range, start_us)).functions(10).length ? 1 : 0;
 	}
 	assert.ok(wrong <= 1, `${wrong} of 20 comparisons of the same load claim a change`);
+});
+
+test("samples of every function, before and now, are those of counting one by one", () => {
+	const random = random_make(8), names = ["main", "serve", "parse", "query", "scan", "sort", "log", "retry"];
+	for (let round = 0; round < 5; round++) {
+		const samples = [];
+		/* Functions that call themselves, by others too. */
+		const profile = profile_make((time_s) => {
+			if (random() < 0.4)
+				return null;
+			const stack = Array.from({ length: 1 + Math.floor(random() * 6) }, () => names[Math.floor(random() ** 2 * names.length)]);
+			samples.push({ time_us: start_us + Math.round(time_s * 1e6), stack });
+			return stack;
+		}, round + 1);
+		const from_s = 40 + random() * 15, now = at(from_s, from_s + 0.1 + random() * 6), baseline = baseline_rest([now], at(0, 64));
+		const count = (name, ranges) => samples.filter(({ time_us, stack }) => stack.includes(name) &&
+			ranges.some(({ from_us, to_us }) => time_us >= from_us && time_us < to_us)).length;
+		const changes = new Changes(profile, [now], baseline);
+		const known = new Map([...changes.now_totals.keys(), ...changes.before_totals.keys()]
+			.map((id) => [changes.row(id, "", 0).name, changes.row(id, "", 0)]));
+		for (const name of names) {
+			const expected = [count(name, baseline), count(name, [now])];
+			assert.deepEqual([known.get(name)?.samples_before ?? 0, known.get(name)?.samples_now ?? 0], expected, name);
+			assert.ok(expected[0] > 0, name);
+		}
+	}
 });

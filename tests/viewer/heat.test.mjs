@@ -267,3 +267,27 @@ test("rows are hit that hold samples under a function that is looked for", () =>
 	assert.deepEqual([...new Heat(profile).hits(first_second, 10, search)],
 		[1, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 });
+
+test("cells of random load are the overlaps of each sample's period with them, summed one by one", () => {
+	const random = random_make(3), seconds = 4;
+	for (const [frequency_hz, rows] of [[99, 10], [99, 50], [499, 100], [999, 25]]) {
+		const period_us = 1e6 / frequency_hz;
+		/* CPUs that are busy and idle for a while in turn. */
+		const ticks = Array.from({ length: 5 }, (_, cpu) => {
+			let busy = false;
+			return ticks_make({ from_us: start_us, to_us: start_us + seconds * second_us, period_us, phase: (cpu + 0.3) / 5 })
+				.filter(() => (busy = random() < 0.1 ? !busy : busy));
+		});
+		const heat = new Heat(profile_of(ticks, { frequency_mhz: frequency_hz * 1000 }, start_us + seconds * second_us));
+		const row_us = second_us / rows;
+		for (let second = 1; second < seconds - 1; second++) {
+			const { busy } = heat.column(first_second + second, rows);
+			for (let row = 0; row < rows; row++) {
+				const from_us = start_us + second * second_us + row * row_us;
+				const overlap = (time_us) => Math.max(0, Math.min(from_us + row_us, time_us + period_us / 2) - Math.max(from_us, time_us - period_us / 2));
+				const expected = ticks.flat().reduce((sum, time_us) => sum + overlap(time_us), 0) / row_us;
+				assert.ok(Math.abs(busy[row] - expected) < 0.01, `${frequency_hz} Hz, second ${second}, row ${row} of ${rows}: ${busy[row]}, not ${expected}`);
+			}
+		}
+	}
+});

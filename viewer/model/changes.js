@@ -295,8 +295,10 @@ export class Changes {
 	 * @param {Range[]} ranges in order, as long as one another
 	 * @param {Range[]} baseline in order, none of it in the ranges
 	 * @param {import("model/filter").SampleFilter | null} [filter]
+	 * @param {boolean} [found] that the stretch is unusual is known: what carries most of it is named, be it that
+	 * chance could do as much to a function of its kind
 	 */
-	constructor(profile, ranges, baseline, filter = null) {
+	constructor(profile, ranges, baseline, filter = null, found = false) {
 		const span_us = span(ranges);
 		const { blocks, joined } = blocks_of(baseline, span_us / ranges.length);
 		/* Seconds as if both had been sampled as often: so many samples are expected. */
@@ -306,6 +308,7 @@ export class Changes {
 		const now = tree_of(ranges), before = tree_of(baseline);
 		const counts = new FunctionCounts(profile);
 		this.profile = profile;
+		this.found = found;
 		this.counts = counts;
 		this.period_us = period_us;
 		this.tree = new ChangeTree(now, before, now_s, before_s);
@@ -374,7 +377,7 @@ export class Changes {
 		let all = 0;
 		while (rows.length < named_max) {
 			const change = tree.changes(left);
-			const best = this.carrier(left, change);
+			const best = this.carrier(left, change, this.found && !rows.length);
 			if (!best)
 				break;
 			all ||= Math.max(Math.abs(array_sum(change)), Math.abs(best.change));
@@ -415,11 +418,12 @@ export class Changes {
 	 * callers carry as much, but vary more; its callees carry less. Or its callee, when that is nearly all of it.
 	 * @param {{ now: Uint32Array, before: Uint32Array }} left samples by node, in the call itself
 	 * @param {Float64Array} change of these
+	 * @param {boolean} any also of those that chance could have changed
 	 */
-	carrier(left, change) {
+	carrier(left, change, any) {
 		const { tree, judge } = this;
 		const now = this.by_function(left.now), before = this.by_function(left.before);
-		const changed = [...this.by_function(change)].filter(([id]) =>
+		const changed = [...this.by_function(change)].filter(([id]) => any ||
 			judge.certainty(id, now.get(id) ?? 0, before.get(id) ?? 0) !== "chance");
 		const largest = changed.reduce((most, [, value]) => Math.max(most, Math.abs(value)), 0);
 		let id = 0, most = 0, furthest = 0;
@@ -433,9 +437,11 @@ export class Changes {
 		const total = change.slice();
 		for (let node = tree.count - 1; node > 0; node--)
 			total[tree.parent[node]] += total[node];
+		/* On the way down what others call of it is not its change. */
+		const within = this.below(id);
 		for (const seen = new Set(); !seen.has(id);) {
 			seen.add(id);
-			const callee = this.callee(id, total, most);
+			const callee = this.callee(id, total, most, within);
 			if (callee && !seen.has(callee.id))
 				[id, most] = [callee.id, callee.change];
 		}
@@ -449,15 +455,16 @@ export class Changes {
 	 * @param {number} id
 	 * @param {Float64Array} total
 	 * @param {number} change
+	 * @param {Uint8Array} within the nodes that are looked at
 	 */
-	callee(id, total, change) {
+	callee(id, total, change, within) {
 		const { tree, profile: { dictionary } } = this;
 		/** @type {Map<number, number>} */
 		const callees = new Map();
 		for (let node = 1; node < tree.count; node++) {
 			const own = dictionary.call_function(tree.calls[node]);
 			const caller = tree.parent[node] > 0 && dictionary.call_function(tree.calls[tree.parent[node]]);
-			if (caller === id && own && own !== id)
+			if (within[node] && caller === id && own && own !== id)
 				callees.set(own, (callees.get(own) ?? 0) + total[node]);
 		}
 		let best = null;

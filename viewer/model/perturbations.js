@@ -39,6 +39,8 @@ const edge_rounds = 4;
 const share_floor = 0.001;
 /** Parts of the usual load that a window's surprise is taken relative to, and the least spread of it. */
 const mix_usual_part = 0.3, mix_spread_least = 0.02;
+/** One function stands for a window's surprise, and gives it its edges, when so much of the squares is its own. */
+const carrier_least = 0.5;
 /** How many of the largest seconds of the reference are not what is usual: earlier perturbations. */
 const extremes_passed = 2;
 
@@ -156,6 +158,8 @@ class Reference {
 		this.scales = scales.map((_, scale) => new Usual(scale));
 		/** The first seconds had no reference themselves. */
 		this.knows_surprise = false;
+		/** The bucket that carried most of the last surprise; -1: none did. */
+		this.carrier = -1;
 	}
 
 	/** @param {Past[]} seconds in order; mostly those of the last time but for one */
@@ -189,12 +193,20 @@ class Reference {
 	 */
 	surprise(sums, cells, busy) {
 		const more = Math.max(1, busy / this.expected_busy);
-		let squares = 0;
+		let squares = 0, most = 0;
 		for (let bucket = 0; bucket < buckets; bucket++) {
 			const beyond = sums[bucket] / cells - more * this.expected[bucket];
-			if (beyond > 0)
-				squares += (beyond * this.weights[bucket]) ** 2;
+			if (beyond <= 0)
+				continue;
+			const square = (beyond * this.weights[bucket]) ** 2;
+			squares += square;
+			if (square > most) {
+				most = square;
+				this.carrier = bucket;
+			}
 		}
+		if (most < carrier_least * squares)
+			this.carrier = -1;
 		return Math.sqrt(squares) / (busy + mix_usual_part * this.usual + 1e-6);
 	}
 }
@@ -282,7 +294,8 @@ function stretch_end(values, at, step, floor) {
 	return end;
 }
 
-/** @typedef {{ kind: Kind, ratio: number, first: number, cells: number }} Hit a window by its first cell */
+/** A window by its first cell; carrier: the bucket that it is about, -1: all. @typedef {{ kind: Kind, ratio: number, first: number,
+ * cells: number, carrier: number }} Hit */
 
 /**
  * How many CPUs are busy says more than what they do: other functions are told where that is as usual.
@@ -410,7 +423,7 @@ export class Perturbations {
 					(past.busy[cell] + mix_usual_part * reference.usual);
 			this.pyramid.add(past.busy[cell], mix, (scale, busy, sums) => {
 				const cells = scales[scale];
-				const surprise = reference?.surprise(sums, cells, busy) ?? 0;
+				const surprise = reference?.surprise(sums, cells, busy) ?? 0, carrier = reference?.carrier ?? -1;
 				means[scale].push(busy);
 				if (!reference)
 					return;
@@ -430,7 +443,7 @@ export class Perturbations {
 						continue;
 					const first = past.second * cells_per_second + cell + 1 - cells;
 					if (first >= this.marked_cell)
-						best = { kind, ratio, first, cells };
+						best = { kind, ratio, first, cells, carrier: kind === "mix" ? carrier : -1 };
 				}
 			});
 		}
@@ -454,9 +467,11 @@ export class Perturbations {
 		return cpus >= least && cpus * cells * cell_s >= change_least_cpu_s;
 	}
 
-	/** Values by cell of what is kept, how far each is from the usual. @param {Kind} kind */
-	values(kind) {
-		const { usual } = /** @type {Reference} */ (this.reference);
+	/** Values by cell of what is kept, how far each is from the usual. @param {Hit} hit */
+	values({ kind, carrier }) {
+		const { usual, expected } = /** @type {Reference} */ (this.reference);
+		if (carrier >= 0)
+			return this.past.flatMap(({ mix }) => Array.from({ length: cells_per_second }, (_, cell) => mix[cell * buckets + carrier] - expected[carrier]));
 		const surprise = kind === "mix" && quantile(Float32Array.from(this.past
 			.flatMap(({ surprise }) => [...surprise])).sort(), 0.5);
 		return this.past.flatMap(({ busy, surprise: own }) => kind === "mix"
@@ -470,11 +485,12 @@ export class Perturbations {
 	 * @param {Hit} hit
 	 * @returns {Mark}
 	 */
-	mark_make({ kind, ratio, first: hit_first, cells: hit_cells }) {
+	mark_make(hit) {
+		const { kind, ratio, first: hit_first, cells: hit_cells } = hit;
 		const usual = /** @type {Reference} */ (this.reference).usual;
 		const base = Math.max(this.past[0].second * cells_per_second, this.marked_cell);
 		const skipped = base - this.past[0].second * cells_per_second;
-		const values = this.values(kind).slice(skipped);
+		const values = this.values(hit).slice(skipped);
 		let first = hit_first - base, last = Math.min(values.length, first + hit_cells) - 1;
 		let middle = first;
 		for (let at = first; at <= last; at++)
