@@ -29,7 +29,6 @@ import { MapInput } from "views/map_input";
 import { name_escape } from "views/names";
 import { popover_is_open, popover_join } from "views/popover";
 import { ranges_hull, ranges_repeat, ranges_span, ranges_text } from "views/ranges";
-import { save, stamp_text } from "views/saving";
 import { SelectionBar } from "views/selection_bar";
 import { StatusBar, rate_text } from "views/status_bar";
 import { theme_check, theme_shown, theme_toggle, theme_watch } from "views/theme";
@@ -51,6 +50,8 @@ const modules_named = 6;
 const graph_height_min = 220;
 /** While dragging the graph goes along until it costs this much, drawn. */
 const drag_graph_ms = 10;
+/** What graph and map take of a frame: what the map has more to paint comes with the next ones, a little in each. */
+const paint_ms = 6, paint_least_ms = 2;
 /** Below this share of the rate asked for, the fall is said in words. */
 const rate_reached_min = 0.9;
 /** One behind the other: how many frames in a row a rate may be low before it is said. */
@@ -252,18 +253,19 @@ export class Page {
 		}
 		if (this.map.geometry.column !== this.map.column_width())
 			this.resize();
-		const { first } = this.map.geometry;
-		this.map.paint();
-		if (first !== this.map.geometry.first)
-			this.input.moved();
-		this.tools?.frame();
 		const goes_along = this.previewing && this.graph_cost_ms < drag_graph_ms, started_ms = performance.now();
 		if (goes_along)
 			this.graph_update();
 		for (const graph of this.graphs())
 			graph.paint(now_ms);
+		const cost_ms = performance.now() - started_ms;
 		if (goes_along)
-			this.graph_cost_ms = performance.now() - started_ms;
+			this.graph_cost_ms = cost_ms;
+		const { first } = this.map.geometry;
+		this.map.paint(Math.max(paint_least_ms, paint_ms - cost_ms));
+		if (first !== this.map.geometry.first)
+			this.input.moved();
+		this.tools?.frame();
 	}
 
 	/** Those that are there. @returns {FlameGraph[]} */
@@ -297,8 +299,7 @@ export class Page {
 	}
 
 	/** What ran, as it is looked at. */
-	graph_tree() {
-		const tree = this.source.tree(this.graph_ranges());
+	graph_tree(tree = this.source.tree(this.graph_ranges())) {
 		if (this.view.is_plain())
 			return tree;
 		const later = this.later_now();
@@ -309,7 +310,7 @@ export class Page {
 	graph_update() {
 		this.graph_stale = false;
 		const tree = this.changes_update() ?? this.graph_tree();
-		this.graph.cpus_of_rate = 1 / (this.source.facts().frequency_hz || 1);
+		this.graph.cpus_of_rate = (tree.period_ns || 1e9) / 1e9;
 		this.look_set(tree);
 		this.graph.tree_show(tree);
 		this.panel.kinds_show(tree.kinds());
@@ -558,11 +559,9 @@ export class Page {
 			this.tab_open("graph");
 		} });
 		const ranges = this.graph_ranges();
-		const { event_kind_is_time, frequency_hz } = this.source.facts();
-		const seconds = ranges_span(ranges) / second_us;
-		this.table.show(later.table_rows(this.source, ranges, this.table.by), {
-			samples: this.source.tree(ranges).total[0], pattern: this.panel.pattern,
-			cpus_of_sample: event_kind_is_time && frequency_hz && seconds > 0 ? 1 / frequency_hz / seconds : 0 });
+		const { total: [samples], period_ns } = this.source.tree(ranges), seconds = ranges_span(ranges) / second_us;
+		this.table.show(later.table_rows(this.source, ranges, this.table.by), { samples, pattern: this.panel.pattern,
+			cpus_of_sample: this.source.facts().event_kind_is_time && seconds > 0 ? period_ns / 1e9 / seconds : 0 });
 	}
 
 	/* ---- what is unusual ---- */
@@ -607,8 +606,8 @@ export class Page {
 				graph.search(null);
 				continue;
 			}
-			const { hits, samples } = this.source.matches(tree);
-			graph.search((node) => hits[node] !== 0);
+			const { is_hit, samples } = this.source.matches(tree);
+			graph.search(is_hit);
 			if (graph === this.graph)
 				this.panel.result_show(samples, tree.total[0]);
 		}
@@ -620,7 +619,7 @@ export class Page {
 		this.matches_show();
 		this.table_show();
 		this.callers_show();
-		this.map.all_changed();
+		this.map.cells_changed();
 		this.frame_ask();
 	}
 
@@ -699,7 +698,9 @@ export class Page {
 					end_us: range.end_us + later_us }))) };
 		}
 		if (start_us >= source.now_us())
-			return { text: "This has not happened yet." };
+			return this.connection.state().kind !== "lost" ? { text: "This has not happened yet." }
+				: { text: "This has not come: the connection is lost. It will once the agent answers.", action: "Retry now",
+					act: () => this.connection.retry() };
 		return null;
 	}
 
@@ -764,20 +765,22 @@ export class Page {
 	 * @param {HTMLButtonElement} button
 	 * @param {Range | null} range null: all that is kept
 	 */
-	async save(button, range) {
+	save(button, range) {
 		const { source, connection } = this;
 		const start_us = range ? range.start_us : source.oldest_us();
-		const name = connection.remote?.name ?? `flickerscope-${source.facts().host || "capture"}-${
-			stamp_text(source.to_wall_us(start_us))}.flk`;
 		const stretch = range && { from_us: source.base_us + range.start_us,
 			to_us: source.base_us + range.end_us };
-		try {
-			await save(button, name, (progress) => connection.capture(stretch, progress));
-		} catch (error) {
-			if (!(error instanceof TransferError))
-				throw error;
-			connection.say(`Nothing was saved. ${sentence(error.message)}`);
-		}
+		this.later(async ({ save, stamp_text }) => {
+			const name = connection.remote?.name ?? `flickerscope-${source.facts().host || "capture"}-${
+				stamp_text(source.to_wall_us(start_us))}.flk`;
+			try {
+				await save(button, name, (progress) => connection.capture(stretch, progress));
+			} catch (error) {
+				if (!(error instanceof TransferError))
+					throw error;
+				connection.say(`Nothing was saved. ${sentence(error.message)}`);
+			}
+		});
 	}
 
 	/** @returns {State} */

@@ -3,7 +3,7 @@
 
 import { TransferError, event_query, hex } from "transfer";
 import { name_escape } from "views/names";
-import { size_text } from "views/saving";
+import { size_text } from "views/format";
 import * as wire from "wire";
 
 /** How often it is said how far a file is. */

@@ -3,9 +3,8 @@
 
 import { TransferError, profiles_list } from "transfer";
 import { by_id, element, text_set } from "views/elements";
-import { clock_text, count_text, span_text } from "views/format";
+import { clock_text, count_text, size_text, span_text } from "views/format";
 import { name_escape } from "views/names";
-import { size_text } from "views/saving";
 import { theme_toggle, theme_watch } from "views/theme";
 import { token_forget, token_take } from "views/token";
 import { TokenForm } from "views/token_form";

@@ -262,7 +262,7 @@ export class PageTools {
 	single_rows(second, rows) {
 		const alone = this.lanes.singles.get(second);
 		const column = this.page.source.heat.column(second, rows);
-		if (!column || !alone?.some((thread) => thread > 0))
+		if (!column || !alone?.length)
 			return null;
 		return Array.from(column.busy, (busy, row) => (alone.subarray(Math.floor(row * single_cells / rows),
 			Math.ceil((row + 1) * single_cells / rows)).every((thread) => thread > 0) ? Math.min(1, busy) : 0));

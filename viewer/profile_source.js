@@ -6,7 +6,6 @@
  */
 
 import { later_here } from "later_fetch";
-import { baseline_before, baseline_rest } from "model/baselines";
 import { NameSearch, call_tree_build } from "model/call_tree";
 import { completeness, completeness_share } from "model/completeness";
 import { Heat, second_us } from "model/heat";
@@ -304,9 +303,9 @@ export class ProfileSource {
 		return ranges.map(({ start_us, end_us }) => ({ from_us: start_us + this.base_us, to_us: end_us + this.base_us }));
 	}
 
-	/** @param {Range[]} ranges @returns {CallTree} */
-	tree_build(ranges) {
-		return call_tree_build(this.profile, this.timeline(ranges), this.filter);
+	/** @param {Range[]} ranges @param {import("model/call_tree").Counting} [counting] @returns {CallTree} */
+	tree_build(ranges, counting) {
+		return call_tree_build(this.profile, this.timeline(ranges), this.filter, counting);
 	}
 
 	/** @param {Range[]} ranges @returns {CallTree} the same one as long as nothing has changed */
@@ -362,13 +361,7 @@ export class ProfileSource {
 
 	/** Samples of a stretch, whatever the filter keeps. @param {Range[]} ranges */
 	samples_unfiltered(ranges) {
-		let samples = 0;
-		for (const { from_us, to_us } of this.timeline(ranges))
-			for (const block of this.profile.blocks_in(from_us, to_us)) {
-				const [first, end] = block.rows(from_us, to_us);
-				samples += end - first;
-			}
-		return samples;
+		return this.profile.samples_in(this.timeline(ranges)).parts.reduce((sum, { first, end, weight }) => sum + (end - first) * weight, 0);
 	}
 
 	/** Looks for functions by name from now on. @param {RegExp | null} pattern */
@@ -380,7 +373,7 @@ export class ProfileSource {
 	/** @param {CallTree} tree */
 	matches(tree) {
 		return this.name_search ? tree.matches(this.name_search)
-			: { hits: new Uint8Array(tree.count), samples: 0 };
+			: { is_hit: () => false, samples: 0 };
 	}
 
 	/** @param {CallTree} tree @param {number} node @returns {FrameFacts} */
@@ -418,12 +411,10 @@ export class ProfileSource {
 
 	/** The function that explains most of a mark. @param {Mark} mark @returns {Moment["cause"]} */
 	cause({ kind, from_us, to_us }) {
-		const range = { from_us, to_us };
-		const later = later_here();
-		if (!later)
-			return null;
-		const changes = new later.Changes(this.profile, [range], baseline_before(range, this.profile.oldest_us), null, true);
-		return changes.explain().find(({ now, before }) => (kind === "down") === (now < before)) ?? null;
+		const ranges = [{ start_us: from_us - this.base_us, end_us: to_us - this.base_us }];
+		/* Marks are of the whole host, whatever is shown of it. */
+		const changes = this.changes(ranges, this.baseline(ranges, "before", null), null);
+		return changes?.explain().find(({ now, before }) => (kind === "down") === (now < before)) ?? null;
 	}
 
 	/** @returns {{ judging: boolean, unseen_cpu_s: number, is_full: boolean }} */
@@ -440,24 +431,31 @@ export class ProfileSource {
 	 * @returns {Range[]}
 	 */
 	baseline(ranges, choice, chosen) {
-		const { base_us, profile, joined_us } = this;
+		const { base_us, profile, joined_us } = this, later = later_here();
+		if (!later)
+			return [];
 		const of = this.timeline(ranges);
 		const all = { from_us: profile.oldest_us, to_us: profile.covered_us };
 		const sides = of[0].from_us < joined_us ? { own: { ...all, to_us: Math.min(all.to_us, joined_us) }, other: { ...all, from_us: joined_us } }
 			: { own: { ...all, from_us: joined_us }, other: { ...all, to_us: joined_us } };
-		const found = choice === "before" ? baseline_before(of[0], sides.own.from_us)
-			: chosen && choice === "chosen" ? baseline_rest(of, this.timeline([chosen])[0])
-			: this.other ? [sides.other] : baseline_rest(of, all);
+		const found = choice === "before" ? later.baseline_before(of[0], sides.own.from_us)
+			: chosen && choice === "chosen" ? later.baseline_rest(of, this.timeline([chosen])[0])
+			: this.other ? [sides.other] : later.baseline_rest(of, all);
 		/* Time of which nothing is known is no time without work. */
 		return found.flatMap(({ from_us, to_us }) => profile.known(from_us, to_us).map(([from, to]) => ({ from_us: from, to_us: to })))
 			.map(({ from_us, to_us }) => ({ start_us: from_us - base_us, end_us: to_us - base_us }));
 	}
 
-	/** @param {Range[]} ranges @param {Range[]} baseline @returns {import("model/changes").Changes | null} null: its code has not come */
-	changes(ranges, baseline) {
+	/**
+	 * @param {Range[]} ranges
+	 * @param {Range[]} baseline
+	 * @param {SampleFilter | null} [filter]
+	 * @returns {import("model/changes").Changes | null} null: its code has not come
+	 */
+	changes(ranges, baseline, filter = this.filter) {
 		const later = later_here(), of = this.timeline(ranges), [first] = of;
 		const found = of.length === 1 && this.unusual?.marks.some(({ from_us, to_us }) => from_us === first.from_us && to_us === first.to_us);
-		return later && new later.Changes(this.profile, of, this.timeline(baseline), this.filter, found);
+		return later && new later.Changes(this.profile, of, this.timeline(baseline), filter, found);
 	}
 
 	/* ---- words ---- */
@@ -468,6 +466,7 @@ export class ProfileSource {
 		const { cpu_count, event_kind } = this.profile.facts();
 		return {
 			samples: tree.total[0],
+			counted_hz: tree.mixed ? 1e9 / tree.period_ns : 0,
 			cpus_busy: event_kind === wire.WIRE_EVENT_CPU_CLOCK
 				? this.profile.cpus_busy(this.timeline(ranges), this.filter) : null,
 			cpu_count,

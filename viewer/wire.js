@@ -148,7 +148,9 @@ export const WIRE_COUNTER_LINES_LEFT_OUT = 27;
 export const WIRE_COUNTER_NAMES_EVICTED = 28;
 export const WIRE_COUNTER_TOKENS_REFUSED = 29;
 export const WIRE_COUNTER_FREQUENCY_ASKED_MHZ = 30;
-export const WIRE_COUNTER_COUNT = 31;
+export const WIRE_COUNTER_READS_DEFERRED = 31;
+export const WIRE_COUNTER_ACCEPTS_DEFERRED = 32;
+export const WIRE_COUNTER_COUNT = 33;
 
 /* enum wire_message_kind */
 export const WIRE_MESSAGE_HELLO = 1;

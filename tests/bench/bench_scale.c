@@ -73,9 +73,9 @@ static void rings_open(struct rings *rings, uint32_t cpus)
 			fail("no memory for a ring");
 	}
 	if (perf_ring_open(rings->events.fd, FAKE_RING_SIZE, &events) < 0 ||
-	    side_band_new(1, &rings->side_band) < 0)
+	    side_band_new(&rings->side_band) < 0)
 		fail("no memory for the side band");
-	side_band_add_ring(rings->side_band, events);
+	side_band_add_ring(rings->side_band, 0, events);
 	rings->drain = (struct sample_drain){
 		.rings = rings->rings,
 		.ring_count = count,

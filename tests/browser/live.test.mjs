@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The real page against the real agent: what a program does is seen where it does it. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { run, sleep, startAgent, startLoad, temporaryFolder, until } from '../e2e/agent.mjs';
@@ -145,7 +146,7 @@ test('an agent that is started again is followed by the same page, with a hatche
 	assert.ok(await page.isVisible('#retry'));
 	await sleep(1500); // the time that will be hatched
 
-	await startAgent(t, ['-F', '199', '-p', load.pid], { folder, port: first.port });
+	const second = await startAgent(t, ['-F', '199', '-p', load.pid], { folder, port: first.port });
 	away = false;
 	await page.waitForFunction(() => window.flickerscope.tools);
 	await page.waitForFunction((us) => document.getElementById('state').dataset.kind === 'live' &&
@@ -170,6 +171,86 @@ test('an agent that is started again is followed by the same page, with a hatche
 	assert.ok(!hatched.has([...sampled][0]));
 	/* The status row is written once a second. */
 	await page.waitForFunction(() => /1 gap/.test(document.querySelector('[data-fact=lost]').textContent));
+
+	/* A link to what comes while nobody is heard: said in place, and shown once it is there. */
+	assert.equal((await second.stop()).code, 0);
+	await page.waitForFunction(() => document.getElementById('state').dataset.kind === 'lost');
+	const from = Math.ceil(await page.evaluate(() => window.flickerscope.source.to_wall_us(window.flickerscope.source.now_us()) / 1e6));
+	await page.evaluate((from) => (location.hash = `from=${from}&to=${from + 3600}&find=burst`), from);
+	const problem = () => page.textContent('#selection .problem');
+	await page.waitForFunction(() => /^This has not come: the connection is lost\..*Retry now$/.test(document.querySelector('#selection .problem').textContent));
+	await startAgent(t, ['-F', '199', '-p', load.pid], { folder, port: first.port });
+	await page.waitForFunction(() => document.getElementById('state').dataset.kind === 'live' && window.flickerscope.graph.tree.total[0] > 50);
+	assert.equal(await problem(), '');
+	assert.equal(await page.evaluate(() => {
+		const { source, selection } = window.flickerscope;
+		return Math.round(source.to_wall_us(selection.start_us) / 1e6);
+	}), from);
+	assert.match(await page.textContent('#search-result'), /^matches \d\d/);
+	assert.deepEqual(page.problems, []);
+});
+
+/** A control group with the name of a container: 64 digits, of which people are shown twelve. */
+function startContainer(t, mount, name, args) {
+	const id = randomBytes(32).toString('hex'), group = join(mount.split(' ')[4], `docker-${id}.scope`);
+	mkdirSync(group);
+	const load = startLoad(t, name, args);
+	const ended = new Promise((resolve) => load.on('close', resolve));
+	t.after(async () => {
+		load.kill('SIGKILL');
+		await ended;
+		await until(() => {
+			try {
+				rmdirSync(group);
+				return true;
+			} catch {
+				return false; // it is busy until the kernel has let go of who was in it
+			}
+		}, `the end of ${group}`);
+	});
+	writeFileSync(join(group, 'cgroup.procs'), String(load.pid));
+	return { load, id: id.slice(0, 12) };
+}
+
+test('a container is a filter; what called itself is drawn once', async (t) => {
+	const mount = readFileSync('/proc/self/mountinfo', 'utf8').split('\n').find((line) => line.includes(' - cgroup2 '));
+	if (!mount) return t.skip('cgroups of version 2 are not mounted here');
+	const { load, id } = startContainer(t, mount, 'walk', ['-s', 100, '-t', 1]);
+	const outside = startLoad(t, 'burst', ['-m', 0, '-n', 999, '-s', 100]);
+	const agent = await startAgent(t, ['-F', '199', '-p', load.pid, '-p', outside.pid]);
+	const page = await openWithSeconds(t, agent, {}, 2);
+	await page.waitForFunction(() => window.flickerscope.tools);
+	await page.keyboard.press(' ');
+	const processes = () => page.evaluate(() => window.flickerscope.graph.tree.processes().map(({ name }) => name).sort());
+	assert.deepEqual(await processes(), ['load_burst', 'load_walk']);
+	const all = await page.evaluate(() => window.flickerscope.graph.tree.total[0]);
+	await page.keyboard.press('f');
+	await page.keyboard.type(`container ${id}`);
+	await page.keyboard.press('Enter');
+	assert.equal(await page.textContent('.chip .turn'), `container ${id}`);
+	assert.deepEqual(await processes(), ['load_walk']);
+
+	/** The most often that one function stands on the way to a sample, and what there is of samples. */
+	const ways = () => page.evaluate(() => {
+		const { tree } = window.flickerscope.graph;
+		let most = 0;
+		for (let node = 1; node < tree.count; node++) {
+			const name = tree.name(node);
+			let times = 0;
+			for (let at = node; at > 0; at = tree.parent[at]) times += tree.name(at) === name ? 1 : 0;
+			most = Math.max(most, times);
+		}
+		return { most, samples: tree.total[0] };
+	});
+	const before = await ways();
+	assert.ok(before.most > 5 && before.samples > 20 && before.samples < all, JSON.stringify(before));
+	await page.click('#view');
+	await page.getByLabel('Draw a function that called itself once').check();
+	assert.deepEqual(await ways(), { most: 1, samples: before.samples });
+	/* The filter the other way round: all that is outside. */
+	await page.keyboard.press('Escape');
+	await page.click('.chip .turn');
+	assert.deepEqual(await processes(), ['load_burst']);
 	assert.deepEqual(page.problems, []);
 });
 

@@ -46,8 +46,15 @@ export async function openPage(browser, agent, { width = 1440, height = 900, the
 	return page;
 }
 
-/** Two frames: what was asked for has been painted. */
-export const painted = (page) => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+/** Two frames, and those that the map takes for many cells: what was asked for has been painted. */
+export const painted = (page) => page.evaluate(() => new Promise((done) => {
+	const look = () => {
+		const { map } = window.flickerscope ?? {};
+		if (!map || map.changed_end <= map.changed_from || map.rests()) done();
+		else requestAnimationFrame(look);
+	};
+	requestAnimationFrame(() => requestAnimationFrame(look));
+}));
 
 /** The point of the window where a moment of the page's time stands on the map. */
 export function mapPoint(page, us) {

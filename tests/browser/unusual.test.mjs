@@ -87,6 +87,13 @@ test('a burst is marked, a click on its mark compares it, and its function comes
 	assert.equal(await page.textContent('#changes .change .name'), 'compare_sku');
 	await page.keyboard.press('Escape');
 	assert.equal(await page.locator('#changes').isVisible(), false);
+	assert.equal(await page.evaluate(() => window.flickerscope.selection), null);
+	/* By a key, as by a click. */
+	await page.keyboard.press('Shift+J');
+	await painted(page);
+	assert.deepEqual(await page.evaluate(() => window.flickerscope.selection), selection);
+	assert.equal(await page.locator('#changes').isVisible(), true);
+	assert.equal(await page.textContent('#changes .change .name'), 'compare_sku');
 	assert.deepEqual(page.problems, []);
 });
 

@@ -124,10 +124,10 @@ test("a search counts each stack once, however often it matches", () => {
 	const profile = profile_random(samples, random, 2, 1e6);
 	const tree = call_tree_build(profile, [{ from_us: start_us, to_us: start_us + 1e6 }]);
 	for (const pattern of [/^parse$/, /a/i, /copy|inner/, /nothing/, /^server$/]) {
-		const { hits, samples: matched } = tree.matches(new NameSearch(profile, pattern));
+		const { is_hit, samples: matched } = tree.matches(new NameSearch(profile, pattern));
 		assert.equal(matched, samples.filter(({ stack }) => stack.some((frame) => pattern.test(frame_name(frame)))).length);
 		for (let node = 1; node < tree.count; node++)
-			assert.equal(hits[node] === 1, tree.kind(node) > 0 && pattern.test(tree.name(node)));
+			assert.equal(is_hit(node), tree.kind(node) > 0 && pattern.test(tree.name(node)));
 	}
 });
 
@@ -136,7 +136,7 @@ test("a search goes on with calls that come later", () => {
 	const maker = new SegmentMaker();
 	const search = new NameSearch(profile, /^read$/);
 	maker.fill(profile, [{ time_us: start_us + 1, stack: ["main", "read"] }]);
-	search.masks();
+	search.within_update();
 	maker.fill(profile, [{ time_us: start_us + 2, stack: ["main", "run", "read", "copy"] }]);
 	const tree = call_tree_build(profile, [{ from_us: start_us, to_us: start_us + 9 }]);
 	assert.equal(tree.matches(search).samples, 2);

@@ -168,7 +168,7 @@ test("late names are no reason to read all stacks again when no function is aske
 	new SegmentMaker({ start_us }).fill(profile, [{ time_us: start_us + 10, stack: ["main"] }]);
 	assert.equal(new SampleFilter(profile, [{ kind: "process", value: "a", not: false }]).by_name, false);
 	assert.equal(new SampleFilter(profile, [{ kind: "function", value: "a", not: true }]).by_name, true);
-	assert.ok(new NameSearch(profile, /main/).masks().own.includes(1));
+	assert.ok(new NameSearch(profile, /main/).within_update().includes(1));
 });
 
 test("choices are what ran in the stretch, with the samples that each would keep", () => {

@@ -90,6 +90,24 @@ test("a busy host that stands still for half a second has a mark for fewer CPUs"
 	assert.ok(Math.abs(marks[0].from_us - 90e6) <= 50_000 && Math.abs(marks[0].to_us - 90.5e6) <= 50_000);
 });
 
+test("room on a host that was full for a while is no news where there often is some", () => {
+	/* A server's load, then all CPUs busy, and in the middle of that one free for half a second. */
+	const marks = (before_s) => {
+		const work = server(4, 0.5, 5), full = constant({ cpus: 4 });
+		return marks_of({ cpus: 4, seconds: before_s + 120, loads: [(stretches, until_s) => {
+			const early = stretches.map(() => []), late = stretches.map(() => []);
+			work(early, until_s);
+			full(late, until_s);
+			const is_free = (cpu, from_s) => cpu === 3 && from_s >= before_s + 90 && from_s < before_s + 90.5;
+			stretches.forEach((list, cpu) => list.push(...early[cpu].filter(({ from_s }) => from_s < before_s),
+				...late[cpu].filter(({ from_s }) => from_s >= before_s && !is_free(cpu, from_s))));
+		}] }).marks.filter(({ kind }) => kind === "down");
+	};
+	assert.equal(marks(0).length, 1);
+	assert.equal(marks(4 * 60).length, 1, "four minutes are not the hour");
+	assert.equal(marks(8 * 60).length, 0);
+});
+
 test("a stripe at a fixed offset in every second is usual", () => {
 	const at_s = Array.from({ length: 300 }, (_, second) => second + 0.4);
 	assert.deepEqual(marks_of({ cpus: 2, loads: [burner({ cpu: 0, at_s, seconds: 0.1 })], seconds: 300 }).marks, []);

@@ -3,12 +3,18 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { SegmentMaker, random_make } from "./records.mjs";
 
 const wire = await import("wire");
 const { GAP_LOADING, GAP_SKIPPED, Profile } = await import("model/profile");
 const { call_tree_build } = await import("model/call_tree");
 const { RowTable, StringTable, array_widened } = await import("model/tables");
+const { Heat } = await import("model/heat");
+const { Lanes } = await import("model/lanes");
+const { SampleFilter } = await import("model/filter");
+const { Unusual } = await import("model/unusual");
 const { ProfileSource } = await import("profile_source");
 
 const start_us = 1_000_000_000_000_000;
@@ -195,6 +201,25 @@ test("memory is bounded: the oldest go, names too, and what stays is what it was
 	const { thread_ids, thread } = profile.blocks[profile.blocks.length - 2];
 	assert.deepEqual(profile.dictionary.thread(thread_ids[thread[0]]), { tid: 400, pid: 400,
 		start_ns: 1_000_000_400, comm: "program/0", process: "program", cgroup: "", container: "" });
+});
+
+test("names that were let go are kept by nobody", async () => {
+	setFlagsFromString("--expose-gc");
+	const collect = runInNewContext("gc");
+	const profile = new Profile({ bytes_max: 400_000, compact_stacks_min: 500 });
+	const heat = new Heat(profile), unusual = new Unusual(profile, heat), lanes = new Lanes(profile);
+	const filter = new SampleFilter(profile, [{ kind: "process", value: "program", not: false }]);
+	segment_fill(profile, 1);
+	unusual.call_buckets.update();
+	lanes.numbers.number(1);
+	filter.update();
+	const first = new WeakRef(profile.dictionary);
+	for (let segment = 2; first.deref() === profile.dictionary; segment++)
+		segment_fill(profile, segment);
+	await new Promise((resolve) => setTimeout(resolve));
+	collect();
+	assert.equal(first.deref(), undefined);
+	assert.ok(unusual && lanes && filter);
 });
 
 test("late names outlive the making anew of the names", () => {

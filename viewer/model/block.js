@@ -129,6 +129,12 @@ export class Block {
 		this.fill = new Fill();
 	}
 
+	/** How far apart samples of a CPU are by the rate of the segment, 0: it is not known. */
+	get period_ns() {
+		const { frequency_mhz } = this.head;
+		return frequency_mhz ? Math.floor(1e12 / frequency_mhz) : 0;
+	}
+
 	get byte_count() {
 		return this.time.length * (4 + this.cpu.BYTES_PER_ELEMENT + this.thread.BYTES_PER_ELEMENT +
 			this.stack.BYTES_PER_ELEMENT + 1) + this.stack_ids.byteLength +
@@ -436,10 +442,11 @@ export class Block {
 	/**
 	 * The first of the sorted rows that is not before a time.
 	 * @param {number} time since start_us
-	 * @param {number} [count]
+	 * @param {number} [end]
+	 * @param {number} [first]
 	 */
-	bound(time, count = this.sorted_count) {
-		let low = 0, high = count;
+	bound(time, end = this.sorted_count, first = 0) {
+		let low = first, high = end;
 		while (low < high) {
 			const middle = (low + high) >>> 1;
 			if (this.time[middle] < time)

@@ -32,8 +32,8 @@ export class CallTree {
 	 * @param {Dictionary} dictionary
 	 * @param {Int32Array} calls of the dictionary by node, ascending
 	 * @param {Int32Array} parent
-	 * @param {Uint32Array} self
-	 * @param {Uint32Array} total
+	 * @param {Float64Array} self whole samples, but where rates differ: see samples_in()
+	 * @param {Float64Array} total
 	 */
 	constructor(dictionary, calls, parent, self, total) {
 		this.dictionary = dictionary;
@@ -44,9 +44,12 @@ export class CallTree {
 		this.count = calls.length;
 		/** Samples of the stretch that it is of. */
 		this.all = total[0];
-		/** Samples of each stack, in itself: for who asks for lines. @type {() => Uint32Array} */
-		this.stack_counts = () => new Uint32Array(0);
-		/** The same with all that it called, once it was asked for. @type {Uint32Array | null} */
+		/** The CPU time that a sample counts for, 0: not known; and whether that is so because rates differ. */
+		this.period_ns = 0;
+		this.mixed = false;
+		/** Samples of each stack, in itself: for who asks for lines. @type {() => Float64Array} */
+		this.stack_counts = () => new Float64Array(0);
+		/** The same with all that it called, once it was asked for. @type {Float64Array | null} */
 		this.stack_totals = null;
 		/* Views take these along as functions. */
 		this.name = this.name.bind(this);
@@ -123,12 +126,12 @@ export class CallTree {
 	lines_of(wanted) {
 		const { dictionary } = this;
 		const call_of_stack = dictionary.calls_update();
-		const [parents, frames] = dictionary.stacks.columns;
+		const [parents, frames] = dictionary.stacks.columns, [, , files] = dictionary.frames.columns;
 		const totals = this.stack_totals ??= totals_make(this.stack_counts(), parents);
 		/** @type {Map<number, number>} by frame */
 		const samples = new Map();
 		for (let stack = 1; stack < totals.length; stack++)
-			if (totals[stack] && frames[stack] > 0 && wanted(call_of_stack[stack]))
+			if (totals[stack] && frames[stack] > 0 && files[frames[stack]] && wanted(call_of_stack[stack]))
 				samples.set(frames[stack], (samples.get(frames[stack]) ?? 0) + totals[stack]);
 		return dictionary.frame_lines(samples).sort((a, b) => b.samples - a.samples);
 	}
@@ -139,16 +142,12 @@ export class CallTree {
 	 * @param {NameSearch} search
 	 */
 	matches(search) {
-		const { own, within } = search.masks();
-		const hits = new Uint8Array(this.count);
+		const { calls, self, count } = this, within = search.within_update();
 		let samples = 0;
-		for (let node = 1; node < this.count; node++) {
-			const call = this.calls[node];
-			hits[node] = own[call];
-			if (within[call])
-				samples += this.self[node];
-		}
-		return { hits, samples };
+		for (let node = 1; node < count; node++)
+			if (within[calls[node]])
+				samples += self[node];
+		return { is_hit: (/** @type {number} */ node) => search.is_named(calls[node]), samples };
 	}
 
 	/**
@@ -198,7 +197,7 @@ export class CallTree {
 	}
 }
 
-/** Adds what each stack called to it. @param {Uint32Array} counts @param {Int32Array} parents */
+/** Adds what each stack called to it. @param {Float64Array} counts @param {Int32Array} parents */
 function totals_make(counts, parents) {
 	for (let stack = counts.length - 1; stack > 0; stack--)
 		counts[parents[stack]] += counts[stack];
@@ -209,7 +208,7 @@ function totals_make(counts, parents) {
 class StackCounter {
 	/** @param {Dictionary} dictionary */
 	constructor(dictionary) {
-		this.counts = new Uint32Array(dictionary.stacks.count);
+		this.counts = new Float64Array(dictionary.stacks.count);
 	}
 
 	/** @param {number} stack of the dictionary @param {number} samples */
@@ -230,7 +229,7 @@ class CallCounter {
 		this.parents = dictionary.calls.columns[0];
 		const { count } = dictionary.calls;
 		if (dictionary.call_scratch.length < count)
-			dictionary.call_scratch = new Uint32Array(Math.ceil(count * 1.5));
+			dictionary.call_scratch = new Float64Array(Math.ceil(count * 1.5));
 		this.counts = dictionary.call_scratch;
 		/** Calls with a count, and at last their callers: each once. */
 		this.touched = new Int32Array(1024);
@@ -259,7 +258,7 @@ class CallCounter {
 		const { counts, parents, dictionary } = this;
 		const calls = this.calls_reached();
 		const count = calls.length;
-		const parent = new Int32Array(count), self = new Uint32Array(count);
+		const parent = new Int32Array(count), self = new Float64Array(count);
 		parent[0] = -1;
 		/* Callers come first: the scratch already leads from theirs to their node. */
 		for (let node = 1; node < count; node++) {
@@ -315,63 +314,52 @@ class CallCounter {
 }
 
 /**
- * Counts samples [first, end) of a block.
+ * Counts samples of a block.
  * @param {CallCounter | StackCounter} counter
- * @param {import("model/block").Block} block
- * @param {number} first
- * @param {number} end
+ * @param {ReturnType<Profile["samples_in"]>["parts"][0]} part
+ * @param {((row: number) => boolean) | undefined} keeps
  */
-function rows_count(counter, block, first, end) {
+function part_count(counter, { block, first, end, weight }, keeps) {
 	const { stack, stack_ids, stack_count } = block;
-	if (end - first < stack_count) {
+	if (keeps || end - first < stack_count) {
 		for (let row = first; row < end; row++)
-			counter.add(stack_ids[stack[row]], 1);
+			if (!keeps || keeps(row))
+				counter.add(stack_ids[stack[row]], weight);
 		return;
 	}
 	/* Many samples of few stacks: counted where they are near one another. */
 	const counts = block.counts("stack", first, end);
 	for (let number = 1; number < stack_count; number++)
 		if (counts[number])
-			counter.add(stack_ids[number], counts[number]);
+			counter.add(stack_ids[number], counts[number] * weight);
 }
 
-/**
- * @param {Profile} profile
- * @param {Range[]} ranges that do not overlap
- * @param {SampleFilter | null} filter
- * @param {CallCounter | StackCounter} counter
- */
-function samples_count(profile, ranges, filter, counter) {
-	for (const { from_us, to_us } of ranges) {
-		for (const block of profile.blocks_in(from_us, to_us)) {
-			const [first, end] = block.rows(from_us, to_us);
-			if (!filter) {
-				rows_count(counter, block, first, end);
-				continue;
-			}
-			const keeps = filter.keeps(block);
-			for (let row = first; row < end; row++)
-				if (keeps(row))
-					counter.add(block.stack_ids[block.stack[row]], 1);
-		}
-	}
-}
+/** What a tree counts. @typedef {{ unit_ns?: number, weighed?: boolean }} Counting unit_ns: see samples_in(); weighed: false: each sample for one */
 
 /**
  * @param {Profile} profile
  * @param {Range[]} ranges that do not overlap
  * @param {SampleFilter | null} [filter]
+ * @param {Counting} [counting]
  * @returns {CallTree}
  */
-export function call_tree_build(profile, ranges, filter = null) {
+export function call_tree_build(profile, ranges, filter = null, { unit_ns = 0, weighed = true } = {}) {
+	const count = (/** @type {CallCounter | StackCounter} */ counter) => {
+		const found = profile.samples_in(ranges, unit_ns);
+		for (const part of found.parts)
+			part_count(counter, weighed ? part : { ...part, weight: 1 }, filter?.keeps(part.block));
+		return found;
+	};
 	const counter = new CallCounter(profile.dictionary);
-	samples_count(profile, ranges, filter, counter);
+	const { period_ns, mixed } = count(counter);
 	const tree = counter.tree();
+	tree.period_ns = period_ns;
+	tree.mixed = mixed;
 	/* Few trees are asked for lines: they count again, if the stacks are still those of the tree. */
 	tree.stack_counts = () => {
 		const stacks = new StackCounter(tree.dictionary);
 		if (profile.dictionary === tree.dictionary)
-			samples_count(profile, ranges, filter, stacks);
+			count(stacks);
 		return stacks.counts;
 	};
 	return tree;
@@ -388,8 +376,7 @@ export class NameSearch {
 		this.pattern = pattern;
 		this.names_version = -1;
 		this.known = 1;
-		/** Whether the call itself matches, and whether it or one of its callers does. */
-		this.own = new Uint8Array(16);
+		/** By call: whether it or one of its callers matches. */
 		this.within = new Uint8Array(16);
 		/** Answers by symbol, 0: not asked, 1: no, 2: yes. */
 		this.answers = new Uint8Array(16);
@@ -397,8 +384,8 @@ export class NameSearch {
 		this.blocks = new WeakMap();
 	}
 
-	/** @returns {{ own: Uint8Array, within: Uint8Array }} by call */
-	masks() {
+	/** Brings it up to date. @returns {Uint8Array} by call: whether it or one of its callers matches */
+	within_update() {
 		const { dictionary } = this.profile;
 		dictionary.calls_update();
 		const { calls, symbols } = dictionary;
@@ -408,20 +395,24 @@ export class NameSearch {
 			this.answers.fill(0);
 			this.blocks = new WeakMap();
 		}
-		this.own = array_grown(this.own, calls.count);
 		this.within = array_grown(this.within, calls.count);
 		this.answers = array_grown(this.answers, symbols.count);
-		const { own, within, answers } = this;
+		const { within, answers } = this;
 		const [parents, shown] = calls.columns, { count } = calls;
 		for (let call = this.known; call < count; call++) {
 			const symbol = shown[call];
 			/* Processes are no functions. */
 			const answer = symbol > 0 ? answers[symbol] || this.symbol_ask(symbol) : 1;
-			own[call] = answer - 1;
 			within[call] = (answer - 1) | within[parents[call]];
 		}
 		this.known = count;
-		return this;
+		return within;
+	}
+
+	/** Whether a call itself matches, once within_update() knows it. @param {number} call */
+	is_named(call) {
+		const symbol = this.profile.dictionary.calls.columns[1][call];
+		return symbol > 0 && (this.answers[symbol] || this.symbol_ask(symbol)) === 2;
 	}
 
 	/**
@@ -429,7 +420,7 @@ export class NameSearch {
 	 * @returns {Uint8Array | null} by the number of a stack in the block, null: none is within
 	 */
 	block_mask(block) {
-		const { within } = this.masks();
+		const within = this.within_update();
 		const { stack_count, stack_ids } = block;
 		const known = this.blocks.get(block);
 		if (known?.count === stack_count)

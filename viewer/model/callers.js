@@ -47,7 +47,7 @@ export class Callers {
 				id = derived.add(id, symbols[base.calls[at]], base.calls[at]);
 			return { id, samples };
 		});
-		const counts = new Uint32Array(derived.rows.count);
+		const counts = new Float64Array(derived.rows.count);
 		for (const { id, samples } of ends)
 			counts[id] += samples;
 		return new DerivedTree(base, derived, counts);

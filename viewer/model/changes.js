@@ -78,7 +78,7 @@ function blocks_of(ranges, length_us) {
 	return { blocks, joined };
 }
 
-/** @typedef {{ self: Uint32Array, total: Uint32Array }} Side samples by node */
+/** @typedef {{ self: Float64Array, total: Float64Array }} Side samples by node */
 
 /** Widths are counted in parts of a sample of the stretch, so that they are whole numbers. */
 const width_parts = 64;
@@ -99,7 +99,7 @@ export class ChangeTree extends CallTree {
 		const place = new Map(Array.from(calls, (call, node) => [call, node]));
 		const parent = new Int32Array(calls.length).fill(-1);
 		const sides = [now, before].map((tree) => {
-			const side = { self: new Uint32Array(calls.length), total: new Uint32Array(calls.length) };
+			const side = { self: new Float64Array(calls.length), total: new Float64Array(calls.length) };
 			for (let node = 0; node < tree.count; node++) {
 				const at = /** @type {number} */ (place.get(tree.calls[node]));
 				side.self[at] = tree.self[node];
@@ -110,6 +110,7 @@ export class ChangeTree extends CallTree {
 			return side;
 		});
 		super(now.dictionary, calls, parent, sides[0].self.slice(), sides[0].total.slice());
+		this.period_ns = now.period_ns;
 		this.now_s = now_s;
 		this.before_s = before_s;
 		/** @type {Side} */
@@ -122,7 +123,7 @@ export class ChangeTree extends CallTree {
 
 	/**
 	 * Samples a second more than before, by node.
-	 * @param {{ now: Uint32Array, before: Uint32Array }} samples
+	 * @param {{ now: Float64Array, before: Float64Array }} samples
 	 */
 	changes({ now, before }) {
 		return Float64Array.from(this.calls, (_, node) => now[node] / this.now_s - before[node] / this.before_s);
@@ -301,21 +302,20 @@ export class Changes {
 	constructor(profile, ranges, baseline, filter = null, found = false) {
 		const span_us = span(ranges);
 		const { blocks, joined } = blocks_of(baseline, span_us / ranges.length);
-		/* Seconds as if both had been sampled as often: so many samples are expected. */
-		const [period_us, period_before_us] = [ranges, baseline].map(([first]) => (first ? profile.periods(first.from_us).asked_us : 0));
-		const now_s = span_us / second_us, before_s = span(baseline) / second_us * (period_us / period_before_us || 1);
-		const tree_of = (/** @type {Range[]} */ of) => call_tree_build(profile, of, filter);
+		const tree_of = (/** @type {Range[]} */ of, unit_ns = 0) => call_tree_build(profile, of, filter, { unit_ns });
 		const now = tree_of(ranges), before = tree_of(baseline);
+		/* Seconds as if both had been sampled as often: so many samples are expected. */
+		const now_s = span_us / second_us, before_s = span(baseline) / second_us * (now.period_ns / (before.period_ns || now.period_ns) || 1);
 		const counts = new FunctionCounts(profile);
 		this.profile = profile;
 		this.found = found;
 		this.counts = counts;
-		this.period_us = period_us;
+		this.period_us = now.period_ns / 1000;
 		this.tree = new ChangeTree(now, before, now_s, before_s);
 		this.now_totals = counts.totals(now);
 		this.before_totals = counts.totals(before);
 		const compared = new Set([...this.now_totals.keys(), ...this.before_totals.keys()]).size;
-		this.judge = new Judge(blocks.map((block) => counts.totals(tree_of([block]))),
+		this.judge = new Judge(blocks.map((block) => counts.totals(tree_of([block], before.period_ns))),
 			joined, now_s, before_s, compared);
 		this.tree.judge(this.judge);
 		this.samples_before = before.total[0];
@@ -416,7 +416,7 @@ export class Changes {
 	/**
 	 * The function to name: of those that carry much of the change the one that changed by most standard deviations. Its
 	 * callers carry as much, but vary more; its callees carry less. Or its callee, when that is nearly all of it.
-	 * @param {{ now: Uint32Array, before: Uint32Array }} left samples by node, in the call itself
+	 * @param {{ now: Float64Array, before: Float64Array }} left samples by node, in the call itself
 	 * @param {Float64Array} change of these
 	 * @param {boolean} any also of those that chance could have changed
 	 */

@@ -45,7 +45,7 @@ export class DerivedTree extends CallTree {
 	/**
 	 * @param {CallTree} base
 	 * @param {DerivedCalls} derived
-	 * @param {Uint32Array} counts samples by identity, in the node itself
+	 * @param {Float64Array} counts samples by identity, in the node itself
 	 */
 	constructor(base, derived, counts) {
 		const ids = ids_reached(derived, counts);
@@ -53,7 +53,7 @@ export class DerivedTree extends CallTree {
 		ids.forEach((id, node) => (place[id] = node));
 		const parent = ids.map((id) => place[derived.parent(id)]);
 		parent[0] = -1;
-		const self = Uint32Array.from(ids, (id) => counts[id]);
+		const self = Float64Array.from(ids, (id) => counts[id]);
 		const total = self.slice();
 		for (let node = ids.length - 1; node > 0; node--)
 			total[parent[node]] += total[node];
@@ -63,6 +63,8 @@ export class DerivedTree extends CallTree {
 		this.ids = ids;
 		/** Samples of the stretch, those that this tree leaves out as well. */
 		this.all = base.all;
+		this.period_ns = base.period_ns;
+		this.mixed = base.mixed;
 	}
 
 	/** @override @param {number} node */
@@ -97,12 +99,12 @@ export class DerivedTree extends CallTree {
 			within[node] = hits[node] | (node ? within[this.parent[node]] : 0);
 			samples += within[node] ? this.self[node] : 0;
 		}
-		return { hits, samples };
+		return { is_hit: (/** @type {number} */ node) => hits[node] > 0, samples };
 	}
 }
 
 /** Identities with samples, and all above them: ascending, so parents first. */
-function ids_reached(/** @type {DerivedCalls} */ derived, /** @type {Uint32Array} */ counts) {
+function ids_reached(/** @type {DerivedCalls} */ derived, /** @type {Float64Array} */ counts) {
 	const seen = new Uint8Array(derived.rows.count);
 	let count = seen[0] = 1;
 	for (let id = 1; id < counts.length; id++)

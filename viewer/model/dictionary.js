@@ -36,6 +36,8 @@ export function thread_text({ comm, tid }) {
 export class Dictionary {
 	/** @param {boolean} [by_name] functions of one name in files of one name are one, as those of two builds of a program are */
 	constructor(by_name = false) {
+		/** For who keeps something by its ids, and must not keep the whole of it: another one has another. */
+		this.identity = {};
 		/** The first function of each file's name and its own. @type {Map<string, number> | null} */
 		this.named = by_name ? new Map() : null;
 		this.strings = new StringTable();
@@ -63,7 +65,7 @@ export class Dictionary {
 		this.call_of_stack = new Int32Array(16);
 		this.calls_known = 1;
 		/** By call, all zero: for who counts them. */
-		this.call_scratch = new Uint32Array(0);
+		this.call_scratch = new Float64Array(0);
 		/** Counts up when a call may show another name. */
 		this.names_version = 0;
 		this.owners_version = 0;

@@ -6,7 +6,7 @@
  */
 
 /** @typedef {import("model/call_tree").CallTree} CallTree */
-/** @typedef {{ period_ns: number, start_us: number, span_us: number, title: string }} ExportFacts period_ns: 0: not known */
+/** @typedef {{ period_ns: number, start_us: number, span_us: number, title: string }} ExportFacts period_ns: what a sample counts for, 0: not known */
 
 /** Names are lines and fields elsewhere. @param {string} name */
 function field(name) {
@@ -16,7 +16,7 @@ function field(name) {
 /**
  * Every stack that was seen, its nodes from the outermost.
  * @param {CallTree} tree
- * @returns {{ path: number[], samples: number }[]}
+ * @returns {{ path: number[], node: number, samples: number }[]}
  */
 function stacks(tree) {
 	const found = [];
@@ -26,7 +26,7 @@ function stacks(tree) {
 		const path = [];
 		for (let at = node; at > 0 || (at === 0 && tree.kind(0)); at = tree.parent[at])
 			path.unshift(at);
-		found.push({ path, samples: tree.self[node] });
+		found.push({ path, node, samples: tree.self[node] });
 	}
 	return found;
 }
@@ -34,7 +34,7 @@ function stacks(tree) {
 /** @param {CallTree} tree @returns {string} */
 export function folded_write(tree) {
 	return stacks(tree).map(({ path, samples }) =>
-		`${path.map((node) => field(tree.name(node))).join(";") || "?"} ${samples}\n`).join("");
+		`${path.map((node) => field(tree.name(node))).join(";") || "?"} ${Math.round(samples)}\n`).join("");
 }
 
 /** Processes in a tree that begins with them, else all as one. @param {CallTree} tree @param {number[]} path */
@@ -66,7 +66,7 @@ export function speedscope_write(tree, { period_ns, title }) {
 		const profile = profiles.get(process) ?? { samples: [], weights: [] };
 		profiles.set(process, profile);
 		profile.samples.push(numbers);
-		profile.weights.push(samples * (period_ns || 1));
+		profile.weights.push(Math.round(samples * (period_ns || 1)));
 	}
 	return JSON.stringify({ $schema: "https://www.speedscope.app/file-format-schema.json", exporter: "flickerscope", name: title,
 		activeProfileIndex: 0, shared: { frames }, profiles: [...profiles].map(([name, profile]) => ({ type: "sampled",
@@ -133,9 +133,10 @@ class Numbers {
  * profile.proto, not compressed.
  * @param {CallTree} tree
  * @param {ExportFacts} facts
+ * @param {ArrayLike<number>} counts by node: where rates differ the tree has what they stand for
  * @returns {Uint8Array<ArrayBuffer>}
  */
-export function pprof_write(tree, { period_ns, start_us, span_us }) {
+export function pprof_write(tree, { period_ns, start_us, span_us }, counts = tree.self) {
 	const strings = new Numbers([""]);
 	const mappings = new Numbers(), functions = new Numbers();
 	const profile = new Message();
@@ -155,14 +156,14 @@ export function pprof_write(tree, { period_ns, start_us, span_us }) {
 				.message(4, new Message().number(1, id + 1)));
 		});
 	};
-	for (const { path, samples } of stacks(tree)) {
+	for (const { path, node, samples } of stacks(tree)) {
 		const { process, calls } = process_split(tree, path);
 		const sample = new Message();
 		for (const node of [...calls].reverse())
 			sample.number(1, location_of(node));
-		sample.number(2, samples);
+		sample.number(2, Math.round(counts[node]));
 		if (period_ns)
-			sample.number(2, samples * period_ns);
+			sample.number(2, Math.round(samples * period_ns));
 		if (process)
 			sample.message(3, new Message().number(1, strings.of("process")).number(2, strings.of(process)));
 		profile.message(2, sample);

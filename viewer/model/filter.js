@@ -75,8 +75,7 @@ export class SampleFilter {
 		/** By symbol: its function's bit and, so that 0 is not asked yet, the sign. */
 		this.symbols = new Int32Array(16);
 		this.names_version = -1;
-		/** @type {Profile["dictionary"] | null} */
-		this.dictionary = null;
+		this.identity = {};
 	}
 
 	/** Whether what is kept changes with names that come late. */
@@ -96,8 +95,8 @@ export class SampleFilter {
 	/** Takes in what has come to the dictionary. */
 	update() {
 		const { dictionary } = this.profile;
-		if (dictionary !== this.dictionary || this.by_name && this.names_version !== dictionary.names_version) {
-			this.dictionary = dictionary;
+		if (dictionary.identity !== this.identity || this.by_name && this.names_version !== dictionary.names_version) {
+			this.identity = dictionary.identity;
 			this.names_version = dictionary.names_version;
 			this.threads_known = this.calls_known = 0;
 			this.symbols.fill(0);

@@ -13,11 +13,8 @@ import * as wire from "wire";
 /** @param {Profile} profile @param {Range[]} ranges @returns {Map<number, number>} samples by CPU */
 function cpu_counts(profile, ranges) {
 	const counts = new Map();
-	for (const { from_us, to_us } of ranges)
-		for (const block of profile.blocks_in(from_us, to_us)) {
-			block.counts("cpu", ...block.rows(from_us, to_us)).forEach((count, cpu) =>
-				counts.set(cpu, (counts.get(cpu) ?? 0) + count));
-		}
+	for (const { block, first, end, weight } of profile.samples_in(ranges).parts)
+		block.counts("cpu", first, end).forEach((count, cpu) => counts.set(cpu, (counts.get(cpu) ?? 0) + count * weight));
 	return counts;
 }
 

@@ -115,23 +115,20 @@ export function process_rows(tree) {
  * @param {Profile} profile
  * @param {Range[]} ranges that do not overlap
  * @param {import("model/filter").SampleFilter | null} filter
- * @returns {Uint32Array} samples by thread of the dictionary
+ * @returns {Float64Array} samples by thread of the dictionary
  */
 export function thread_counts(profile, ranges, filter) {
-	const counts = new Uint32Array(profile.dictionary.threads.count);
-	for (const { from_us, to_us } of ranges) {
-		for (const block of profile.blocks_in(from_us, to_us)) {
-			const [first, end] = block.rows(from_us, to_us);
-			const { thread, thread_ids } = block;
-			if (!filter) {
-				block.counts("thread", first, end).forEach((count, number) => (counts[thread_ids[number]] += count));
-				continue;
-			}
-			const keeps = filter.keeps(block);
-			for (let row = first; row < end; row++)
-				if (keeps(row))
-					counts[thread_ids[thread[row]]]++;
+	const counts = new Float64Array(profile.dictionary.threads.count);
+	for (const { block, first, end, weight } of profile.samples_in(ranges).parts) {
+		const { thread, thread_ids } = block;
+		if (!filter) {
+			block.counts("thread", first, end).forEach((count, number) => (counts[thread_ids[number]] += count * weight));
+			continue;
 		}
+		const keeps = filter.keeps(block);
+		for (let row = first; row < end; row++)
+			if (keeps(row))
+				counts[thread_ids[thread[row]]] += weight;
 	}
 	return counts;
 }

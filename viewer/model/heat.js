@@ -414,15 +414,18 @@ export class Heat {
 			const mask = search.block_mask(block);
 			if (!mask)
 				continue;
-			const keeps = this.filter?.keeps(block), { stack } = block;
-			for (let row = 0; row < rows; row++) {
-				if (hits[row])
-					continue;
-				const [first, end] = block.rows(start_us + row * row_us, start_us + (row + 1) * row_us);
-				let at = first;
-				while (at < end && !(mask[stack[at]] && (!keeps || keeps(at))))
+			const keeps = this.filter?.keeps(block), { stack, time } = block;
+			const offset_us = start_us - block.start_us;
+			const [first, end] = block.rows(start_us, start_us + second_us);
+			for (let at = first; at < end;) {
+				if (!mask[stack[at]] || keeps && !keeps(at)) {
 					at++;
-				hits[row] = at < end ? 1 : 0;
+					continue;
+				}
+				const row = Math.floor((time[at] - offset_us) / row_us);
+				hits[row] = 1;
+				/* The rest of the row need not be looked at. */
+				at = block.bound(Math.ceil(offset_us + (row + 1) * row_us), end, at + 1);
 			}
 		}
 		return hits;

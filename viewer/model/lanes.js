@@ -39,14 +39,14 @@ class ThreadNumbers {
 		this.numbers = new Map();
 		/** By thread of the dictionary. @type {number[]} */
 		this.known = [];
-		this.dictionary = profile.dictionary;
+		this.identity = profile.dictionary.identity;
 	}
 
 	/** @param {number} id of the dictionary */
 	number(id) {
 		const { dictionary } = this.profile;
-		if (dictionary !== this.dictionary) {
-			this.dictionary = dictionary;
+		if (dictionary.identity !== this.identity) {
+			this.identity = dictionary.identity;
 			this.known = [];
 		}
 		return this.known[id] ??= this.number_find(dictionary.thread(id));
@@ -92,6 +92,9 @@ class Window {
 		return -1;
 	}
 }
+
+/** Most seconds have nobody who is alone. */
+const nobody = new Int32Array(0);
 
 export class Lanes {
 	/** @param {Profile} profile */
@@ -172,7 +175,7 @@ export class Lanes {
 
 	/**
 	 * @param {number} second
-	 * @returns {Int32Array | null} by cell: 1 + the number of the thread that was alone there, 0: none was
+	 * @returns {Int32Array | null} by cell: 1 + the number of the thread that was alone there, 0: none was; empty: nowhere
 	 */
 	single_make(second) {
 		const { profile } = this;
@@ -198,7 +201,7 @@ export class Lanes {
 			if (thread >= 0)
 				alone.fill(thread + 1, Math.max(0, from), Math.max(0, from + single_window));
 		}
-		return alone;
+		return alone.some((thread) => thread > 0) ? alone : nobody;
 	}
 
 	/** @param {number} from_us @param {number} to_us whether all of it is known */

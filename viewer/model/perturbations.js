@@ -28,6 +28,8 @@ const reference_least_s = 30;
 const thresholds = { up: 8, down: 5.5, mix: 3.5 };
 /** What is that much above the second largest peak of the hour's minutes is news. */
 const peak_factor = 1.5, peak_minutes = 60;
+/** Fewer CPUs busy is no news where as few were, for as long, in so many of the hour's minutes. */
+const low_minutes = 6;
 /** The least change: CPUs, share of all CPUs, and seconds of CPU time. */
 const change_least_cpus = 0.3, change_least_share = { up: 0.02, down: 0.02, mix: 0.005 };
 const change_least_cpu_s = 0.04;
@@ -248,29 +250,55 @@ class Pyramid {
 	}
 }
 
-/** The largest score of each of the last minutes. */
-class Peaks {
-	constructor() {
-		this.minutes = /** @type {number[]} */ ([]);
+/** The extreme of each of the last minutes. */
+class Minutes {
+	/**
+	 * @param {(a: number, b: number) => number} extreme of two
+	 * @param {number} none of no second
+	 */
+	constructor(extreme, none) {
+		this.extreme = extreme;
+		this.none = this.current = none;
 		this.seconds = 0;
-		this.current = 0;
+		this.minutes = /** @type {number[]} */ ([]);
+		/** The same, the smallest first. */
+		this.ascending = this.minutes;
 	}
 
-	/** @param {number} score the largest of a second */
-	add(score) {
-		this.current = Math.max(this.current, score);
+	/** @param {number} value the extreme of a second */
+	add(value) {
+		this.current = this.extreme(this.current, value);
 		if (++this.seconds % 60)
 			return;
 		this.minutes.push(this.current);
 		if (this.minutes.length > peak_minutes)
 			this.minutes.shift();
-		this.current = 0;
+		this.ascending = [...this.minutes].sort((a, b) => a - b);
+		this.current = this.none;
+	}
+}
+
+/** The largest score of each of the last minutes. */
+class Peaks extends Minutes {
+	constructor() {
+		super(Math.max, 0);
 	}
 
 	/** @param {number} least */
 	threshold(least) {
-		const second = [...this.minutes].sort((a, b) => b - a)[1] ?? 0;
-		return Math.max(least, peak_factor * second);
+		return Math.max(least, peak_factor * (this.ascending[this.ascending.length - 2] ?? 0));
+	}
+}
+
+/** The fewest CPUs busy in a window of each of the last minutes, at one scale of time; infinite: no window ended in it. */
+class Lows extends Minutes {
+	constructor() {
+		super(Math.min, Infinity);
+	}
+
+	/** As few as this are nothing new. */
+	get common() {
+		return this.ascending[low_minutes - 1] ?? Infinity;
 	}
 }
 
@@ -313,6 +341,7 @@ export class Perturbations {
 		this.rate_hz = rate_hz;
 		this.cpu_count = cpu_count;
 		this.peaks = { up: new Peaks(), down: new Peaks(), mix: new Peaks() };
+		this.lows = scales.map(() => new Lows());
 		/** @type {Past[]} one second after the other */
 		this.past = [];
 		this.pyramid = new Pyramid();
@@ -430,7 +459,8 @@ export class Perturbations {
 				surprises[scale].push(surprise);
 				const usual = reference.scales[scale];
 				const beyond = busy - reference.usual;
-				const scores = { up: beyond / usual.up, down: -beyond / usual.down,
+				const scores = { up: beyond / usual.up,
+					down: busy < this.lows[scale].common ? -beyond / usual.down : 0,
 					mix: reference.knows_surprise ? (surprise - usual.surprise) / usual.surprise_spread : 0 };
 				const changes = { up: beyond, down: -beyond,
 					mix: (surprise - usual.surprise) * (busy + mix_usual_part * reference.usual) /
@@ -450,6 +480,7 @@ export class Perturbations {
 		for (const [scale, windows] of past.windows.entries()) {
 			windows.means = Float32Array.from(means[scale]).sort();
 			windows.surprises = Float32Array.from(surprises[scale]).sort();
+			this.lows[scale].add(windows.means[0] ?? Infinity);
 		}
 		for (const kind of kinds)
 			this.peaks[kind].add(most[kind]);

@@ -318,6 +318,30 @@ export class Profile {
 	}
 
 	/**
+	 * The samples of some stretches by block, and what each of a block counts for: as many as one at the highest rate among them
+	 * where rates differ, since agents lower theirs and two captures have two.
+	 * @param {{ from_us: number, to_us: number }[]} ranges that do not overlap
+	 * @param {number} [unit_ns] counts for one, in place of a sample of the highest rate
+	 * @returns {{ parts: { block: Block, first: number, end: number, weight: number }[], period_ns: number, mixed: boolean }} period_ns: what counts for one,
+	 * 0: not known
+	 */
+	samples_in(ranges, unit_ns = 0) {
+		const parts = [], periods = new Set();
+		for (const { from_us, to_us } of ranges)
+			for (const block of this.blocks_in(from_us, to_us)) {
+				const [first, end] = block.rows(from_us, to_us);
+				if (first === end)
+					continue;
+				parts.push({ block, first, end, weight: 1 });
+				periods.add(block.period_ns);
+			}
+		const period_ns = unit_ns || (periods.size ? Math.min(...periods) : this.block_at(ranges[0]?.from_us ?? 0)?.period_ns ?? 0);
+		for (const part of parts)
+			part.weight = period_ns ? part.block.period_ns / period_ns || 1 : 1;
+		return { parts, period_ns, mixed: periods.size > 1 };
+	}
+
+	/**
 	 * The block whose time this is: the last one that starts at or before it, else the first.
 	 * @param {number} time_us
 	 * @returns {Block | null}

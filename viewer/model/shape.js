@@ -178,7 +178,7 @@ export class Shape {
 	/** @param {CallTree} base @returns {ShapedTree} */
 	tree(base) {
 		this.update();
-		const counts = new Uint32Array(this.derived.rows.count);
+		const counts = new Float64Array(this.derived.rows.count);
 		for (let node = 1; node < base.count; node++) {
 			const call = base.calls[node];
 			if (base.self[node] && !(this.state[call] & (HIDDEN | OUTSIDE)))
@@ -192,7 +192,7 @@ export class ShapedTree extends DerivedTree {
 	/**
 	 * @param {CallTree} base
 	 * @param {Shape} shape
-	 * @param {Uint32Array} counts
+	 * @param {Float64Array} counts
 	 */
 	constructor(base, shape, counts) {
 		super(base, shape.derived, counts);

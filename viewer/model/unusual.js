@@ -30,7 +30,7 @@ class CallBuckets {
 	/** @param {Profile} profile */
 	constructor(profile) {
 		this.profile = profile;
-		this.dictionary = profile.dictionary;
+		this.identity = profile.dictionary.identity;
 		this.known = new Int16Array(0);
 		/** Hash of the process's name by call. */
 		this.processes = new Int32Array(0);
@@ -41,8 +41,8 @@ class CallBuckets {
 	update() {
 		const { dictionary } = this.profile;
 		dictionary.calls_update();
-		if (dictionary !== this.dictionary) {
-			this.dictionary = dictionary;
+		if (dictionary.identity !== this.identity) {
+			this.identity = dictionary.identity;
 			this.count = 1;
 		}
 		const { calls, functions, strings } = dictionary;

@@ -123,6 +123,7 @@ async function gzip(bytes) {
  * @typedef {object} Exporting
  * @property {FlameGraph} graph
  * @property {ExportFacts} facts
+ * @property {(facts: ExportFacts) => Uint8Array<ArrayBuffer>} pprof
  * @property {string} stem of the file's name
  * @property {(() => Promise<Blob>) | null} capture of the stretch; null: nobody holds one
  * @property {boolean} whole whether that is all of the file that was opened
@@ -134,11 +135,12 @@ async function gzip(bytes) {
 export function export_menu_open(button, page) {
 	const { source, connection } = page;
 	const ranges = page.graph_ranges();
-	const { event_kind_is_time, frequency_hz, host } = source.facts();
+	const { event_kind_is_time, host } = source.facts();
 	const start_us = source.to_wall_us(ranges[0].start_us);
 	const [{ from_us, to_us }] = source.timeline([ranges_hull(ranges)]);
-	menu_show(button, { graph: page.graph,
-		facts: { period_ns: event_kind_is_time && frequency_hz ? Math.round(1e9 / frequency_hz) : 0, start_us, span_us: ranges_span(ranges),
+	const tree_of = (/** @type {boolean} */ weighed) => page.graph_tree(source.tree_build(ranges, { weighed }));
+	menu_show(button, { graph: page.graph, pprof: (facts) => pprof_write(tree_of(true), facts, tree_of(false).self),
+		facts: { period_ns: event_kind_is_time && page.graph.tree?.period_ns || 0, start_us, span_us: ranges_span(ranges),
 			title: `${host || "CPU profile"}, ${new Date(start_us / 1000).toISOString().slice(0, 23).replace("T", " ")} UTC, ${ranges_text(ranges)}` },
 		stem: `flickerscope-${host || "capture"}-${stamp_text(start_us)}`,
 		whole: connection.remote !== null, repeated: ranges.length > 1,
@@ -147,7 +149,7 @@ export function export_menu_open(button, page) {
 }
 
 /** @param {HTMLElement} button @param {Exporting} exporting */
-function menu_show(button, { graph, facts, stem, capture, whole, repeated, fail }) {
+function menu_show(button, { graph, facts, pprof, stem, capture, whole, repeated, fail }) {
 	const { tree } = graph;
 	const text = (/** @type {string} */ content) => async () => new Blob([content], { type: "text/plain" });
 	const item = (/** @type {string} */ label, /** @type {string} */ ending, /** @type {() => Promise<Blob>} */ make) => ({
@@ -167,7 +169,7 @@ function menu_show(button, { graph, facts, stem, capture, whole, repeated, fail 
 		item("Drawing of the graph", "svg", () => text(svg_make(graph, facts.title))()),
 		null,
 		item("Stacks, folded: flamegraph.pl", "folded", () => text(folded_write(tree))()),
-		item("pprof: go tool pprof", "pb.gz", () => gzip(pprof_write(tree, facts))),
+		item("pprof: go tool pprof", "pb.gz", () => gzip(pprof(facts))),
 		item("speedscope", "speedscope.json", () => text(speedscope_write(tree, facts))()),
 		...capture ? [null, item(`This page with ${whole ? "the whole file" : repeated ? "all from first to last" : "the data"} in it`, "html", async () => html_make(await capture(), `${stem}.flk`)),
 			item(whole ? "The file itself" : `Capture${repeated ? " from first to last" : ""}: flickerscope view`, "flk", capture)] : [],

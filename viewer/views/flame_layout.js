@@ -76,7 +76,7 @@ export class FlameOrder {
 		const unsorted = new Int32Array(count), keys = new Float64Array(count);
 		for (let child = first[node], i = 0; child; child = next[child], i++) {
 			unsorted[i] = child;
-			keys[i] = -total[child] * places_max + i;
+			keys[i] = -Math.round(total[child]) * places_max + i;
 		}
 		keys.sort();
 		const children = new Int32Array(count);

@@ -14,6 +14,11 @@ export function count_text(value) {
 	return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, thin);
 }
 
+/** How a file's size is said. @param {number} bytes */
+export function size_text(bytes) {
+	return bytes < 1e5 ? `${(bytes / 1e3).toFixed(1)}${thin}kB` : `${(bytes / 1e6).toFixed(1)}${thin}MB`;
+}
+
 /**
  * A share of a whole: two figures below 10 %.
  * @param {number} part

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What stands around the flame graph: search, the way back from a zoom, the legend, and messages. */
 
+import { later_use } from "later_fetch";
 import { Said, by_id, element, text_set } from "views/elements";
 import { share_text } from "views/format";
 import { name_escape, name_shorten } from "views/names";
@@ -26,47 +27,6 @@ export function kind_name(kind) {
 
 /** Crumbs in the middle of a long way are left out. */
 const crumbs_max = 4;
-
-/**
- * What is wrong with a pattern, in words. Engines say it their own way: only the common ones are
- * told apart.
- * @param {string} pattern
- * @param {unknown} error
- */
-function pattern_problem(pattern, error) {
-	const bracket = bracket_open(pattern);
-	if (bracket >= 0)
-		return `The bracket at letter ${bracket + 1} is never closed.`;
-	const text = error instanceof Error ? error.message : "";
-	if (/nothing to repeat/i.test(text))
-		return "There is nothing before a *, + or ? to repeat.";
-	if (/unmatched|unterminated|missing/i.test(text))
-		return "A bracket closes that was never opened.";
-	return /\\$/.test(pattern) ? "A \\ at the end has nothing to escape."
-		: "This pattern cannot be read.";
-}
-
-/**
- * @param {string} pattern
- * @returns {number} index of a bracket that is never closed, -1: none
- */
-function bracket_open(pattern) {
-	const open = [];
-	let set = -1;
-	for (let i = 0; i < pattern.length; i++) {
-		if (pattern[i] === "\\")
-			i++;
-		else if (set >= 0)
-			set = pattern[i] === "]" ? -1 : set;
-		else if (pattern[i] === "[")
-			set = i;
-		else if (pattern[i] === "(")
-			open.push(i);
-		else if (pattern[i] === ")")
-			open.pop();
-	}
-	return set >= 0 ? set : open.pop() ?? -1;
-}
 
 export class GraphPanel {
 	/**
@@ -113,7 +73,8 @@ export class GraphPanel {
 
 	search_take() {
 		const text = this.search.value;
-		let problem = "";
+		/** @type {unknown} */
+		let problem = null;
 		try {
 			this.pattern = text ? new RegExp(text, "iu") : null;
 		} catch (error) {
@@ -121,15 +82,19 @@ export class GraphPanel {
 			try {
 				this.pattern = new RegExp(text, "i");
 			} catch {
-				problem = pattern_problem(text, error);
+				problem = error;
 			}
 		}
-		this.search_box.classList.toggle("invalid", problem !== "");
-		this.search.setAttribute("aria-invalid", String(problem !== ""));
-		this.result.classList.toggle("problem", problem !== "");
+		this.search_box.classList.toggle("invalid", problem !== null);
+		this.search.setAttribute("aria-invalid", String(problem !== null));
+		this.result.classList.toggle("problem", problem !== null);
 		if (problem) {
 			const still = this.pattern ? " Still showing the last search." : "";
-			this.result.textContent = `${problem}${still}`;
+			const show = (/** @type {string} */ words) => {
+				if (this.search.value === text)
+					this.result.textContent = words + still;
+			};
+			later_use(({ pattern_problem }) => show(pattern_problem(text, problem)), show);
 			return;
 		}
 		this.search_changed(this.pattern);

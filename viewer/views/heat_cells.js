@@ -100,24 +100,30 @@ export class HeatCells {
 	}
 
 	/**
-	 * Paints columns from..end and shows them.
+	 * Paints columns from..end and shows them, as many as there is time for.
 	 * @param {number} from
 	 * @param {number} end
 	 * @param {(second: number) => ColumnData | null} column null: nothing is known there
+	 * @param {number} until_ms of performance.now(): then no other is begun
+	 * @returns {number} the first that was not painted
 	 */
-	paint(from, end, column) {
+	paint(from, end, column, until_ms) {
 		const { geometry } = this;
 		if (!geometry)
-			return;
+			return end;
 		const first = Math.max(from, geometry.first);
-		const last = Math.min(end, geometry.end) - 1;
-		if (last < first)
-			return;
-		for (let second = first; second <= last; second++)
+		const last_end = Math.min(end, geometry.end);
+		let second = first;
+		while (second < last_end && (second === first || performance.now() < until_ms)) {
 			this.column_write(second - geometry.first, second, column(second));
-		const [x0] = HeatCells.column_edges(geometry, first - geometry.first);
-		const x1 = HeatCells.column_edges(geometry, last - geometry.first)[1];
-		this.context.putImageData(this.image, 0, 0, x0, 0, x1 - x0, this.image.height);
+			second++;
+		}
+		if (second > first) {
+			const [x0] = HeatCells.column_edges(geometry, first - geometry.first);
+			const [x1] = HeatCells.column_edges(geometry, second - geometry.first);
+			this.context.putImageData(this.image, 0, 0, x0, 0, x1 - x0, this.image.height);
+		}
+		return second;
 	}
 
 	/**

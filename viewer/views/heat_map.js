@@ -63,6 +63,8 @@ export class HeatMap {
 		/** Columns to paint again, [from, end). */
 		this.changed_from = -Infinity;
 		this.changed_end = Infinity;
+		/** All of them stand elsewhere or have other colours: not one may be painted later than another. */
+		this.at_once = true;
 		this.frame_dirty = true;
 		this.overlay_dirty = true;
 		/** @type {import("views/map_frame").Box[]} */
@@ -127,6 +129,7 @@ export class HeatMap {
 	all_changed() {
 		this.changed_from = -Infinity;
 		this.changed_end = Infinity;
+		this.at_once = true;
 		this.frame_dirty = this.overlay_dirty = true;
 		this.changed();
 	}
@@ -141,6 +144,11 @@ export class HeatMap {
 		this.changed_end = Math.max(this.changed_end, end);
 		this.frame_dirty ||= from === -Infinity;
 		this.changed();
+	}
+
+	/** What is marked in the cells is something else; all around them stays. */
+	cells_changed() {
+		this.columns_changed(this.geometry.first, this.geometry.end);
 	}
 
 	overlay_changed() {
@@ -243,8 +251,8 @@ export class HeatMap {
 			performance.now() - this.cells_painted_ms < 990 && motion_reduced.matches;
 	}
 
-	/** Paints what has changed since the last time. */
-	paint() {
+	/** Paints what has changed since the last time, or begins to. @param {number} budget_ms for cells that may come later */
+	paint(budget_ms) {
 		if (!this.tokens)
 			return;
 		if (this.following)
@@ -259,10 +267,15 @@ export class HeatMap {
 		if (this.changed_end > this.changed_from && !this.rests()) {
 			this.paints.cells++;
 			this.cells_painted_ms = performance.now();
-			this.cells.paint(this.changed_from, this.changed_end,
-				(second) => this.column(second));
-			this.changed_from = Infinity;
-			this.changed_end = -Infinity;
+			this.changed_from = this.cells.paint(this.changed_from, this.changed_end,
+				(second) => this.column(second), this.at_once ? Infinity : this.cells_painted_ms + budget_ms);
+			this.at_once = false;
+			if (this.changed_from < Math.min(this.changed_end, geometry.end)) {
+				this.changed();
+			} else {
+				this.changed_from = Infinity;
+				this.changed_end = -Infinity;
+			}
 		}
 		if (this.overlay_dirty) {
 			this.overlay_dirty = false;

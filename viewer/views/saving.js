@@ -2,11 +2,7 @@
 /* Gives a capture to the browser's downloads, and says on its button how far it is. */
 
 import { announce, text_set } from "views/elements";
-
-/** How a file's size is said. @param {number} bytes */
-export function size_text(bytes) {
-	return bytes < 1e5 ? `${(bytes / 1e3).toFixed(1)}\u2009kB` : `${(bytes / 1e6).toFixed(1)}\u2009MB`;
-}
+import { size_text } from "views/format";
 
 /** "20261122T183412Z" of microseconds of the wall clock. @param {number} wall_us */
 export function stamp_text(wall_us) {

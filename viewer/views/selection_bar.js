@@ -8,11 +8,13 @@ import { Said, by_id, element, text_set } from "views/elements";
 import { clock_ms_text, count_text, cpus_text, share_text, time_parse } from "views/format";
 import { name_escape } from "views/names";
 import { ranges_text } from "views/ranges";
+import { rate_text } from "views/status_bar";
 
 /**
  * What ran in a stretch of time.
  * @typedef {object} Summary
  * @property {number} samples
+ * @property {number} counted_hz where they were taken at several rates: the highest; else 0
  * @property {number | null} cpus_busy null: the event does not say
  * @property {number} cpu_count
  * @property {{ name: string, samples: number }[]} processes most samples first
@@ -241,7 +243,9 @@ export class SelectionBar {
 	summary_show({ summary, chosen }) {
 		if (!summary)
 			return;
-		this.samples.textContent = `${count_text(summary.samples)} sample${summary.samples === 1 ? "" : "s"}`;
+		const { samples, counted_hz } = summary;
+		this.samples.textContent = `${count_text(samples)} sample${samples === 1 ? "" : "s"}${counted_hz ? ` as at ${rate_text(counted_hz)} Hz` : ""}`;
+		this.samples.title = counted_hz ? "The rate changed: each sample counts as many as it stands for at the highest rate." : "";
 		/** @type {(Node | string)[]} */
 		const words = [];
 		if (summary.cpus_busy !== null) {

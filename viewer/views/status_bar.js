@@ -2,9 +2,8 @@
 /* The first row: what host this is, how it is sampled, what was lost, and whether the page follows. */
 
 import { announce, by_id, element, emphasized, text_set, warning_icon } from "views/elements";
-import { complete_text, clock_text, count_text, span_words } from "views/format";
+import { complete_text, clock_text, count_text, size_text, span_words } from "views/format";
 import { name_escape } from "views/names";
-import { size_text } from "views/saving";
 
 /**
  * @typedef {object} Facts

@@ -30,22 +30,25 @@ const table = (title) => console.log(`\n## ${title}\n\n| what | target | median 
 /* ---- in the page ---- */
 
 /**
- * What a frame costs the page: from the first event or callback of it until all is drawn, and from frame to frame.
- * Raster is done by other threads, and shows in the second only.
+ * What a frame costs the page: what its events take, and from its first callback until all is drawn; and from frame
+ * to frame. The time that an event waits for its frame is nobody's work: a key's comes at any time, a pointer's at
+ * the frame. Raster is done by other threads, and shows in the second only.
  */
 const meter_add = (page) => page.evaluate(() => {
 	const { port1, port2 } = new MessageChannel();
-	const meter = window.meter = { costs: [], steps: [], on: false, began: 0, last: 0 };
-	const begin = () => (meter.began ||= performance.now());
-	for (const name of ['pointermove', 'pointerdown', 'pointerup', 'mousemove', 'click', 'input', 'keydown', 'wheel'])
-		addEventListener(name, begin, { capture: true });
-	port1.onmessage = ({ data: began }) => meter.on && meter.costs.push(performance.now() - began);
+	const meter = window.meter = { costs: [], steps: [], on: false, events_ms: 0, last: 0 };
+	for (const name of ['pointermove', 'pointerdown', 'pointerup', 'mousemove', 'click', 'input', 'keydown', 'wheel']) {
+		let began = 0;
+		addEventListener(name, () => (began = performance.now()), { capture: true });
+		addEventListener(name, () => (meter.events_ms += performance.now() - began));
+	}
+	port1.onmessage = ({ data: { began, events_ms } }) => meter.on && meter.costs.push(performance.now() - began + events_ms);
 	const frame = () => {
-		begin();
-		if (meter.on && meter.last) meter.steps.push(performance.now() - meter.last);
-		meter.last = performance.now();
-		port2.postMessage(meter.began);
-		meter.began = 0;
+		const began = performance.now();
+		if (meter.on && meter.last) meter.steps.push(began - meter.last);
+		meter.last = began;
+		port2.postMessage({ began, events_ms: meter.events_ms });
+		meter.events_ms = 0;
 		requestAnimationFrame(frame);
 	};
 	requestAnimationFrame(frame);
