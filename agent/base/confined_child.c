@@ -2,6 +2,7 @@
 #include "base/confined_child.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -16,7 +17,13 @@ enum { EXIT_CODE_MAX = 255 };
 static int run(int (*work)(void *context), void *context, pid_t parent_pid)
 {
 	int r = own_process_die_with(parent_pid);
+	sigset_t none;
 
+	if (r < 0)
+		return r; /* nobody waits for it any more */
+	sigemptyset(&none);
+	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+		r = -errno;
 	if (r == 0)
 		r = confine_process(CONFINED_TO_READING, -1);
 	return r < 0 ? log_errno(r, "give up what is not needed to read a file") : work(context);

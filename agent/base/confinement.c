@@ -23,9 +23,9 @@
 
 #include "base/cleanup.h"
 #include "base/own_process.h"
+#include "base/own_user.h"
 
 enum {
-	NOBODY = 65534,
 	PROC_PATH_SIZE = 64,
 };
 
@@ -137,8 +137,9 @@ static const int forking_calls[] = {
 
 /* To put a file in its place when the process that writes it has ended. */
 static const int finishing_calls[] = {
-	SCMP_SYS(fdatasync), SCMP_SYS(fsync),	 SCMP_SYS(openat), SCMP_SYS(renameat),
-	SCMP_SYS(renameat2), SCMP_SYS(unlinkat), SCMP_SYS(wait4),
+	SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_wait), SCMP_SYS(fdatasync),
+	SCMP_SYS(fsync),       SCMP_SYS(openat),     SCMP_SYS(renameat),
+	SCMP_SYS(renameat2),   SCMP_SYS(unlinkat),   SCMP_SYS(wait4),
 };
 
 static const int downloading_calls[] = {
@@ -393,7 +394,8 @@ int confine_files(void)
 	return r;
 }
 
-int confine_files_to(int folder_fd)
+/* Makes the folder the root directory. Returns as confine_files() does. */
+static int confine_files_to(int folder_fd)
 {
 	return fchdir(folder_fd) < 0 || chroot(".") < 0 ? -errno : 0;
 }
@@ -426,7 +428,8 @@ static void bound_capabilities(uint64_t kept)
 			prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
 }
 
-int confine_privileges(uint64_t kept)
+/* Keeps capabilities of the set @kept (1 << CAP_...) across the change of the user. */
+static int confine_privileges(const struct own_user *own, uint64_t kept)
 {
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
@@ -435,8 +438,8 @@ int confine_privileges(uint64_t kept)
 	bound_capabilities(kept);
 	if (prctl(PR_SET_KEEPCAPS, kept != 0, 0, 0, 0) < 0)
 		return -errno;
-	if (setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0 &&
-	    setresuid(NOBODY, NOBODY, NOBODY) < 0)
+	if (setgroups(0, NULL) == 0 && setresgid(own->group, own->group, own->group) == 0 &&
+	    setresuid(own->user, own->user, own->user) < 0)
 		return -errno;
 	return keep_capabilities(kept);
 }
@@ -483,13 +486,14 @@ static int confine_root_directory(enum confinement confinement, int folder_fd)
 /* @kept: of the capabilities. */
 static int confine(enum confinement confinement, int folder_fd, uint64_t kept)
 {
+	const struct own_user own = own_user_find(OWN_USER_FILE);
 	int death_signal = 0, r;
 
-	tzset(); /* reads a file, which cannot be reached later */
+	tzset(); /* reads a file, which cannot be reached later, as that of users */
 	prctl(PR_GET_PDEATHSIG, &death_signal);
 	r = confine_root_directory(confinement, folder_fd);
 	if (r == 0)
-		r = confine_privileges(kept);
+		r = confine_privileges(&own, kept);
 	/* The change of the user takes it back. */
 	if (r == 0 && prctl(PR_SET_PDEATHSIG, death_signal) < 0)
 		r = -errno;
@@ -539,8 +543,12 @@ int confine_finisher(int folder_fd)
 		return confine_process(CONFINED_TO_FINISHING, -1);
 	if (geteuid() == 0)
 		r = confine_files_to(folder_fd);
-	/* A folder, and a file that is replaced in one like /tmp, may be somebody else's. */
+	/*
+	 * A folder, and a file that is replaced in one like /tmp, may be somebody else's. The child is another user:
+	 * when we end, the kernel asks whether we might end it.
+	 */
 	if (r == 0 || r == -EPERM)
-		r = keep_only(CAPABILITY(CAP_DAC_OVERRIDE) | CAPABILITY(CAP_FOWNER));
+		r = keep_only(CAPABILITY(CAP_DAC_OVERRIDE) | CAPABILITY(CAP_FOWNER) |
+			      CAPABILITY(CAP_KILL));
 	return r == 0 ? confine_system_calls(CONFINED_TO_FINISHING) : r;
 }

@@ -29,24 +29,11 @@ enum confinement {
 };
 
 /*
- * Becomes nobody, without capabilities but those of the set @kept (1 << CAP_...), without a way to new
- * ones. Who is not root stays who it is, and keeps none. In a user namespace that has no such user the
- * user stays as well.
- *
- * Returns 0 or -errno.
- */
-int confine_privileges(uint64_t kept);
-
-/*
- * Makes the root directory one without any entry. Needs root, /proc and fork(); before
- * confine_privileges().
+ * Makes the root directory one without any entry. Needs root, /proc and fork().
  *
  * Returns 0 or -errno: -EPERM where that is forbidden, as in some containers.
  */
 int confine_files(void);
-
-/* Makes the folder the root directory. Needs root. Returns as confine_files() does. */
-int confine_files_to(int folder_fd);
 
 /*
  * From now on every system call that is not in the list fails with EPERM, and so do memory that can be
@@ -59,8 +46,10 @@ int confine_files_to(int folder_fd);
 int confine_system_calls(enum confinement confinement);
 
 /*
- * All three, as far as who runs it can: without root the root directory stays. A signal that was asked
- * for when the parent ends (PR_SET_PDEATHSIG) goes on being sent.
+ * All of it: an empty root directory (but for downloading), another user (base/own_user.h) without capabilities and without a way to new
+ * ones, and the list of system calls. Who is not root stays who it is, with its root directory; in a user
+ * namespace that has no such user root stays as well. A signal that was asked for when the parent ends
+ * (PR_SET_PDEATHSIG) goes on being sent.
  *
  * @folder_fd: of the folder that is to be served, which root may go on reading whoever its files
  *	belong to; -1: none.
@@ -98,9 +87,10 @@ int confine_sampler(void);
 
 /*
  * For who waits until a child has written a file, and then puts that in its place: the user stays, since the folder is
- * his, the folder becomes the root directory, and root keeps what lets it change folders of others.
+ * his, the folder becomes the root directory, and root keeps what lets it change folders of others, and what has the
+ * kernel end its child with it.
  *
- * @folder_fd: the file's; -1: nothing is put anywhere, and it becomes nobody as all others do.
+ * @folder_fd: the file's; -1: nothing is put anywhere, and it becomes another user as all others do.
  *
  * Returns 0 or -errno.
  */

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/own_user.h"
 #include "commands/commands.h"
 #include "commands/options.h"
 #include "commands/sampling.h"
@@ -96,7 +97,8 @@ static struct finding look_at_privileges(void)
 		snprintf(finding.text, sizeof(finding.text), "user %u is not root", geteuid());
 		return finding;
 	}
-	snprintf(finding.text, sizeof(finding.text), "root");
+	snprintf(finding.text, sizeof(finding.text), "root; all processes but one become %s",
+		 own_user_find(OWN_USER_FILE).user == OWN_USER_NOBODY ? "nobody" : OWN_USER_NAME);
 	if (!(effective >> BIT_SYS_ADMIN & 1) &&
 	    (!(effective >> BIT_BPF & 1) || !(effective >> BIT_PERFMON & 1))) {
 		snprintf(finding.text, sizeof(finding.text),

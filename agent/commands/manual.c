@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/own_user.h"
 #include "commands/commands.h"
 #include "commands/options.h"
 
@@ -99,7 +100,10 @@ static void put_page(void)
 		put_command(&commands[i]);
 	printf(".SH EXIT STATUS\n0; 1 for a failure; 2 for wrong usage. What went wrong is one "
 	       "line "
-	       "on\nstandard error.\n.SH FILES\n"
+	       "on\nstandard error.\n.SH PRIVILEGES\n"
+	       "What samples is started by root. One small process stays that; all others are\n"
+	       "without capabilities, and become the user\n.I " OWN_USER_NAME
+	       "\nwhere\n.I " OWN_USER_FILE "\nhas one of the system, else nobody.\n.SH FILES\n"
 	       ".TP\n.I /run/flickerscope/token\nthe secret in the page's address\n"
 	       ".TP\n.I /run/flickerscope/PORT.sock\nwhere\n.B dump\nasks a running agent\n"
 	       ".TP\n.I /etc/flickerscope.conf\nthe options of the service\n"

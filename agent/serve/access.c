@@ -254,8 +254,9 @@ static int read_tokens(int fd, const char *path, struct access_tokens *ret_token
 	if (text.bytes)
 		explicit_bzero(text.bytes, text.size);
 	if (problem) {
-		log_error("the token file %s, line %u: %s; remove it, and a new one is made", path,
-			  line, problem);
+		log_error("the token file %s, line %u: %s; correct that, or remove the file, and "
+			  "one with a new token is made",
+			  path, line, problem);
 		return -EINVAL;
 	}
 	*ret_tokens = tokens;

@@ -4,7 +4,7 @@
  * its own, so that tests never meet another agent.
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, existsSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, existsSync } from 'node:fs';
 import { constants, setPriority, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +14,9 @@ export const program = join(root, 'build', 'flickerscope');
 
 /** The path of a program with known stacks, built from tests/e2e/load_NAME.c. */
 export const loadPath = (name) => join(root, 'build', 'release', 'bin', `load_${name}`);
+
+/** The number of the user that its confined processes are here: agent/base/own_user.h. */
+export const ownUser = () => /^flickerscope:[^:]*:(\d+):/m.exec(readFileSync('/etc/passwd', 'utf8'))?.[1] ?? '65534';
 
 const START_TIME_MAX_MS = 10_000;
 const STOP_TIME_MAX_MS = 10_000; // ten times the target of one second

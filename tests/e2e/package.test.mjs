@@ -3,12 +3,15 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, copyFileSync, readFileSync, readdirSync, unlinkSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, readFileSync, readdirSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadPath, program, root, run, sleep, temporaryFolder, until } from './agent.mjs';
 
 const OTHER_USER = 1234;
+/** Of the user that the package makes; some number that the system may give. */
+const OWN_USER = 987;
+const NOBODY = 65534;
 const unit = join(root, 'packaging', 'systemd', 'flickerscope.service');
 
 function ran(command, ...args) {
@@ -27,7 +30,7 @@ test('the package has the program, its pages, its service, and one file of optio
 	ran('packaging/deb/build', tree, '1.2.3', file);
 	const field = (name) => ran('dpkg-deb', '-f', file, name).trim();
 	assert.equal(field('Version'), '1.2.3');
-	assert.match(field('Depends'), /libbpf1 .*libc6 .*libelf1 .*libwebsockets/);
+	assert.match(field('Depends'), /libbpf1 .*libc6 .*libelf1 .*libwebsockets.*, adduser$/);
 	assert.ok(Number(field('Installed-Size')) > 500);
 	ran('dpkg-deb', '-R', file, out);
 	assert.deepEqual(readdirSync(join(out, 'DEBIAN')).sort(), ['conffiles', 'control', 'md5sums', 'postinst', 'postrm', 'prerm']);
@@ -72,21 +75,33 @@ test('systemd takes the unit, and finds it closed but for what sampling is', () 
 
 const unitCapabilities = () => settings('CapabilityBoundingSet')[0].split(' ').map((name) => name.slice(4).toLowerCase());
 
-/** Runs a command as the service is run: with these capabilities, and without a sight of who is others'. */
-function startAsService(capabilities, command) {
-	const bounding = ['-all', ...capabilities.map((name) => `+${name}`)].join(',');
-	return spawn('unshare', ['-m', 'sh', '-c', `mount -t proc -o hidepid=${settings('ProtectProc')[0]} proc /proc && exec "$@"`, 'sh',
-		'setpriv', '--bounding-set', bounding, '--inh-caps=-all', '--no-new-privs', ...command], { stdio: ['ignore', 'pipe', 'pipe'] });
+/** The host's users, with one of this number for the agent, or without any. */
+function writeUsers(path, number) {
+	const others = readFileSync('/etc/passwd', 'utf8').split('\n').filter((line) => line && !line.startsWith('flickerscope:'));
+	const own = number ? [`flickerscope:x:${number}:${number}::/nonexistent:/usr/sbin/nologin`] : [];
+	writeFileSync(path, [...others, ...own, ''].join('\n'));
 }
 
+/** Runs a command as the service is run: with these users and capabilities, and without a sight of who is others'. */
+function startAsService(users, capabilities, command) {
+	const bounding = ['-all', ...capabilities.map((name) => `+${name}`)].join(',');
+	return spawn('unshare', ['-m', 'sh', '-c', `mount --bind "$0" /etc/passwd && mount -t proc -o hidepid=${settings('ProtectProc')[0]} proc /proc && exec "$@"`,
+		users, 'setpriv', '--bounding-set', bounding, '--inh-caps=-all', '--no-new-privs', ...command], { stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+/** As the kernel tells a user: real, effective, saved, of the file system. */
+const fourTimes = (id) => Array(4).fill(id).join('\t');
+
+const statusOf = (pid) => Object.fromEntries(readFileSync(`/proc/${pid}/status`, 'utf8').split('\n').map((line) => line.split(':\t')));
+
 /** What comes of half a second's recording of somebody else's program, whose file is gone, and what the process that records it is. */
-async function recordAsService(capabilities, pid, file) {
-	const child = startAsService(capabilities, [program, 'record', '-F', '499', '-p', String(pid), '-o', file]);
+async function recordAsService(users, capabilities, pid, file) {
+	const child = startAsService(users, capabilities, [program, 'record', '-F', '499', '-p', String(pid), '-o', file]);
 	let ended = false;
 	const end = once(child, 'close').finally(() => (ended = true));
 	const status = () => {
 		try {
-			return Object.fromEntries(readFileSync(`/proc/${child.pid}/status`, 'utf8').split('\n').map((line) => line.split(':\t')));
+			return statusOf(child.pid);
 		} catch {
 			return {}; // it has ended
 		}
@@ -120,14 +135,46 @@ test('the service needs each of its capabilities', async (t) => {
 	/* SYS_ADMIN stands for several others: the unit has it for kernels that ask for it alone. */
 	const asked = Number(readFileSync('/proc/sys/kernel/perf_event_paranoid', 'utf8')) > 2;
 	const all = unitCapabilities().filter((name) => !(asked ? ['bpf', 'perfmon', 'checkpoint_restore'] : ['sys_admin']).includes(name));
+	const users = join(folder, 'passwd');
+	writeUsers(users, OWN_USER);
 	const outcomeWithout = (missing) =>
-		recordAsService(all.filter((name) => name !== missing), load.pid, join(folder, `${missing}.flk`));
+		recordAsService(users, all.filter((name) => name !== missing), load.pid, join(folder, `${missing}.flk`));
 	const whole = await outcomeWithout('nothing');
-	const nobody = '65534\t65534\t65534\t65534';
+	const own = fourTimes(OWN_USER);
 	const none = '0'.repeat(16);
-	assert.deepEqual(whole, { code: 0, named: true, Uid: nobody, Gid: nobody, CapPrm: none, CapBnd: none, rootEntries: 0 });
+	assert.deepEqual(whole, { code: 0, named: true, Uid: own, Gid: own, CapPrm: none, CapBnd: none, rootEntries: 0 });
 	await Promise.all(all.map(async (name) => assert.notDeepEqual(await outcomeWithout(name), whole, name)));
 });
+
+/** What the kernel tells of a process and of all below it. */
+function processesOf(pid) {
+	try {
+		const children = readdirSync(`/proc/${pid}/task`).flatMap((task) => readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').match(/\d+/g) ?? []);
+		return [statusOf(pid), ...children.flatMap(processesOf)];
+	} catch {
+		return []; // it has ended meanwhile
+	}
+}
+
+for (const [number, words] of [[OWN_USER, 'a user of their own where there is one'], [NOBODY, 'nobody where there is none']])
+	test(`all processes of the service but one are ${words}`, async (t) => {
+		const folder = temporaryFolder(t);
+		const users = join(folder, 'passwd');
+		writeUsers(users, number === NOBODY ? 0 : number);
+		const child = startAsService(users, unitCapabilities(), [program, 'live', '--listen', '127.0.0.1:0', '--token-file', join(folder, 'token')]);
+		t.after(() => child.kill('SIGKILL'));
+		await once(child.stdout, 'data');
+		/* Main, the one that is root, and five that start workers, each with its worker. */
+		const all = await until(() => {
+			const found = processesOf(child.pid);
+			return found.length === 12 && found.every(({ Seccomp }) => Seccomp === '2') && found;
+		}, 'all of them, confined');
+		const own = fourTimes(number), none = '0'.repeat(16);
+		for (const { Name, Uid, Gid, Groups, CapPrm } of all)
+			if (Name === 'flicker-paths') assert.deepEqual([Uid, Gid], [fourTimes(0), fourTimes(0)]);
+			else assert.deepEqual([Uid, Gid, Groups.trim(), CapPrm], [own, own, '', none], Name);
+		assert.equal(all.filter(({ Name }) => Name === 'flicker-paths').length, 1);
+	});
 
 /** systemd's groups of system calls, each with the names in it and those of the groups in it. */
 function callGroups() {
@@ -149,7 +196,9 @@ test('the service samples with the capabilities and the system calls of the unit
 		for (const call of filter.replace('~', '').split(' ').flatMap(calls))
 			if (filter.startsWith('~')) allowed.delete(call);
 			else allowed.add(call);
-	const child = startAsService(unitCapabilities(), ['strace', '-f', '-qq', '-o', trace,
+	const users = join(folder, 'passwd');
+	writeUsers(users, OWN_USER);
+	const child = startAsService(users, unitCapabilities(), ['strace', '-f', '-qq', '-o', trace,
 		program, 'live', '--listen', '127.0.0.1:0', '--token-file', join(folder, 'token')]);
 	t.after(() => child.kill('SIGKILL'));
 	let [stdout, stderr] = ['', ''];

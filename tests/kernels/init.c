@@ -113,7 +113,7 @@ static void change_everything(void)
 	tell_moment("online");
 	set_online("1");
 	wait_ms(3000);
-	/* So fast that nobody sees it: what was open is dead all the same. */
+	/* So fast that hardly anybody sees it: what was open is dead all the same. */
 	tell_moment("away and back");
 	set_online("0");
 	set_online("1");
