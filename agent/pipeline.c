@@ -515,9 +515,13 @@ static void forget_old_stacks(struct pipeline *pipeline)
 static void drain(struct pipeline *pipeline)
 {
 	const struct sampler_sink sink = sink_of(pipeline);
+	uint64_t drained_ns;
 
 	forget_old_stacks(pipeline);
-	pipeline->drained_ns = sampler_session_drain(pipeline->session, &sink);
+	/* Sampling begins before the first segment is opened: on a slow machine the first drain may end before that. */
+	drained_ns = sampler_session_drain(pipeline->session, &sink);
+	if (drained_ns > pipeline->drained_ns)
+		pipeline->drained_ns = drained_ns;
 	unwinder_update(pipeline->unwinder);
 }
 
@@ -641,6 +645,11 @@ void pipeline_counters(const struct pipeline *pipeline, uint64_t *values)
 	values[WIRE_COUNTER_NAMES_LEFT_OUT] = names->names_left_out;
 	values[WIRE_COUNTER_LINES_LEFT_OUT] = names->lines_left_out;
 	values[WIRE_COUNTER_NAMES_EVICTED] = names->tables_evicted;
+	values[WIRE_COUNTER_READS_DEFERRED] =
+		processes->executables.fds_closed_early + processes->executables.fds_short +
+		processes->proc_reads_short + worker->queue_full + unwind_worker->queue_full +
+		unwind_large_worker->queue_full + debug_worker->queue_full;
+	values[WIRE_COUNTER_ACCEPTS_DEFERRED] = server.accepts_deferred;
 }
 
 static void add_counters(struct pipeline *pipeline, uint64_t now_ns)

@@ -29,7 +29,7 @@ enum {
 	SAMPLE_SIZE_EXPECTED = 400,	    /* bytes of a record, about */
 	RING_SIZE_LEAST = 8 << 20,
 	RING_SIZE_MOST = 256 << 20,
-	FDS_ELSEWHERE = 512,	      /* what the rest of the agent may need */
+	FDS_ELSEWHERE = 4096,	      /* with which no share of base/descriptors.h is short */
 	FILTER_FOLLOW_NS = 500000000, /* between two looks at which cgroups there are */
 };
 

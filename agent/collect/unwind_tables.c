@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/file_reading.h"
 #include "base/log.h"
 #include "collect/unwind_upload.h"
@@ -333,7 +334,7 @@ static void submit(struct row *row, int file_fd, int debug_fd)
 	if (r != 0)
 		end_reading(row);
 	/* The file stays open: its symbols will be asked for next. */
-	if (r == WORKER_QUEUE_FULL) {
+	if (r == WORKER_QUEUE_FULL || descriptors_are_short(r)) {
 		retry_later(row, 0);
 	} else if (r != 0) {
 		fail(row);
@@ -373,15 +374,20 @@ static bool search(struct row *row, const struct executable *executable, int out
 		   const struct unwind_table_view *view)
 {
 	struct unwind_tables *tables = row->owner;
+	int r;
 	bool is_sparse = outcome == EXECUTABLE_NO_SECTION ||
 			 (outcome == 0 && describes_little(view));
 
 	if (!is_sparse || row->searched || !tables->options.debug_files ||
 	    executable->kind != EXECUTABLE_FILE)
 		return false;
-	row->searched = true;
-	return debug_files_find(tables->options.debug_files, executable, row->pid, row->reading.fd,
-				DEBUG_PART_FRAMES, row->executable_id, on_debug_file, row) == 0;
+	r = debug_files_find(tables->options.debug_files, executable, row->pid, row->reading.fd,
+			     DEBUG_PART_FRAMES, row->executable_id, on_debug_file, row);
+	if (descriptors_are_short(r))
+		retry_later(row, UNWIND_TABLES_RETRY_MS); /* all anew */
+	else
+		row->searched = true; /* also where too many search */
+	return r == 0 || descriptors_are_short(r);
 }
 
 static void on_table(int outcome, struct worker_result result, void *context)
@@ -432,6 +438,8 @@ static void build(struct row *row, uint32_t pid, const struct mapping *mapping)
 	tables->counters.open_failed += r != -EAGAIN;
 	if (r == -ENXIO)
 		fail(row);
+	else if (descriptors_are_short(r))
+		retry_later(row, UNWIND_TABLES_RETRY_MS);
 	else
 		try_again(row);
 }

@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/hash_index.h"
 #include "privileged/process_files.h"
 
@@ -217,19 +217,6 @@ static int add_special(struct executable_table *table)
 	return 0;
 }
 
-/* Files that are kept open must not take the descriptors that pages and workers need. */
-static uint32_t open_max(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
-	    limit.rlim_cur >= EXECUTABLE_FDS_MAX + EXECUTABLE_FDS_ELSEWHERE)
-		return EXECUTABLE_FDS_MAX;
-	if (limit.rlim_cur <= EXECUTABLE_FDS_LEAST + EXECUTABLE_FDS_ELSEWHERE)
-		return EXECUTABLE_FDS_LEAST;
-	return (uint32_t)limit.rlim_cur - EXECUTABLE_FDS_ELSEWHERE;
-}
-
 int executable_table_new(struct process_files *files, struct executable_table **ret_table)
 {
 	CLEANUP(executable_table_free) struct executable_table *table = calloc(1, sizeof(*table));
@@ -239,7 +226,8 @@ int executable_table_new(struct process_files *files, struct executable_table **
 		return -ENOMEM;
 	table->files = files;
 	table->index = hash_index_with_max(EXECUTABLES_MAX);
-	table->open_max = open_max();
+	table->open_max =
+		descriptors_share(EXECUTABLE_FDS_PARTS, EXECUTABLE_FDS_LEAST, EXECUTABLE_FDS_MAX);
 	r = add_special(table);
 	if (r < 0)
 		return r;
@@ -395,6 +383,7 @@ int executable_table_open(struct executable_table *table, struct executable *exe
 	if (r != 0) {
 		executable->open_failed_ns = now_ns ? now_ns : 1;
 		table->counters.open_failed++;
+		table->counters.fds_short += descriptors_are_short(r);
 		return r;
 	}
 	keep_fd(table, executable, fd, now_ns);

@@ -8,7 +8,7 @@
  *
  * Files are opened when they are first seen, since the process may be gone by the time a sample
  * asks for them; the descriptors are closed again when nothing asked for EXECUTABLE_FD_KEPT_MS, or
- * when there are more than EXECUTABLE_FDS_MAX. Owned by the loop thread.
+ * when there are more than their share. Owned by the loop thread.
  */
 #ifndef FLICKERSCOPE_EXECUTABLE_TABLE_H
 #define FLICKERSCOPE_EXECUTABLE_TABLE_H
@@ -24,9 +24,9 @@ struct executable_table;
 
 enum executable_limits {
 	EXECUTABLES_MAX = 16384,
+	EXECUTABLE_FDS_PARTS = 4, /* of the process's descriptors, one of so many parts ... */
 	EXECUTABLE_FDS_MAX = 256,
-	EXECUTABLE_FDS_ELSEWHERE = 256, /* that the rest of the agent goes first with */
-	EXECUTABLE_FDS_LEAST = 16,	/* however few the process may have (RLIMIT_NOFILE) */
+	EXECUTABLE_FDS_LEAST = 16,
 	EXECUTABLE_FD_KEPT_MS = 10000,
 	EXECUTABLE_OPEN_RETRY_MS = 100,
 	EXECUTABLE_CHECK_MS = 1000, /* between two looks at when a file was written */
@@ -75,7 +75,8 @@ struct executable_counters {
 	uint64_t opened;	   /* files opened */
 	uint64_t open_failed;	   /* files that could not be opened */
 	uint64_t refused_full;	   /* mappings left out: EXECUTABLES_MAX are in use */
-	uint64_t fds_closed_early; /* closed because of EXECUTABLE_FDS_MAX */
+	uint64_t fds_closed_early; /* closed to keep to that share: opened again when asked for */
+	uint64_t fds_short;	   /* not opened, as there was no descriptor; tried again */
 };
 
 /* @files: borrowed, outlives the table. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/hash_index.h"
 #include "base/log.h"
 #include "privileged/process_files.h"
@@ -243,14 +244,15 @@ static int refresh(struct process_table *table, struct process *process)
 	if (!process->maps_unknown)
 		return 0;
 	start_ns = monotonic_ns();
-	again = process->mappings;
+	again = process->mappings || process->read_again;
 	if (again && rests(table, start_ns))
 		return PROCESS_STALE;
-	process->maps_unknown = false;
 	r = process_reader_read(&table->reader, process->pid, process->start_ns, process->mappings,
 				&snapshot);
 	if (again)
 		table->reread_ns += (monotonic_ns() - start_ns) * PROCESS_REREAD_SHARE;
+	process->read_again = process->maps_unknown = descriptors_are_short(r);
+	table->counters.proc_reads_short += process->read_again;
 	if (r < 0) {
 		table->counters.proc_reads_failed++;
 		table->counters.parse_failed += r == -EBADMSG;
@@ -498,28 +500,32 @@ struct process *process_table_find(struct process_table *table, uint32_t pid,
 	return process;
 }
 
-static uint64_t read_cgroup(struct process_table *table, uint32_t pid)
+/* Returns 0 or -errno. */
+static int read_cgroup(struct process_table *table, uint32_t pid, uint64_t *ret_cgroup)
 {
 	CLEANUP(bytes_writer_free)
 	struct bytes_writer text = bytes_writer_with_max(CGROUP_TEXT_SIZE_MAX * 2);
+	int r = process_files_read(table->files, process_place_of_pid(pid), "cgroup", &text);
 
-	if (process_files_read(table->files, process_place_of_pid(pid), "cgroup", &text) < 0)
-		return 0;
-	return process_cgroups_add(table->cgroups, (const char *)text.bytes, text.size);
+	if (r == 0)
+		*ret_cgroup =
+			process_cgroups_add(table->cgroups, (const char *)text.bytes, text.size);
+	return r;
 }
 
 struct process_cgroup process_table_cgroup(struct process_table *table, struct process *process,
 					   uint64_t cgroup_id)
 {
 	struct process_cgroup cgroup = { .path = "", .container = "" };
-	uint64_t cgroup_read;
+	uint64_t cgroup_read = 0;
+	int r;
 
 	if (process->cgroup_id == cgroup_id && !process->cgroup_unsure &&
 	    process_cgroups_get(table->cgroups, process->cgroup, &cgroup))
 		return cgroup;
-	cgroup_read = read_cgroup(table, process->pid);
+	r = read_cgroup(table, process->pid, &cgroup_read);
 	process->cgroup_id = cgroup_id;
-	process->cgroup_unsure = false;
+	process->cgroup_unsure = descriptors_are_short(r);
 	/* When the process is gone, its parent's is the best guess. */
 	if (cgroup_read)
 		process->cgroup = cgroup_read;

@@ -59,7 +59,8 @@ struct process {
 	uint64_t cgroup_id;		    /* as the kernel numbers it */
 	uint64_t cgroup;		    /* as process_cgroups does; 0: not known */
 	bool cgroup_unsure;		    /* it may have been moved since */
-	bool maps_unknown;		    /* /proc has to be read before the next look-up */
+	bool maps_unknown;		    /* /proc has to be read before the next look-up ... */
+	bool read_again;		    /* ... once more */
 	bool main_is_next; /* the next file mapped for execution is the program itself */
 };
 
@@ -83,6 +84,7 @@ struct process_table_counters {
 	uint64_t proc_reads_failed; /* gone before they could be read */
 	uint64_t
 		proc_reads_put_off; /* questions answered by what was known before events were lost */
+	uint64_t proc_reads_short;  /* there was no descriptor for it: read when asked again */
 	uint64_t parse_failed;	    /* /proc texts that made no sense */
 	uint64_t processes_evicted; /* to make room */
 	uint64_t mappings_refused;  /* beyond MAPPINGS_MAX or memory */

@@ -136,6 +136,7 @@ static void on_connection(uint32_t events, void *context)
 			/* It stays readable: without a pause the loop would spin. */
 			loop_remove(server->listen_source);
 			server->listen_source = NULL;
+			server->connections.counters.accepts_deferred++;
 			tick_start(server);
 		}
 		return;

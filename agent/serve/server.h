@@ -86,12 +86,13 @@ struct server_options {
 
 /* Totals since the start, but for `clients`. */
 struct server_counters {
-	uint64_t clients;	  /* connected now */
-	uint64_t clients_total;	  /* ever let in */
-	uint64_t clients_refused; /* requests and connections that were turned away */
-	uint64_t tokens_refused;  /* wrong ones, and those that were not looked at any more */
-	uint64_t clients_skipped; /* segments that left the window before a client had them */
-	uint64_t bytes_sent;	  /* of WebSocket messages */
+	uint64_t clients;	   /* connected now */
+	uint64_t clients_total;	   /* ever let in */
+	uint64_t clients_refused;  /* requests and connections that were turned away */
+	uint64_t tokens_refused;   /* wrong ones, and those that were not looked at any more */
+	uint64_t accepts_deferred; /* pauses for want of descriptors, or memory */
+	uint64_t clients_skipped;  /* segments that left the window before a client had them */
+	uint64_t bytes_sent;	   /* of WebSocket messages */
 };
 
 /* Whether "ADDRESS:PORT" or "unix:/PATH" of --listen can be read; says on the log what is wrong. 0 or -EINVAL. */

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/bytes.h"
+#include "base/descriptors.h"
 #include "privileged/process_files.h"
 #include "process/executable_table.h"
 #include "symbolize/debuginfod.h"
@@ -32,7 +33,7 @@ enum search_place {
 struct search {
 	struct debug_files *owner;
 	enum search_place place;
-	bool waits; /* for the next tick, since the worker's queue was full */
+	bool waits; /* for the next tick, since the worker's queue was full or no descriptor was left */
 	enum debug_part wanted;
 	struct build_id build_id;
 	struct bytes_writer paths; /* of the candidates: see process_files_open_first() */
@@ -133,6 +134,12 @@ static void add_paths(struct search *search, const struct debug_reference *refer
 
 static void step(struct search *search);
 
+static void wait_for_tick(struct search *search)
+{
+	search->waits = true;
+	search->owner->some_wait = true;
+}
+
 static void on_checked(int outcome, struct worker_result result, void *context)
 {
 	struct search *search = context;
@@ -156,13 +163,14 @@ static void check(struct search *search)
 				   search->file_fd, search->debug_fd, &wanted, sizeof(wanted),
 				   on_checked, search);
 
-	search->waits = r == WORKER_QUEUE_FULL;
-	search->owner->some_wait |= search->waits;
-	if (r != 0 && !search->waits)
+	if (r == WORKER_QUEUE_FULL)
+		wait_for_tick(search);
+	else if (r != 0)
 		finish(search, -1);
 }
 
-static bool open_next(struct search *search)
+/* Returns 0, an outcome of process_files.h, or -errno. */
+static int open_next(struct search *search)
 {
 	const struct process_file_rules rules = {
 		.size_max = PROCESS_EXECUTABLE_SIZE_MAX,
@@ -171,13 +179,13 @@ static bool open_next(struct search *search)
 	};
 	int process_fd = search->place == SEARCH_PROCESS ? search->process_fd : -1;
 	unsigned int index;
+	int r = process_files_open_first(search->owner->files, process_fd,
+					 (const char *)search->paths.bytes, search->next_path,
+					 &rules, &index, &search->debug_fd);
 
-	if (process_files_open_first(search->owner->files, process_fd,
-				     (const char *)search->paths.bytes, search->next_path, &rules,
-				     &index, &search->debug_fd) != 0)
-		return false;
-	search->next_path = index + 1;
-	return true;
+	if (r == 0)
+		search->next_path = index + 1;
+	return r;
 }
 
 static void on_fetched(int debug_fd, void *context)
@@ -193,14 +201,21 @@ static void on_fetched(int debug_fd, void *context)
 static void step(struct search *search)
 {
 	struct debug_files *files = search->owner;
+	int r;
 
+	search->waits = false;
 	if (search->debug_fd >= 0) {
 		check(search);
 		return;
 	}
 	while (search->place == SEARCH_PROCESS || search->place == SEARCH_HOST) {
-		if (open_next(search)) {
+		r = open_next(search);
+		if (r == 0) {
 			check(search);
+			return;
+		}
+		if (descriptors_are_short(r)) {
+			wait_for_tick(search);
 			return;
 		}
 		search->place++;
@@ -245,11 +260,13 @@ static void on_reference(int outcome, struct worker_result result, void *context
 static int open_process(struct search *search, uint32_t pid)
 {
 	CLEANUP(fd_close) int process_fd = -1;
+	int r = process_files_open_process(search->owner->files, pid, &process_fd);
 
-	if (process_files_open_process(search->owner->files, pid, &process_fd) == 0 &&
+	if (r == 0 &&
 	    !process_files_shares_root(search->owner->files, process_place_of(process_fd)))
 		search->process_fd = TAKE_FD(process_fd);
-	return 0;
+	/* Without that process its files are looked for here. */
+	return descriptors_are_short(r) ? r : 0;
 }
 
 static int begin(struct search *search, const struct executable *executable, uint32_t pid,

@@ -30,7 +30,7 @@ enum debug_files_limits {
 };
 
 enum debug_files_outcome {
-	DEBUG_FILES_BUSY = 1, /* too many searches, or the worker's queue is full */
+	DEBUG_FILES_BUSY = 1, /* too many searches, or no room in the worker's queue: later */
 };
 
 struct debug_files_counters {

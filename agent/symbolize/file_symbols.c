@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/file_reading.h"
 #include "base/hash_index.h"
 #include "base/log.h"
@@ -234,6 +235,16 @@ static void fail(struct row *row, const struct executable *executable, const cha
 	complain(row, executable->path, reason);
 }
 
+/* Its code may have been made at run time, and be named elsewhere. */
+static void fail_not_elf(struct row *row, const struct executable *executable, const char *reason)
+{
+	row->not_elf = true;
+	if (executable->is_memory)
+		row->state = ROW_FAILED; /* a JIT's memory, and nobody's mistake */
+	else
+		fail(row, executable, reason);
+}
+
 /* --- tables ---------------------------------------------------------------------------------- */
 
 static void evict(struct row *row)
@@ -447,22 +458,35 @@ static void on_better_table(int outcome, struct worker_result result, void *cont
 		provisional_names_free(&row->unnamed); /* they stay what they are */
 }
 
+/* Asks the worker for the table of the two. */
+static int read_better(struct row *row, int file_fd, int debug_fd)
+{
+	int r = file_reading_begin(file_fd, &row->better);
+
+	if (r == 0)
+		r = file_reading_begin(debug_fd, &row->better_debug);
+	if (r == 0)
+		r = worker_submit_pair(row->owner->options.worker, SYMBOL_JOB_ELF, file_fd,
+				       debug_fd, NULL, 0, on_better_table, row);
+	return r;
+}
+
 static void on_debug_file(uint64_t search, int file_fd, int debug_fd, void *context)
 {
 	struct row *row = context;
+	int r;
 
 	if (row->debug_search != search)
 		return;
-	if (debug_fd >= 0 && !row->better_search &&
-	    file_reading_begin(file_fd, &row->better) == 0 &&
-	    file_reading_begin(debug_fd, &row->better_debug) == 0 &&
-	    worker_submit_pair(row->owner->options.worker, SYMBOL_JOB_ELF, file_fd, debug_fd, NULL,
-			       0, on_better_table, row) == 0) {
-		row->better_search = search;
-		return;
-	}
-	if (!row->better_search)
+	if (debug_fd >= 0 && !row->better_search) {
+		r = read_better(row, file_fd, debug_fd);
+		if (r == 0) {
+			row->better_search = search;
+			return;
+		}
 		end_better_reading(row);
+		row->search_missed = r == WORKER_QUEUE_FULL || descriptors_are_short(r);
+	}
 	end_search(row);
 }
 
@@ -478,7 +502,7 @@ static void search_debug_file(struct row *row, const struct executable *executab
 		return;
 	r = debug_files_find(symbols->options.debug_files, executable, row->pid, fd,
 			     DEBUG_PART_SYMBOLS, search, on_debug_file, row);
-	row->search_missed = r == DEBUG_FILES_BUSY;
+	row->search_missed = r == DEBUG_FILES_BUSY || descriptors_are_short(r);
 	if (r == 0)
 		row->debug_search = search;
 }
@@ -535,11 +559,9 @@ static void on_table(int outcome, struct worker_result result, void *context)
 	} else if (outcome == WORKER_CRASHED && ++row->crashes < FILE_SYMBOLS_CRASHES_MAX) {
 		row->state = ROW_NEW; /* the worker may have been killed by somebody else */
 		row->owner->retry_wanted = true;
-	} else if (outcome == EXECUTABLE_NOT_ELF && executable->is_memory) {
-		row->state = ROW_FAILED; /* a JIT's memory, and nobody's mistake */
-		row->not_elf = true;
+	} else if (outcome == EXECUTABLE_NOT_ELF) {
+		fail_not_elf(row, executable, reason_of(outcome));
 	} else {
-		row->not_elf = outcome == EXECUTABLE_NOT_ELF;
 		fail(row, executable, reason_of(outcome));
 	}
 }
@@ -558,7 +580,7 @@ static void submit(struct row *row, struct executable *executable)
 				  row);
 	if (r != 0)
 		file_reading_end(&row->reading);
-	if (r == WORKER_QUEUE_FULL) {
+	if (r == WORKER_QUEUE_FULL || descriptors_are_short(r)) {
 		symbols->retry_wanted = true; /* the file stays open until then */
 		return;
 	}
@@ -593,12 +615,16 @@ static void build(struct row *row, struct executable *executable)
 		submit(row, executable);
 		return;
 	}
+	if (r == PROCESS_FILE_FOREIGN) {
+		fail_not_elf(row, executable, process_file_outcome_text(r));
+		return;
+	}
 	if (r > 0 && r != PROCESS_FILE_OTHER) {
 		fail(row, executable, process_file_outcome_text(r));
 		return;
 	}
 	symbols->counters.open_failed += r != -EAGAIN;
-	symbols->retry_wanted |= ++row->tries < FILE_SYMBOLS_TRIES_MAX;
+	symbols->retry_wanted |= descriptors_are_short(r) || ++row->tries < FILE_SYMBOLS_TRIES_MAX;
 }
 
 /* Whoever is sampled in it leads to the file. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/file_reading.h"
 #include "base/log.h"
 #include "elf/debug_reference.h"
@@ -618,7 +619,7 @@ static void build(struct file *file, struct executable *executable)
 			return;
 	}
 	file->next_ns = lines->now_ns + SOURCE_LINES_PAUSE_LEAST_MS * NS_PER_MS;
-	if (r == DEBUG_FILES_BUSY)
+	if (r == DEBUG_FILES_BUSY || descriptors_are_short(r))
 		return;
 	/* Whoever is sampled in it next leads to it again. */
 	if (++file->tries == SOURCE_LINES_TRIES_MAX)

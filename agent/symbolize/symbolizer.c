@@ -236,6 +236,14 @@ static unsigned int add_sources(struct symbolizer *symbolizer, const struct sour
 	return count - first;
 }
 
+/* Memory that is no ELF file; and, until that is known, all memory but what a program was started from. */
+static bool may_be_made_code(const struct mapping *mapping, enum file_symbols_answer answer)
+{
+	return answer == FILE_SYMBOLS_NOT_ELF ||
+	       (answer == FILE_SYMBOLS_PROVISIONAL && mapping->executable->is_memory &&
+		!mapping->is_main_executable);
+}
+
 static unsigned int describe_file(struct symbolizer *symbolizer, struct process *process,
 				  const struct mapping *mapping, uint64_t address,
 				  struct frame_description *ret_frames, unsigned int frames_max)
@@ -249,7 +257,7 @@ static unsigned int describe_file(struct symbolizer *symbolizer, struct process 
 	enum file_symbols_answer answer = file_symbols_find(symbolizer->files, process->pid,
 							    mapping, address, &place, &symbol);
 
-	if (answer == FILE_SYMBOLS_NOT_ELF &&
+	if (may_be_made_code(mapping, answer) &&
 	    jit_symbols_describe(symbolizer->jit, process, address, symbolizer->time_ns, ret_frame))
 		return 1;
 	*ret_frame = describe_start(executable, place.module_key,

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "worker/worker_child.h"
@@ -63,6 +64,7 @@ struct worker {
 	struct job jobs[WORKER_QUEUE_MAX]; /* a ring; the first one is running, if one is */
 	size_t first_job;
 	size_t job_count;
+	uint32_t fd_count; /* that the jobs hold */
 	bool is_running;
 	uint32_t running_number;
 
@@ -88,8 +90,14 @@ static struct job take_first_job(struct worker *worker)
 	return job;
 }
 
-static void job_release(struct job *job)
+static uint32_t count_fds(const struct worker_message_fds *fds)
 {
+	return (uint32_t)(fds->at[0] >= 0) + (uint32_t)(fds->at[1] >= 0);
+}
+
+static void release_job(struct worker *worker, struct job *job)
+{
+	worker->fd_count -= count_fds(&job->inputs);
 	worker_message_fds_close(&job->inputs);
 	free(TAKE(job->argument));
 }
@@ -123,7 +131,7 @@ static void finish_first_job(struct worker *worker, int outcome, struct worker_r
 	struct job job = take_first_job(worker);
 
 	count_outcome(&worker->counters, outcome);
-	job_release(&job);
+	release_job(worker, &job);
 	job.callback(outcome, result, job.context);
 }
 
@@ -223,7 +231,7 @@ static void send_next_job(struct worker *worker)
 		return;
 	}
 	worker->is_running = true;
-	job_release(job);
+	release_job(worker, job);
 	loop_timer_set(worker->timer, (uint64_t)worker->types[job->type].time_limit_ms * NS_PER_MS);
 }
 
@@ -414,7 +422,7 @@ void worker_free(struct worker *worker)
 	while (worker->job_count) {
 		struct job job = take_first_job(worker);
 
-		job_release(&job);
+		release_job(worker, &job);
 	}
 	if (worker->forker_pid > 0)
 		waitpid(worker->forker_pid, NULL, 0);
@@ -472,6 +480,38 @@ static int duplicate(int fd, int *ret_fd)
 	return 0;
 }
 
+/* Whether the jobs that wait would hold no more than they may with these as well. */
+static bool has_room(const struct worker *worker, int first_fd, int second_fd)
+{
+	const struct worker_message_fds fds = worker_message_fds(first_fd, second_fd);
+
+	return worker->job_count < WORKER_QUEUE_MAX &&
+	       worker->fd_count + count_fds(&fds) <= descriptors_share(WORKER_QUEUE_FDS_PARTS,
+								       WORKER_QUEUE_FDS_LEAST,
+								       WORKER_QUEUE_FDS_MAX);
+}
+
+/* Copies what the job is given. Returns 0 or -errno, with nothing kept. */
+static int fill_job(struct job *job, int first_fd, int second_fd, const void *argument)
+{
+	int r;
+
+	if (job->argument_size) {
+		job->argument = malloc(job->argument_size);
+		if (!job->argument)
+			return -ENOMEM;
+		memcpy(job->argument, argument, job->argument_size);
+	}
+	r = duplicate(first_fd, &job->inputs.at[0]);
+	if (r == 0)
+		r = duplicate(second_fd, &job->inputs.at[1]);
+	if (r < 0) {
+		worker_message_fds_close(&job->inputs);
+		free(TAKE(job->argument));
+	}
+	return r;
+}
+
 int worker_submit_pair(struct worker *worker, uint32_t type, int first_fd, int second_fd,
 		       const void *argument, size_t argument_size, worker_callback callback,
 		       void *context)
@@ -482,30 +522,22 @@ int worker_submit_pair(struct worker *worker, uint32_t type, int first_fd, int s
 			   .argument_size = argument_size,
 			   .callback = callback,
 			   .context = context };
-	int r;
+	int r = WORKER_QUEUE_FULL;
 
 	assert(type < worker->type_count);
 	if (worker->is_gone)
 		return WORKER_GONE;
 	if (argument_size > WORKER_ARGUMENT_SIZE_MAX)
 		return -E2BIG;
-	if (worker->job_count == WORKER_QUEUE_MAX) {
+	if (has_room(worker, first_fd, second_fd))
+		r = fill_job(&job, first_fd, second_fd, argument);
+	if (r == WORKER_QUEUE_FULL || descriptors_are_short(r)) {
 		worker->counters.queue_full++;
 		return WORKER_QUEUE_FULL;
 	}
-	if (argument_size) {
-		job.argument = malloc(argument_size);
-		if (!job.argument)
-			return -ENOMEM;
-		memcpy(job.argument, argument, argument_size);
-	}
-	r = duplicate(first_fd, &job.inputs.at[0]);
-	if (r == 0)
-		r = duplicate(second_fd, &job.inputs.at[1]);
-	if (r < 0) {
-		job_release(&job);
+	if (r < 0)
 		return r;
-	}
+	worker->fd_count += count_fds(&job.inputs);
 	queue_job(worker, job);
 	/* Sent from the timer, so that no callback comes from in here. */
 	if (worker->child_state == CHILD_READY && !worker->is_running)
@@ -527,7 +559,7 @@ static bool is_job_of(const struct job *job, worker_callback callback, const voi
 
 static void drop_waiting_job(struct worker *worker, size_t position)
 {
-	job_release(job_at(worker, position));
+	release_job(worker, job_at(worker, position));
 	for (worker->job_count--; position < worker->job_count; position++)
 		*job_at(worker, position) = *job_at(worker, position + 1);
 	*job_at(worker, position) = (struct job){ .inputs = worker_message_fds(-1, -1) };

@@ -34,7 +34,10 @@ struct loop;
 struct worker;
 
 enum worker_limits {
-	WORKER_QUEUE_MAX = 1024,	      /* jobs that wait; each may hold a descriptor */
+	WORKER_QUEUE_MAX = 1024,     /* jobs that wait */
+	WORKER_QUEUE_FDS_PARTS = 16, /* their share of our descriptors: one of so many ... */
+	WORKER_QUEUE_FDS_LEAST = 8,
+	WORKER_QUEUE_FDS_MAX = 1024,
 	WORKER_ARGUMENT_SIZE_MAX = 64 << 10,  /* fits a socket's buffer by far */
 	WORKER_RESULT_SIZE_MAX = 384 << 20,   /* of one job */
 	WORKER_MEMORY_SIZE_MAX = 1 << 30,     /* address space of the child */
@@ -48,8 +51,8 @@ enum worker_limits {
 
 /* Outcomes of the worker itself, above all that a job may return. */
 enum worker_outcome {
-	WORKER_OUTCOME_FIRST = 1000, /* a job's own outcomes are below */
-	WORKER_QUEUE_FULL = WORKER_OUTCOME_FIRST,
+	WORKER_OUTCOME_FIRST = 1000,		  /* a job's own outcomes are below */
+	WORKER_QUEUE_FULL = WORKER_OUTCOME_FIRST, /* or there is no descriptor for it: later */
 	WORKER_TIMED_OUT, /* ran longer than its type's time limit, and was killed */
 	WORKER_CRASHED,	  /* the child died of the job, or was killed by somebody else */
 	WORKER_TOO_LARGE, /* the result was larger than WORKER_RESULT_SIZE_MAX */
@@ -92,10 +95,10 @@ struct worker_counters {
 	uint64_t jobs_crashed;
 	uint64_t jobs_too_large;
 	uint64_t bad_replies;
-	uint64_t queue_full;
-	uint64_t starts;   /* children started, the first one included */
-	uint64_t restarts; /* ... of these after one that was lost */
-	uint64_t cpu_us;   /* user and system time of the forker and all children so far */
+	uint64_t queue_full; /* jobs that were not taken: whoever has them comes again */
+	uint64_t starts;     /* children started, the first one included */
+	uint64_t restarts;   /* ... of these after one that was lost */
+	uint64_t cpu_us;     /* user and system time of the forker and all children so far */
 };
 
 /*

@@ -15,8 +15,8 @@
 
 /*
  * The forker: keeps nothing but @socket, starts a worker whenever it is sent a socket, and tells
- * of its start and its end by struct worker_event. One worker at a time. Started by root it becomes the user
- * nobody with an empty root directory, and its workers with it.
+ * of its start and its end by struct worker_event. One worker at a time. Started by root it becomes
+ * another user with an empty root directory (base/confinement.h), and its workers with it.
  *
  * @agent_pid: the process whose death ends this one.
  */

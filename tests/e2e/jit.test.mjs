@@ -79,6 +79,7 @@ test('functions made at run time have the names that their compilers publish', a
 	const nodeDump = start(t, 'node', ['--perf-prof', '--no-sparkplug', join(sources, 'fib.js'), SECONDS - 4], { cwd: folder });
 	const reused = start(t, loadPath('jit'), ['-d', '-s', SECONDS - 2], { cwd: folder });
 	const python = start(t, loadPath('jit'), ['-s', SECONDS - 2, '-n', 'py::fib:/srv/app/fib.py']);
+	const memory = start(t, loadPath('jit'), ['-m', '-s', SECONDS - 2, '-n', 'made_in_memfd']);
 	const all = await recording;
 	const of = ({ pid }) => all.filter(({ thread }) => thread.pid === pid);
 
@@ -130,6 +131,14 @@ test('functions made at run time have the names that their compilers publish', a
 		const made = of(python).filter((sample) => names(sample)[1] === 'jit_caller');
 		assert.ok(made.length >= SAMPLES_LEAST, `${made.length} samples`);
 		const named = made.filter(({ frames: [{ name, kind }] }) => name === 'py::fib:/srv/app/fib.py' && kind === wire.WIRE_FRAME_JIT);
+		assert.ok(named.length >= 0.9 * made.length, `${named.length} of ${made.length}`);
+	});
+
+	await t.test('code in a file that lives in memory is named by the map too, as that of .NET', (t) => {
+		const made = of(memory).filter((sample) => names(sample)[1] === 'jit_caller');
+		assert.ok(made.length >= SAMPLES_LEAST, `${made.length} samples`);
+		const named = made.filter(({ frames: [{ name, kind }] }) => name === 'made_in_memfd' && kind === wire.WIRE_FRAME_JIT);
+		t.diagnostic(`${named.length} of ${made.length} samples`);
 		assert.ok(named.length >= 0.9 * made.length, `${named.length} of ${made.length}`);
 	});
 

@@ -3,10 +3,11 @@
  * Makes a function at run time, as a JIT compiler does: writes machine code into memory, names it
  * in /tmp/perf-PID.map, and burns in it, called by jit_caller.
  *
- *	load_jit [-s SECONDS] [-n NAME]
+ *	load_jit [-m] [-s SECONDS] [-n NAME]
  *	load_jit -d [-s SECONDS]
  *
- * NAME is jit_made_function unless told. With -d it writes jit-PID.dump in its folder instead, as
+ * NAME is jit_made_function unless told. With -m the code is in a memfd, as that of .NET and of
+ * browsers is. With -d it writes jit-PID.dump in its folder instead, as
  * tools/perf/Documentation/jitdump-specification.txt in the kernel's source says, with two functions
  * one after the other at the same address, half of the time each: jit_first, called by call_first,
  * and jit_second, called by call_second.
@@ -64,6 +65,18 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Of a file in memory that is mapped twice, to write and to run. */
+static void *make_code_in_memfd(void)
+{
+	int fd = memfd_create("code", MFD_CLOEXEC);
+	void *memory;
+
+	if (fd < 0 || write(fd, code, sizeof(code)) != sizeof(code))
+		return NULL;
+	memory = mmap(NULL, sizeof(code), PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+	return memory == MAP_FAILED ? NULL : memory;
 }
 
 /* Bytes of its own for the code, which are written first and executable after. */
@@ -166,21 +179,23 @@ int main(int argc, char **argv)
 	const char *name = "jit_made_function";
 	uint64_t start_ns = now_ns(), end_ns;
 	double seconds = 10;
-	int option, by_dump = 0;
+	int option, by_dump = 0, in_memfd = 0;
 	made_function made;
 
-	while ((option = getopt(argc, argv, "s:n:d")) != -1) {
+	while ((option = getopt(argc, argv, "s:n:dm")) != -1) {
 		if (option == 's')
 			seconds = atof(optarg);
 		else if (option == 'n')
 			name = optarg;
 		else if (option == 'd')
 			by_dump = 1;
+		else if (option == 'm')
+			in_memfd = 1;
 		else
 			return 2;
 	}
 	end_ns = start_ns + (uint64_t)(seconds * 1e9);
-	made = (made_function)make_code();
+	made = (made_function)(in_memfd ? make_code_in_memfd() : make_code());
 	if (!made || (by_dump ? burn_by_dump(made, start_ns, end_ns)
 			      : burn_by_map(made, name, end_ns)) < 0) {
 		perror("load_jit");

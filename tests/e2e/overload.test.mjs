@@ -21,7 +21,7 @@ const testLong = LONG ? test : () => {};
 const ANSWER_MS = 2000;
 /** Accepting pauses for a second where there are no descriptors: ten times two such pauses. */
 const AGAIN_MS = 20_000;
-/** That it may have: some 35 of its own, and files of processes beside them. */
+/** That it may have: some 75 of its own, and files of processes beside them. */
 const DESCRIPTORS = 115;
 /** Fewer than the guests that it takes at once. */
 const PAGES_AT_ONCE = 10;
@@ -164,9 +164,9 @@ test('out of descriptors it waits for some, and takes new pages when there are',
 	const folder = temporaryFolder(t);
 	const path = join(folder, 'flickerscope');
 	writeFileSync(path, `#!/bin/sh\nulimit -n ${DESCRIPTORS}\nexec ${program} "$@"\n`, { mode: 0o755 });
-	/* One process: files of all that run here would take what pages are to run out of. */
-	const load = startLoad(t, 'busy', ['-s', 60, '-t', 1, '-d', 5]);
-	const agent = await startAgent(t, ['-F', '199', '-p', load.pid], { path });
+	/* Our children: files of all that run here would take what pages are to run out of. */
+	startLoad(t, 'busy', ['-s', 60, '-t', 1, '-d', 5]);
+	const agent = await startAgent(t, ['-F', '199', '-p', process.pid], { path });
 	const stream = await openStream(t, agent);
 	const open = () => readdirSync(`/proc/${agent.pid}/fd`);
 	/* Files that wait for their names are open as well, for as long as the machine is busy. */
@@ -187,10 +187,17 @@ test('out of descriptors it waits for some, and takes new pages when there are',
 	}, 'it has run out');
 	const before = stream.received;
 	await until(() => stream.received > before + 5, 'samples all the same');
+	/* There is next to nothing to open the process and its file with. */
+	const late = startLoad(t, 'burst', ['-m', 0, '-n', 900, '-s', 60]);
+	await until(() => stream.samples().some(({ thread }) => thread.pid === late.pid), 'samples of it');
 	for (const page of pages) page.socket.destroy();
 	assert.doesNotMatch(agent.stderr, /is gone/);
 	await until(() => sockets() < 30, 'they are given back');
 	await assertWell(agent, stream, 'descriptors are there again', AGAIN_MS);
+	await until(() => stream.samples().some((sample) => sample.thread.pid === late.pid && inFunction(sample, 'burst_known_function')), 'its names');
+	const metrics = await (await fetch(`${agent.origin}/metrics`, { headers: { Authorization: `Bearer ${agent.token}` } })).text();
+	const counted = (name) => Number(new RegExp(`^flickerscope_${name} (\\d+)$`, 'm').exec(metrics)[1]);
+	t.diagnostic(`put off: ${counted('reads_deferred_total')} reads, ${counted('accepts_deferred_total')} times to accept`);
 });
 
 testLong('within 96 MB of its control group its workers go first, and it goes on', async (t) => {

@@ -15,9 +15,12 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "check.h"
+#include "few_descriptors.h"
 #include "privileged/process_files.h"
+#include "process/executable_table.h"
 #include "process/mapping_table.h"
 
 enum {
@@ -98,7 +101,7 @@ static void exec_program(struct fixture *fixture, uint32_t pid, const char *prog
 
 static void an_exec_and_its_mappings_make_a_process(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	struct process *process;
 
 	CHECK_OR_RETURN(open_fixture(&fixture));
@@ -122,7 +125,7 @@ static void an_exec_and_its_mappings_make_a_process(void)
 /* Each once, however often it changed, and those that did not change not at all. */
 static void who_follows_changes_is_told_of_those_alone(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	uint32_t slot, slot_of_other;
 
 	CHECK_OR_RETURN(open_fixture(&fixture));
@@ -149,7 +152,7 @@ static void who_follows_changes_is_told_of_those_alone(void)
 
 static void a_child_has_its_parents_mappings_until_it_execs(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	uint64_t rows;
 
 	CHECK_OR_RETURN(open_fixture(&fixture));
@@ -170,7 +173,7 @@ static void a_child_has_its_parents_mappings_until_it_execs(void)
 
 static void a_childs_new_mapping_is_not_its_parents(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 
 	CHECK_OR_RETURN(open_fixture(&fixture));
 	exec_program(&fixture, PID, "/bin/sh");
@@ -182,7 +185,7 @@ static void a_childs_new_mapping_is_not_its_parents(void)
 
 static void a_thread_is_no_process(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 
 	CHECK_OR_RETURN(open_fixture(&fixture));
 	process_table_fork(fixture.table, PID, PID, 200);
@@ -191,7 +194,7 @@ static void a_thread_is_no_process(void)
 
 static void a_late_exec_keeps_what_is_newer(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 
 	CHECK_OR_RETURN(open_fixture(&fixture));
 	exec_program(&fixture, PID, "/bin/old");
@@ -207,7 +210,7 @@ static void a_late_exec_keeps_what_is_newer(void)
 
 static void a_pid_used_again_does_not_inherit(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	struct process *process;
 	uint64_t id;
 
@@ -225,7 +228,7 @@ static void a_pid_used_again_does_not_inherit(void)
 
 static void an_exec_after_the_exit_is_another_process(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	struct process *process;
 	uint64_t id;
 
@@ -244,7 +247,7 @@ static void an_exec_after_the_exit_is_another_process(void)
 
 static void the_exited_stay_for_samples_in_flight(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	uint64_t kept_ns = PROCESS_EXITED_KEPT_MS * UINT64_C(1000000);
 
 	CHECK_OR_RETURN(open_fixture(&fixture));
@@ -259,7 +262,7 @@ static void the_exited_stay_for_samples_in_flight(void)
 
 static void comm_is_the_main_threads(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	struct process *process;
 
 	CHECK_OR_RETURN(open_fixture(&fixture));
@@ -273,7 +276,7 @@ static void comm_is_the_main_threads(void)
 
 static void a_generation_changes_with_the_mappings_only(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	struct process *process;
 	uint64_t generation;
 
@@ -291,7 +294,7 @@ static void a_generation_changes_with_the_mappings_only(void)
 
 static void what_is_mapped_over_another_cuts_it(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	struct process *process;
 	const struct mapping *mapping;
 
@@ -319,7 +322,7 @@ static void what_is_mapped_over_another_cuts_it(void)
 /* Random mappings agree with an array of pages. */
 static void any_order_of_mappings_agrees_with_a_plain_array(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	unsigned char pages[64] = { 0 };
 	unsigned int random = 4711;
 
@@ -348,7 +351,7 @@ static void any_order_of_mappings_agrees_with_a_plain_array(void)
 
 static void mappings_are_bounded_and_refusals_counted(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 
 	CHECK_OR_RETURN(open_fixture(&fixture));
 	process_table_exec(fixture.table, PID, "x", 100);
@@ -377,7 +380,7 @@ static void memory_without_a_file_has_its_kinds(void)
 		{ "/bin/true", 5, EXECUTABLE_FILE },
 		{ "/bin/true", 0, EXECUTABLE_ANONYMOUS },
 	};
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 
 	CHECK_OR_RETURN(open_fixture(&fixture));
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -416,7 +419,7 @@ static void end(pid_t pid)
 
 static void an_older_process_is_read_from_proc(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	uint64_t here = (uint64_t)(uintptr_t)an_older_process_is_read_from_proc;
 	char own_path[4096] = "";
 	pid_t pid = start_waiting();
@@ -440,7 +443,7 @@ static void an_older_process_is_read_from_proc(void)
 /* What /proc tells is of another process when the start differs. */
 static void proc_of_another_start_is_not_taken(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	pid_t pid = start_waiting();
 	struct process *process;
 
@@ -455,7 +458,7 @@ static void proc_of_another_start_is_not_taken(void)
 
 static void after_lost_events_proc_is_read_again(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	uint64_t here = (uint64_t)(uintptr_t)after_lost_events_proc_is_read_again;
 	pid_t pid = start_waiting();
 	struct process *process;
@@ -479,7 +482,7 @@ static void after_lost_events_proc_is_read_again(void)
 static void reading_again_keeps_to_its_share_of_the_time(void)
 {
 	enum { LOSSES = 20000 };
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	uint64_t here = (uint64_t)(uintptr_t)reading_again_keeps_to_its_share_of_the_time;
 	pid_t pid = start_waiting();
 	const struct process_table_counters *counters;
@@ -505,7 +508,7 @@ static void reading_again_keeps_to_its_share_of_the_time(void)
 /* Of a process with more mappings than there is room for, no more is read than finds room. */
 static void mappings_beyond_the_room_for_them_are_not_read(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	CLEANUP(fd_close) int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), count = MAPPINGS_MAX + 1000, rows;
 	uint8_t *place = mmap(NULL, count * page, PROT_NONE,
@@ -532,10 +535,50 @@ static void mappings_beyond_the_room_for_them_are_not_read(void)
 	end(pid);
 }
 
+/* Without a descriptor a process cannot be read, nor its file opened: both are, as soon as there is one. */
+static void what_found_no_descriptor_is_read_later(void)
+{
+	CLEANUP(fixture_close) struct fixture fixture;
+	uint64_t here = (uint64_t)(uintptr_t)what_found_no_descriptor_is_read_later;
+	const struct process_table_counters *counters;
+	const struct mapping *mapping;
+	struct process *process;
+	pid_t pid = start_waiting();
+	rlim_t before;
+
+	CHECK_OR_RETURN(pid > 0 && open_fixture(&fixture));
+	before = no_descriptors();
+	CHECK_STR_EQ(path_at(&fixture, (uint32_t)pid, here), "");
+	counters = process_table_counters(fixture.table);
+	CHECK_EQ(counters->proc_reads, 0);
+	CHECK_EQ(counters->proc_reads_short, 1);
+	/* Not again at once: one read that fails has its share of the time as well. */
+	few_descriptors(before);
+	while (strcmp(path_at(&fixture, (uint32_t)pid, here), "") == 0 &&
+	       process_table_counters(fixture.table)->proc_reads_put_off < 1000000)
+		;
+	process = process_table_find(fixture.table, (uint32_t)pid, 0);
+	mapping = process ? process_find_mapping(process, here) : NULL;
+	CHECK_OR_RETURN(mapping);
+
+	no_descriptors();
+	CHECK(descriptors_are_short(executable_table_open(process_table_executables(fixture.table),
+							  mapping->executable, (uint32_t)pid,
+							  mapping->start, mapping->end, 1)));
+	few_descriptors(before);
+	CHECK_EQ(process_table_counters(fixture.table)->executables.fds_short, 1);
+	CHECK_EQ(executable_table_open(process_table_executables(fixture.table),
+				       mapping->executable, (uint32_t)pid, mapping->start,
+				       mapping->end,
+				       1 + (uint64_t)EXECUTABLE_OPEN_RETRY_MS * 1000000),
+		 0);
+	end(pid);
+}
+
 /* An exec that happened before /proc was read, and is told after: what was read is newer. */
 static void a_late_exec_keeps_what_proc_told(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	uint64_t here = (uint64_t)(uintptr_t)a_late_exec_keeps_what_proc_told, before;
 	pid_t pid = start_waiting();
 
@@ -553,7 +596,7 @@ static void a_late_exec_keeps_what_proc_told(void)
 /* The parent is read from /proc after the fork; the child's exec still clears all it inherited. */
 static void a_childs_exec_clears_what_its_parent_was_read_with(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	uint64_t here = (uint64_t)(uintptr_t)a_childs_exec_clears_what_its_parent_was_read_with;
 	uint64_t fork_ns = monotonic_ns(), exec_ns = monotonic_ns();
 
@@ -602,7 +645,7 @@ static pid_t start_without_main_thread(void)
 
 static void a_process_whose_main_thread_ended_still_has_maps(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	uint64_t here = (uint64_t)(uintptr_t)a_process_whose_main_thread_ended_still_has_maps;
 	pid_t pid = start_without_main_thread();
 
@@ -624,7 +667,7 @@ static void expire_all(struct fixture *fixture, uint64_t now_ns)
 
 static void a_process_whose_main_thread_ended_stays_with_its_others(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	const uint64_t second = 1000000000;
 	uint64_t now_ns = monotonic_ns(), id;
 	pid_t pid = start_without_main_thread();
@@ -678,7 +721,7 @@ static void write_pages(const char *path, char byte)
 
 static void a_file_that_was_written_anew_is_another(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	char path[] = "/tmp/flickerscope-written-XXXXXX";
 	CLEANUP(fd_close) int fd = mkstemp(path);
 	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = 1000000000 } };
@@ -700,7 +743,7 @@ static void a_file_that_was_written_anew_is_another(void)
 
 static void our_own_cgroup_is_told(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	struct process_cgroup cgroup;
 	struct process *process;
 
@@ -721,7 +764,7 @@ static void our_own_cgroup_is_told(void)
 
 static void processes_are_bounded_and_the_oldest_makes_room(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 
 	CHECK_OR_RETURN(open_fixture(&fixture));
 	for (uint32_t i = 0; i < PROCESSES_MAX + 10; i++) {
@@ -735,7 +778,7 @@ static void processes_are_bounded_and_the_oldest_makes_room(void)
 
 static void executables_are_bounded_and_unused_ones_make_room(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 
 	CHECK_OR_RETURN(open_fixture(&fixture));
 	process_table_exec(fixture.table, PID, "x", 100);
@@ -783,7 +826,7 @@ static void lines_of_maps_that_make_no_sense_cost_only_themselves(void)
 
 static void mappings_that_wrap_or_are_empty_are_left_out(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 
 	CHECK_OR_RETURN(open_fixture(&fixture));
 	process_table_exec(fixture.table, PID, "x", 100);
@@ -806,7 +849,8 @@ TESTS(TEST(an_exec_and_its_mappings_make_a_process),
       TEST(an_older_process_is_read_from_proc), TEST(proc_of_another_start_is_not_taken),
       TEST(reading_again_keeps_to_its_share_of_the_time),
       TEST(mappings_beyond_the_room_for_them_are_not_read),
-      TEST(after_lost_events_proc_is_read_again), TEST(a_late_exec_keeps_what_proc_told),
+      TEST(what_found_no_descriptor_is_read_later), TEST(after_lost_events_proc_is_read_again),
+      TEST(a_late_exec_keeps_what_proc_told),
       TEST(a_childs_exec_clears_what_its_parent_was_read_with),
       TEST(a_process_whose_main_thread_ended_still_has_maps),
       TEST(a_process_whose_main_thread_ended_stays_with_its_others),

@@ -20,7 +20,9 @@
 
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/own_user.h"
 #include "check.h"
+#include "few_descriptors.h"
 #include "worker/worker_message.h"
 
 enum {
@@ -231,7 +233,7 @@ static void setup(struct fixture *fixture)
 	answer_count = 0;
 	if (loop_new(&fixture->loop) < 0 ||
 	    worker_new(fixture->loop, types, ARRAY_SIZE(types), &fixture->worker) < 0)
-		abort();
+		check_give_up();
 }
 
 static void cleanup_teardown(struct fixture *fixture)
@@ -430,6 +432,57 @@ static void jobs_that_nobody_wants_any_more_are_ended(void)
 	CHECK_EQ(answers[2].outcome, 0);
 }
 
+/* What waits holds a sixteenth of the descriptors that there may be; what needs none is taken all the same. */
+static void files_that_wait_keep_to_their_share_of_descriptors(void)
+{
+	enum { DESCRIPTORS = 16 * 12, SHARE = 12 };
+	CLEANUP(teardown) struct fixture fixture = { 0 };
+	CLEANUP(fd_close) int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	rlim_t before;
+
+	setup(&fixture);
+	before = few_descriptors(DESCRIPTORS);
+	for (int i = 0; i < SHARE - 1; i++)
+		CHECK_EQ(worker_submit(fixture.worker, JOB_READ, fd, NULL, 0, keep_answer, NULL),
+			 0);
+	CHECK_EQ(worker_submit_pair(fixture.worker, JOB_PAIR, fd, fd, NULL, 0, keep_answer, NULL),
+		 WORKER_QUEUE_FULL);
+	CHECK_EQ(worker_submit(fixture.worker, JOB_READ, fd, NULL, 0, keep_answer, NULL), 0);
+	CHECK_EQ(worker_submit(fixture.worker, JOB_READ, fd, NULL, 0, keep_answer, NULL),
+		 WORKER_QUEUE_FULL);
+	CHECK_EQ(submit(&fixture, JOB_ECHO, "no file"), 0);
+	CHECK_EQ(worker_counters(fixture.worker)->queue_full, 2);
+	CHECK_OR_RETURN(wait_for_answers(&fixture, SHARE + 1));
+	for (int i = 0; i < SHARE / 2; i++)
+		CHECK_EQ(worker_submit_pair(fixture.worker, JOB_PAIR, fd, fd, NULL, 0, keep_answer,
+					    (void *)(uintptr_t)i),
+			 0);
+	CHECK_EQ(worker_submit(fixture.worker, JOB_READ, fd, NULL, 0, keep_answer, NULL),
+		 WORKER_QUEUE_FULL);
+	worker_cancel(fixture.worker, keep_answer, (void *)(uintptr_t)1);
+	CHECK_EQ(worker_submit_pair(fixture.worker, JOB_PAIR, fd, fd, NULL, 0, keep_answer, NULL),
+		 0);
+	CHECK_OR_RETURN(wait_for_answers(&fixture, SHARE + 1 + SHARE / 2));
+	few_descriptors(before);
+}
+
+static void a_file_for_which_no_descriptor_is_left_comes_again(void)
+{
+	CLEANUP(teardown) struct fixture fixture = { 0 };
+	CLEANUP(fd_close) int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	rlim_t before;
+
+	setup(&fixture);
+	CHECK_OR_RETURN(wait_for_child(&fixture));
+	before = no_descriptors();
+	CHECK_EQ(worker_submit(fixture.worker, JOB_READ, fd, NULL, 0, keep_answer, NULL),
+		 WORKER_QUEUE_FULL);
+	few_descriptors(before);
+	CHECK_EQ(worker_counters(fixture.worker)->queue_full, 1);
+	CHECK_EQ(worker_submit(fixture.worker, JOB_READ, fd, NULL, 0, keep_answer, NULL), 0);
+	CHECK(wait_for_answers(&fixture, 1));
+}
+
 static void jobs_are_done_in_order_and_the_queue_has_an_end(void)
 {
 	CLEANUP(teardown) struct fixture fixture = { 0 };
@@ -479,7 +532,7 @@ static int submit_due_in(struct fixture *fixture, uint64_t due_in_ms, uintptr_t 
 	CLEANUP(fd_close) int fd = memfd_create("large", MFD_CLOEXEC);
 
 	if (fd < 0 || ftruncate(fd, (off_t)(due_in_ms * 1000000 / WORKER_DUE_NS_PER_BYTE)) < 0)
-		abort();
+		check_give_up();
 	return worker_submit(fixture->worker, JOB_ECHO, fd, "x", 1, keep_answer, (void *)label);
 }
 
@@ -605,14 +658,22 @@ static pid_t forker_pid(void)
 	return atoi(line);
 }
 
-/* Nobody, with nothing. */
+/* All four: real, effective, saved and of the file system. */
+static void check_ids(pid_t pid, const char *name, unsigned int id)
+{
+	char line[64];
+
+	snprintf(line, sizeof(line), "%s:\t%u\t%u\t%u\t%u\n", name, id, id, id, id);
+	CHECK(process_has_status(pid, line));
+}
+
+/* Another user, with nothing. */
 static void check_confined(pid_t pid)
 {
+	const struct own_user own = own_user_find(OWN_USER_FILE);
 	static const char *const lines[] = {
 		"NoNewPrivs:\t1\n",
 		"Seccomp:\t2\n",
-		"Uid:\t65534\t65534\t65534\t65534\n",
-		"Gid:\t65534\t65534\t65534\t65534\n",
 		"Groups:\t \n",
 		"CapInh:\t0000000000000000\n",
 		"CapPrm:\t0000000000000000\n",
@@ -623,6 +684,8 @@ static void check_confined(pid_t pid)
 
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
 		CHECK(process_has_status(pid, lines[i]));
+	check_ids(pid, "Uid", own.user);
+	check_ids(pid, "Gid", own.group);
 	CHECK_EQ(root_entries(pid), 0);
 }
 
@@ -804,6 +867,8 @@ TESTS(TEST(a_result_comes_back), TEST(an_empty_result_is_no_mapping),
       TEST(a_garbled_reply_ends_the_child), TEST(a_result_without_seals_ends_the_child),
       TEST(a_child_that_hangs_up_and_lives_on_is_ended),
       TEST(jobs_are_done_in_order_and_the_queue_has_an_end), TEST(urgent_jobs_go_first),
+      TEST(files_that_wait_keep_to_their_share_of_descriptors),
+      TEST(a_file_for_which_no_descriptor_is_left_comes_again),
       TEST(small_files_pass_large_ones_for_a_while),
       TEST(a_child_killed_by_somebody_in_the_middle_of_a_job_is_replaced),
       TEST(an_idle_child_killed_by_somebody_is_replaced), TEST(a_crash_loop_starts_few_children),

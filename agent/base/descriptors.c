@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/descriptors.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+
+uint32_t descriptors_share(uint32_t parts, uint32_t least, uint32_t most)
+{
+	struct rlimit limit;
+	rlim_t share;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return least;
+	share = limit.rlim_cur / parts; /* none (RLIM_INFINITY) is the largest number */
+	return share < least ? least : share > most ? most : (uint32_t)share;
+}
+
+bool descriptors_are_short(int error)
+{
+	return error == -EMFILE || error == -ENFILE;
+}
