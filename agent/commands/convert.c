@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `flickerscope convert IN -o OUT`: any profile in another format, or a part of it. */
+#include <errno.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include "base/confined_child.h"
 #include "base/confinement.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/output_file.h"
 #include "commands/commands.h"
 #include "commands/loading.h"
 #include "commands/options.h"
+#include "commands/sampling.h"
 #include "convert/formats.h"
 #include "convert/input.h"
 #include "convert/merged_profile.h"
@@ -101,15 +106,37 @@ static int convert_confined(void *context)
 	return write_profile(converting, profile);
 }
 
+static void on_end(uint32_t events, void *context)
+{
+	/* A signal to all of us, as Ctrl-C is, came first. */
+	if (!loop_stopped(context, NULL))
+		loop_stop(context, 0);
+}
+
+/* Until the child has ended, or a signal ends us. Returns 0 or -errno; logged, but for signals. */
+static int wait_for_child(struct loop *loop, pid_t pid, const char *input)
+{
+	int r = loop_run(loop);
+
+	if (r > 0)
+		return -EINTR; /* whoever sent it knows; the child ends with us */
+	return r < 0 ? log_errno(r, "wait for the process that reads %s", input)
+		     : confined_child_wait(pid, input);
+}
+
 static int convert(const struct options *options, const struct format *format)
 {
 	CLEANUP(output_file_free) struct output_file *file = NULL;
-	CLEANUP(fd_close) int input_fd = -1;
+	CLEANUP(loop_free) struct loop *loop = NULL;
+	CLEANUP(fd_close) int input_fd = -1, pid_fd = -1;
 	struct converting converting = { .options = options, .format = format };
 	const char *input = options->arguments[0];
 	int r = input_open_file(input, &input_fd);
 	pid_t pid;
 
+	/* Before there is a file that a signal could leave behind, and after what may wait for another. */
+	if (r == 0)
+		r = sampling_loop_new(&loop);
 	if (r == 0)
 		r = output_file_open(options->output, options->force, &file);
 	if (r < 0)
@@ -119,10 +146,14 @@ static int convert(const struct options *options, const struct format *format)
 	r = confined_child_start(convert_confined, &converting, input, &pid);
 	if (r < 0)
 		return r;
+	pid_fd = pidfd_open(pid, 0);
+	r = pid_fd < 0 ? -errno : loop_add_fd(loop, pid_fd, EPOLLIN, on_end, loop, NULL);
+	if (r < 0)
+		return log_errno(r, "watch the process that reads %s", input);
 	r = confine_finisher(output_file_folder_fd(file));
 	if (r < 0)
 		return log_errno(r, "give up what is not needed to put a file in its place");
-	r = confined_child_wait(pid, input);
+	r = wait_for_child(loop, pid, input);
 	return r < 0 ? r : output_file_commit(file);
 }
 

@@ -346,7 +346,7 @@ static void put_strings(struct encoding *encoding, const char *title)
 static void put_all(struct encoding *encoding, const char *title)
 {
 	const struct merged_profile *profile = encoding->profile;
-	int64_t wall_us = profile->from_us - profile->zero_shift_s * INT64_C(1000000);
+	int64_t wall_us = merged_profile_wall_us(profile);
 
 	put_value_type(encoding, PROFILE_SAMPLE_TYPE, WORD_SAMPLES, WORD_COUNT);
 	if (encoding->period_ns)
@@ -363,7 +363,7 @@ static void put_all(struct encoding *encoding, const char *title)
 	if (timeline_is_dated(wall_us))
 		put_number(&encoding->message, PROFILE_TIME_NANOS, (uint64_t)wall_us * 1000);
 	put_number(&encoding->message, PROFILE_DURATION_NANOS,
-		   (uint64_t)(profile->to_us - profile->from_us) * 1000);
+		   (uint64_t)merged_profile_duration_us(profile) * 1000);
 	if (!encoding->period_ns)
 		return;
 	put_value_type(encoding, PROFILE_PERIOD_TYPE, WORD_CPU, WORD_NANOSECONDS);

@@ -161,6 +161,25 @@ static int visit_segments(struct capture_reader *reader,
 	return r < 0 ? r : segment_merger_finish(merger);
 }
 
+/* How much of the range is the clock's being set. */
+static uint64_t clock_steps_us(const struct merged_profile *profile)
+{
+	const struct merged_note *notes = (const struct merged_note *)profile->notes.bytes;
+	size_t count = profile->notes.size / sizeof(*notes);
+	uint64_t steps_us = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		int64_t from_us = notes[i].time_us, to_us = notes[i].value;
+
+		if (notes[i].kind != WIRE_RECORD_GAP || notes[i].what != WIRE_GAP_CLOCK_STEP)
+			continue;
+		from_us = from_us < profile->from_us ? profile->from_us : from_us;
+		to_us = to_us > profile->to_us ? profile->to_us : to_us;
+		steps_us += to_us > from_us ? (uint64_t)(to_us - from_us) : 0;
+	}
+	return steps_us;
+}
+
 /* The part of the range that something is known of. */
 static void find_span(struct merged_profile *profile)
 {
@@ -178,7 +197,10 @@ static void find_span(struct merged_profile *profile)
 			end_us = segments[i].to_us;
 		if (begin_us >= end_us)
 			continue;
-		from_us = begin_us < from_us ? begin_us : from_us;
+		if (begin_us < from_us) {
+			from_us = begin_us;
+			profile->from_shift_s = segments[i].head.wall_shift_s;
+		}
 		to_us = end_us > to_us ? end_us : to_us;
 	}
 	for (uint64_t i = 0; i < profile->sample_count; i++) {
@@ -194,6 +216,7 @@ static void find_span(struct merged_profile *profile)
 		from_us = to_us = profile->zero_us;
 	profile->from_us = from_us;
 	profile->to_us = to_us;
+	profile->clock_step_us = clock_steps_us(profile);
 }
 
 /* --- labels and calls --------------------------------------------------------------------------- */
@@ -326,8 +349,11 @@ int merged_profile_load(struct capture_reader *reader, const struct merged_profi
 {
 	CLEANUP(merged_profile_free) struct merged_profile *profile = profile_new_empty();
 	CLEANUP(segment_merger_free) struct segment_merger *merger = NULL;
-	int r = profile ? segment_merger_new(profile, &options->range, &merger) : -ENOMEM;
+	int r;
 
+	if (!profile)
+		return log_errno(-ENOMEM, "read %s", options->name);
+	r = segment_merger_new(profile, &options->range, &merger);
 	if (!r)
 		r = find_zero(reader, profile);
 	if (!r)

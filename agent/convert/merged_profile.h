@@ -145,7 +145,9 @@ struct merged_profile {
 	uint32_t zero_shift_s; /* the wall clock there = timeline - this */
 	int64_t from_us;       /* the range on the timeline, cut to what was recorded */
 	int64_t to_us;
-	uint64_t lost_count; /* samples, in gaps within the range */
+	uint32_t from_shift_s;	/* the wall clock at from_us = timeline - this */
+	uint64_t clock_step_us; /* of the range: time that never was, since the clock was set */
+	uint64_t lost_count;	/* samples, in gaps within the range */
 	uint32_t damaged_segments;
 };
 
@@ -225,6 +227,19 @@ static inline uint64_t merged_weight(const struct merged_profile *profile,
 static inline uint64_t merged_profile_period_ns(const struct merged_profile *profile)
 {
 	return profile->least_weight > 1 ? profile->least_weight : 0;
+}
+
+/* How long the range took, in microseconds, and its start by the wall clock. */
+static inline int64_t merged_profile_duration_us(const struct merged_profile *profile)
+{
+	const uint64_t span_us = (uint64_t)(profile->to_us - profile->from_us);
+
+	return span_us > profile->clock_step_us ? (int64_t)(span_us - profile->clock_step_us) : 0;
+}
+
+static inline int64_t merged_profile_wall_us(const struct merged_profile *profile)
+{
+	return profile->from_us - profile->from_shift_s * INT64_C(1000000);
 }
 
 /*

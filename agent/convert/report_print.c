@@ -133,7 +133,7 @@ static void print_head(const struct report *report, const struct report_view *vi
 		       struct output *output)
 {
 	const struct merged_profile *profile = report->tree->profile;
-	int64_t wall_us = profile->from_us - (int64_t)profile->zero_shift_s * US_PER_S;
+	int64_t wall_us = merged_profile_wall_us(profile);
 	char text[COUNT_TEXT_SIZE], number[64];
 	char *title = malloc(4 * strlen(view->title) + 1);
 
@@ -146,7 +146,7 @@ static void print_head(const struct report *report, const struct report_view *vi
 	output_text(output, count_text(report->sample_count, text));
 	snprintf(number, sizeof(number), " sample%s in %.6f s from ",
 		 report->sample_count == 1 ? "" : "s",
-		 (double)(profile->to_us - profile->from_us) / US_PER_S);
+		 (double)merged_profile_duration_us(profile) / US_PER_S);
 	output_text(output, number);
 	if (timeline_is_dated(wall_us))
 		print_moment(output, wall_us);

@@ -510,13 +510,14 @@ static void *gather_ahead(void *context)
 static bool ahead_open(struct capture_reader *reader)
 {
 	struct ahead *ahead = &reader->ahead;
-	int fd;
 
-	if (ahead->chunks)
-		return true;
-	fd = fcntl(chunk_reader_fd(reader->chunks), F_DUPFD_CLOEXEC, 0);
-	return fd >= 0 && chunk_reader_new(fd, &ahead->chunks) == 0 &&
-	       segment_bytes_new(&ahead->gathered.bytes) == 0;
+	if (!ahead->chunks) {
+		int fd = fcntl(chunk_reader_fd(reader->chunks), F_DUPFD_CLOEXEC, 0);
+
+		if (fd < 0 || chunk_reader_new(fd, &ahead->chunks))
+			return false;
+	}
+	return ahead->gathered.bytes || segment_bytes_new(&ahead->gathered.bytes) == 0;
 }
 
 /* Without memory or a thread, as in a worker, the segment is read when it is visited. */

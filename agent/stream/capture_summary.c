@@ -144,6 +144,8 @@ static void on_string(void *context, uint32_t id, const char *bytes, uint32_t si
 	if (row.size > NAMES_SIZE_MAX - summing->name_bytes.size)
 		row.size = 0;
 	bytes_write(&summing->name_bytes, bytes, row.size);
+	if (summing->name_bytes.failed)
+		row.size = 0; /* without memory: it is not there */
 	bytes_write(&summing->names, &row, sizeof(row));
 	frame_names_string(summing->frame_names, bytes, size);
 }
@@ -210,7 +212,7 @@ static void on_thread(void *context, uint32_t id, const struct record_thread *th
 	uint32_t process_id = add_distinct(summing, &summing->processes, &row);
 
 	add_distinct(summing, &summing->threads, &thread_row);
-	if (process_id && name) {
+	if (process_id && name && name->size) {
 		/* The table is ours: only the key must stay. A later name is the better one. */
 		struct process_row *process =
 			(struct process_row *)row_table_row(&summing->processes, process_id);

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `report` and `convert`: what they write, read back by others; ranges; files that are there whole or not. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, lstatSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { program, root } from './agent.mjs';
+import { gzipSync } from 'node:zlib';
+import { SegmentMaker, random_make } from '../viewer/records.mjs';
+import { SegmentEncoder, file_header_encode } from '../viewer/wire_encoder.mjs';
+import { program, root, until } from './agent.mjs';
 import { countsOf, foldedCounts, perfSamples, pprofRead, sorted, speedscopeRead } from './profiles.mjs';
 
 const small = join(root, 'tests', 'golden', 'small.capture');
+const rates = join(root, 'tests', 'golden', 'rates.capture');
 const folder = mkdtempSync(join(tmpdir(), 'flickerscope-convert-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -89,6 +94,65 @@ test('speedscope has a profile of each thread, with its time', () => {
 	assert.equal(name, 'small.capture');
 	assert.deepEqual(profiles.map((profile) => profile.name.replace('\x1b', '')).sort(), ['evil[31m 200', 'kthreadd 2', 'program 100, worker 101']);
 	for (const { unit } of profiles) assert.equal(unit, 'nanoseconds');
+});
+
+test('a sample weighs what the rate of its segment says, and time that never was is no time', () => {
+	const sum = (numbers) => numbers.reduce((total, one) => total + one, 0);
+	/* 24 samples at 99 Hz; the clock is set back by ten seconds; 24 at a quarter of the rate. */
+	const slow = 40404040, all = 24 * (period + slow);
+	const whole = pprofRead(convert(rates, 'pprof')), later = pprofRead(convert(rates, 'pprof', '--from', '2'));
+	assert.deepEqual([0, 1].map((column) => sum(whole.samples.map(({ values }) => values[column]))), [48, all]);
+	assert.deepEqual([0, 1].map((column) => sum(later.samples.map(({ values }) => values[column]))), [24, 24 * slow]);
+	assert.equal(whole.time_ns, 1700000000250000000n);
+	assert.equal(later.time_ns, 1699999991250000000n);
+	assert.deepEqual([whole.duration_ns, later.duration_ns], [2e9, 1e9]);
+	assert.equal(sum(speedscopeRead(convert(rates, 'speedscope').toString()).profiles.map(({ endValue }) => endValue)), all);
+	/* What has counts alone counts as at the highest rate. */
+	for (const format of ['folded', 'd3']) assert.equal(sum([...countsOf(format, convert(rates, format)).values()]), 24 * 5, format);
+	const periods = [...convert(rates, 'perf-script').toString().matchAll(/^\S.*: (\d+) cpu-clock: $/gm)].map(([, one]) => Number(one));
+	assert.deepEqual(periods, [...Array(24).fill(period), ...Array(24).fill(slow)]);
+});
+
+/** Stacks by names to sums of the values that pprof has, or of speedscope's weights. */
+function weightsOf(format, bytes) {
+	const sums = new Map();
+	const add = (names, values) => sums.set(names.join('\n'), values.map((value, i) => value + (sums.get(names.join('\n'))?.[i] ?? 0)));
+	if (format === 'pprof') {
+		for (const { frames, values } of pprofRead(bytes).samples) add(frames.map(({ name }) => name), values);
+	} else {
+		const { shared, profiles } = speedscopeRead(bytes.toString());
+		for (const { samples, weights } of profiles) samples.forEach((stack, i) => add(stack.map((frame) => shared.frames[frame].name), [weights[i]]));
+	}
+	return sorted(sums);
+}
+
+test('where the rate changed the page exports the same counts and times as convert', async () => {
+	const random = random_make(12), names = ['main', 'run', 'parse', 'read'], start_us = 1_700_000_000_000_000;
+	const parts = [file_header_encode()];
+	for (const [i, frequency_mhz] of [99_000, 49_000, 12_345, 99_000].entries()) {
+		const from_us = start_us + i * 2e6;
+		const maker = new SegmentMaker({ segment: i + 1, start_us: from_us, frequency_mhz });
+		const samples = Array.from({ length: 300 }, (_, at) => ({ time_us: from_us + at * 6000, process: at % 3 ? 'server' : 'worker', tid: 100 + at % 2,
+			stack: Array.from({ length: 1 + Math.floor(random() * 4) }, () => names[Math.floor(random() * names.length)]) }));
+		parts.push(await new SegmentEncoder(i + 1).chunk(maker.records(samples), from_us + 2e6, true));
+	}
+	const file = join(folder, 'rates.flk');
+	writeFileSync(file, Buffer.concat(parts));
+	const [{ FileFeed }, { ProfileSource }, { folded_write, pprof_write, speedscope_write }] =
+		await Promise.all(['file_feed', 'profile_source', 'model/exports'].map((name) => import(name)));
+	const source = new ProfileSource();
+	await new FileFeed({ file: new Blob(parts), sink: source.profile }).read();
+	const all = [{ start_us: source.oldest_us(), end_us: source.now_us() }];
+	const tree = source.tree(all), facts = { period_ns: tree.period_ns, start_us, span_us: 8e6, title: 'rates' };
+	assert.equal(weightsOf('pprof', convert(file, 'pprof')).reduce((sum, [, [samples]]) => sum + samples, 0), 1200);
+	assert.deepEqual(weightsOf('pprof', gzipSync(pprof_write(tree, facts, source.tree_build(all, { weighed: false }).self))), weightsOf('pprof', convert(file, 'pprof')));
+	assert.deepEqual(weightsOf('speedscope', Buffer.from(speedscope_write(tree, facts))), weightsOf('speedscope', convert(file, 'speedscope')));
+	assert.deepEqual(folded_write(tree).trim().split('\n').sort(), convert(file, 'folded').toString().trim().split('\n').sort());
+	/* And the table what report has. */
+	const rows = report(file).filter(({ total }) => total);
+	const { function_rows } = await import('model/function_counts');
+	assert.deepEqual(function_rows(source.profile, tree).map(({ name, self, total }) => [name, Math.round(self), Math.round(total)]).sort(),
+		rows.map(({ name, self, total }) => [name, self, total]).sort());
 });
 
 test('names from strangers stay names in every format', () => {
@@ -175,6 +239,29 @@ test('a file is there whole or not at all, for its owner alone, and replaces not
 	assert.equal(full.code, 1);
 	assert.deepEqual(readdirSync(folder).filter((name) => name.includes('unfinished')), []);
 });
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+	test(`${signal} while it works leaves nothing behind, neither a file nor a process`, async (t) => {
+		const place = mkdtempSync(join(folder, 'place-'));
+		writeFileSync(join(place, 'old.folded'), 'old');
+		/* What it reads never ends. */
+		const child = spawn(program, ['convert', '-', '-o', join(place, 'old.folded'), '--force'], { stdio: ['pipe', 'ignore', 'pipe'] });
+		t.after(() => child.kill('SIGKILL'));
+		let stderr = '';
+		child.stderr.on('data', (text) => (stderr += text));
+		const children = () => readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim();
+		await until(() => readdirSync(place).length === 2, 'the file that is being made');
+		/* Not the one that helps with the root directory, which is gone by then. */
+		await until(() => /^Seccomp:\t2$/m.test(readFileSync(`/proc/${child.pid}/status`, 'utf8')), 'its list of system calls');
+		const reader = children();
+		assert.match(reader, /^\d+$/);
+		child.kill(signal);
+		const [code] = await once(child, 'close');
+		assert.deepEqual([code, stderr], [1, '']);
+		assert.deepEqual(readdirSync(place), ['old.folded']);
+		assert.equal(readFileSync(join(place, 'old.folded'), 'utf8'), 'old');
+		await until(() => !existsSync(`/proc/${reader}`), 'the end of the process that reads');
+	});
 
 test('standard input and output', () => {
 	const folded = run(['convert', '-', '-o', '-', '--to', 'folded'], { input: readFileSync(small) });

@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, rmdirSync, writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -213,6 +213,60 @@ test('a grandchild whose parent has ended is still sampled when its line was fol
 	assert.ok(pids.has(grandchild));
 	const others = stream.samples().filter(({ thread }) => !/^(sh|load_tree)$/.test(thread.process));
 	assert.deepEqual(others, []);
+});
+
+/** That each of these processes is sampled, and no other. */
+async function assertSampledAlone(stream, pids) {
+	const seen = () => new Set(stream.samples().map(({ thread }) => thread.pid));
+	await until(() => pids.every((pid) => seen().has(pid)), 'samples of all of them');
+	await stream.stretch(0.5);
+	assert.deepEqual([...seen()].sort(), [...pids].sort());
+}
+
+test('with -G cgroups and all below them are sampled, and nobody else', async (t) => {
+	const mount = readFileSync('/proc/self/mountinfo', 'utf8').split('\n').find((line) => line.includes(' - cgroup2 '));
+	if (!mount) return t.skip('cgroups of version 2 are not mounted here');
+	const name = `flickerscope-test-${process.pid}`;
+	const outer = join(mount.split(' ')[4], name);
+	const groups = [outer, join(outer, 'one'), join(outer, 'one', 'below'), join(outer, 'two'), join(outer, 'three')];
+	const loads = [];
+	t.after(async () => {
+		for (const load of loads) load.kill('SIGKILL');
+		for (const group of groups.reverse())
+			await until(() => {
+				try {
+					rmdirSync(group);
+					return true;
+				} catch ({ code }) {
+					return code === 'ENOENT'; // else it is busy: who was in it has not ended yet
+				}
+			}, `the end of ${group}`);
+	});
+	for (const group of groups) mkdirSync(group);
+	const inGroup = (group) => {
+		const load = spawn('sh', ['-c', 'echo $$ > "$0/cgroup.procs" && exec "$@"', group, loadPath('busy'), '-s', '30', '-t', '1', '-d', '20'], { stdio: 'ignore' });
+		loads.push(load);
+		return load.pid;
+	};
+	const [, one, below, two] = groups.map(inGroup);
+	const agent = await startAgent(t, ['-F', '199', '-G', `${name}/one`, '-G', `/${name}/two/`]);
+	const stream = await openStream(t, agent);
+	await assertSampledAlone(stream, [one, below, two]);
+	assert.match(stream.profile.facts().filter, new RegExp(`${name}/one.*${name}/two`));
+});
+
+test('with --user only processes of these users are sampled, by name or number', async (t) => {
+	const games = Number(/^games:[^:]*:(\d+):/m.exec(readFileSync('/etc/passwd', 'utf8'))[1]);
+	/* Where everybody may go: the project may be in a folder of root's. */
+	const folder = temporaryFolder(t), busy = join(folder, 'busy');
+	chmodSync(folder, 0o755);
+	copyFileSync(loadPath('busy'), busy);
+	const as = (id) => startProgram(t, busy, ['-s', '30', '-t', '1', '-d', '20'], { uid: id, gid: id }).pid;
+	const [first, second] = [as(61234), as(games), as(61235), as(0)];
+	const agent = await startAgent(t, ['-F', '199', '--user', '61234', '--user', 'games']);
+	const stream = await openStream(t, agent);
+	await assertSampledAlone(stream, [first, second]);
+	assert.match(stream.profile.facts().filter, /61234.*games/);
 });
 
 test('a stripped program\'s functions go by their place in the file', async (t) => {

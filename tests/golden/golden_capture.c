@@ -2,7 +2,8 @@
 /*
  * The captures of the golden tests:
  *
- *   golden_capture write FILE   the small capture of these tests, by the encoder and the writer
+ *   golden_capture write-small FILE  the small capture of these tests, by the encoder and the writer
+ *   golden_capture write-rates FILE  one whose rate sinks to a quarter when its clock is set back
  *   golden_capture text FILE    the records of a capture, in words
  *   golden_capture info FILE    what `flickerscope info` shows of it; with --json, as JSON
  *   golden_capture raw FILE     the records of its first segment, inflated: for the fuzzer's corpus
@@ -148,24 +149,51 @@ static void add_second(struct stream_fixture *stream, uint64_t second)
 		abort();
 }
 
-static int write_capture(const char *path)
+static void fill_small(struct stream_fixture *stream)
+{
+	for (uint64_t second = 0; second < 4; second++) {
+		uint64_t end_ns = FIXTURE_START_NS + (second + 1) * 1000000000;
+
+		if (second == 2)
+			fixture_open_segment(stream, 2);
+		add_second(stream, second);
+		if (second % 2)
+			record_encoder_close(stream->encoder, end_ns);
+		else
+			record_encoder_flush(stream->encoder, end_ns);
+	}
+}
+
+/* A second at 99 Hz, the clock set back by ten, a second at 24.75 Hz. */
+static void fill_rates(struct stream_fixture *stream)
+{
+	struct segment_start later = {
+		.start_us = FIXTURE_START_US + 2000000,
+		.start_mono_ns = FIXTURE_START_NS + 1000000000,
+		.wall_shift_s = 11,
+		.frequency_mhz = 24750,
+		.cpu_count = 2,
+		.event = WIRE_EVENT_CPU_CLOCK,
+	};
+
+	add_samples(stream, FIXTURE_START_NS);
+	record_encoder_close(stream->encoder, FIXTURE_START_NS + 1000000000);
+	if (record_encoder_open(stream->encoder, &later))
+		abort();
+	record_encoder_add_gap_us(stream->encoder, FIXTURE_START_US + 1000000,
+				  FIXTURE_START_US + 2000000, WIRE_GAP_CLOCK_STEP, 0);
+	add_samples(stream, FIXTURE_START_NS + 1000000000);
+	record_encoder_close(stream->encoder, FIXTURE_START_NS + 2000000000);
+}
+
+static int write_capture(const char *path, void (*fill)(struct stream_fixture *stream))
 {
 	struct capture_writer_options options = { .path = path, .fd = -1, .force = true };
 	struct capture_writer *writer;
 	struct stream_fixture stream;
 
 	fixture_init(&stream);
-	for (uint64_t second = 0; second < 4; second++) {
-		uint64_t end_ns = FIXTURE_START_NS + (second + 1) * 1000000000;
-
-		if (second == 2)
-			fixture_open_segment(&stream, 2);
-		add_second(&stream, second);
-		if (second % 2)
-			record_encoder_close(stream.encoder, end_ns);
-		else
-			record_encoder_flush(stream.encoder, end_ns);
-	}
+	fill(&stream);
 	options.instance_id = 0x1122334455667788;
 	if (capture_writer_open(&options, &writer))
 		return 1;
@@ -279,14 +307,16 @@ int main(int argc, char **argv)
 {
 	const char *verb = argc > 2 ? argv[1] : "";
 
-	if (strcmp(verb, "write") == 0)
-		return write_capture(argv[2]);
+	if (strcmp(verb, "write-small") == 0)
+		return write_capture(argv[2], fill_small);
+	if (strcmp(verb, "write-rates") == 0)
+		return write_capture(argv[2], fill_rates);
 	if (strcmp(verb, "text") == 0)
 		return print_capture(argv[2]);
 	if (strcmp(verb, "info") == 0)
 		return print_info(argv[2], argc > 3 && strcmp(argv[3], "--json") == 0);
 	if (strcmp(verb, "raw") == 0)
 		return print_raw(argv[2]);
-	fprintf(stderr, "golden_capture write|text|info|raw FILE\n");
+	fprintf(stderr, "golden_capture write-small|write-rates|text|info|raw FILE\n");
 	return 2;
 }
