@@ -5,6 +5,7 @@
 # Each variant has a tree of its own, build/VARIANT/{obj,bin}:
 #   release  gcc -O2: the program, the end-to-end tests, the benches
 #   san      gcc with AddressSanitizer and UBSan: the unit tests
+#   tsan     gcc with ThreadSanitizer: the unit tests of what has threads
 #   fuzz     clang with libFuzzer, AddressSanitizer and UBSan: the fuzzers
 #
 # `make run` and `make test` first install what is missing, then build in a second make that sees
@@ -50,8 +51,11 @@ release_CC := $(CC)
 release_CFLAGS := -O2 $(HARDEN) $(CFLAGS)
 release_LDFLAGS := -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 san_CC := $(CC)
-san_CFLAGS := -O1 $(SANITIZE)
+san_CFLAGS := -O1 -fexceptions $(SANITIZE)
 san_LDFLAGS := $(SANITIZE)
+tsan_CC := $(CC)
+tsan_CFLAGS := -O1 -fsanitize=thread
+tsan_LDFLAGS := -fsanitize=thread
 fuzz_CC := $(CLANG)
 fuzz_CFLAGS := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined \
 	       -Wno-gnu-variable-sized-type-not-at-end
@@ -59,6 +63,9 @@ fuzz_LDFLAGS := -fsanitize=fuzzer,address,undefined
 
 GEN := build/gen
 AGENT_SOURCES := $(filter-out agent/main.c,$(wildcard agent/*.c agent/*/*.c))
+# Where threads meet: a capture is read ahead by one and written by one, and both take checksums.
+tsan_SOURCES := $(filter agent/base/% agent/profile/% agent/stream/%,$(AGENT_SOURCES))
+TSAN_UNIT_TESTS := test_capture_reader test_capture_writer test_crc32c
 PLAIN_UNIT_TESTS := test_worker
 NATIVE_TESTS := $(patsubst tests/native_bpf/%.c,%,$(wildcard tests/native_bpf/native_*.c))
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
@@ -71,7 +78,7 @@ VIEWER_FILES := $(sort $(shell find viewer -name '*.js' -o -name '*.css'))
 VIEWER_BANNER := /* SPDX-License-Identifier: Apache-2.0 */
 
 .PHONY: all help run test ci e2e test-kernels bench bench-scale bench-viewer soak soak-days soak-overload compare-unwind fuzz fuzz-short lint install install-deps deb test-deb clean unit browser viewer wire \
-	format pictures
+	format pictures out-of-memory
 
 all: build/flickerscope ## Build the program: build/flickerscope
 
@@ -149,11 +156,11 @@ build/$(1)/obj/%.o: $(GEN)/%.c
 	$(Q)mkdir -p $$(@D)
 	$(Q)$$($(1)_CC) $$(COMMON) $$($(1)_CFLAGS) -c $$< -o $$@
 
-build/$(1)/libagent.a: $(patsubst %.c,build/$(1)/obj/%.o,$(AGENT_SOURCES)) build/$(1)/obj/viewer_files.o build/$(1)/obj/export_page.o
+build/$(1)/libagent.a: $(patsubst %.c,build/$(1)/obj/%.o,$(or $($(1)_SOURCES),$(AGENT_SOURCES))) build/$(1)/obj/viewer_files.o build/$(1)/obj/export_page.o
 	$$(call say,AR,$$@)
 	$(Q)rm -f $$@ && ar rcs $$@ $$^
 endef
-$(foreach v,release san fuzz,$(eval $(call variant,$(v))))
+$(foreach v,release san tsan fuzz,$(eval $(call variant,$(v))))
 
 build/%/bin/flickerscope: build/%/obj/agent/main.o build/%/libagent.a
 	$(call say,LINK,$@)
@@ -164,6 +171,24 @@ build/flickerscope: build/release/bin/flickerscope
 	$(Q)ln -f $< $@
 
 build/san/bin/test_%: build/san/obj/tests/unit/test_%.o build/san/libagent.a
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(san_CC) $(san_LDFLAGS) -o $@ $^ $(LIBS)
+
+# All unit tests, with what can refuse memory between the agent and malloc(): faulty_memory.h.
+FAULTY := build/san/obj/tests/unit/faulty_memory.o
+build/san/libagent_faulty.a: build/san/libagent.a $(FAULTY)
+	$(call say,OBJCOPY,$@)
+	$(Q)objcopy --redefine-syms=<(nm $(FAULTY) | sed -n 's/.* T \(faulty_\(.*\)\)/\2 \1/p') $< $@
+
+# The files of the agent that call any of it.
+build/san/allocating: build/san/libagent.a $(FAULTY)
+	$(Q)for object in $(AGENT_SOURCES:%.c=build/san/obj/%.o); do \
+		! nm -u $$object | grep -wFf <(nm $(FAULTY) | sed -n 's/.* T faulty_//p') >/dev/null || \
+		{ object=$${object%.o}; echo $${object#build/san/obj/}.c; }; done > $@
+
+build/san/bin/out_of_memory: build/san/obj/tests/unit/out_of_memory.o $(UNIT_TESTS:%=build/san/obj/tests/unit/%.o) \
+		$(FAULTY) build/san/libagent_faulty.a | build/san/allocating
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(san_CC) $(san_LDFLAGS) -o $@ $^ $(LIBS)
@@ -182,6 +207,11 @@ build/release/bin/test_%: build/release/obj/tests/unit/test_%.o build/release/li
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(release_CC) $(release_LDFLAGS) -o $@ $^ $(LIBS)
+
+build/tsan/bin/test_%: build/tsan/obj/tests/unit/test_%.o build/tsan/libagent.a
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(tsan_CC) $(tsan_LDFLAGS) -o $@ $^ $(LIBS)
 
 build/fuzz/bin/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o build/fuzz/libagent.a
 	$(call say,LINK,$@)
@@ -236,7 +266,8 @@ ci: test-programs tests/node_modules/.installed ## The tests alone, once everyth
 test-programs: build/flickerscope unit-programs fuzz-programs $(LOADS:%=build/release/bin/%) $(FIXTURES) $(GOLDENS)
 
 .PHONY: unit-programs fuzz-programs
-unit-programs: $(UNIT_TESTS:%=build/san/bin/%) $(NATIVE_TESTS:%=build/san/bin/%) $(PLAIN_UNIT_TESTS:%=build/release/bin/%)
+unit-programs: $(UNIT_TESTS:%=build/san/bin/%) build/san/bin/out_of_memory $(NATIVE_TESTS:%=build/san/bin/%) $(PLAIN_UNIT_TESTS:%=build/release/bin/%)
+unit-programs: $(TSAN_UNIT_TESTS:%=build/tsan/bin/%)
 fuzz-programs: $(FUZZ_PROGRAMS:%=build/fuzz/bin/%)
 
 tests/node_modules/.installed: tests/package.json tests/package-lock.json
@@ -246,6 +277,9 @@ tests/node_modules/.installed: tests/package.json tests/package-lock.json
 
 unit: unit-programs ## The unit tests alone
 	@tests/run unit
+
+out-of-memory: build/san/bin/out_of_memory ## The unit tests with memory refused to the agent, at each place in each test (long)
+	@$< -w -j $$(nproc) build/san/allocating
 
 viewer: tests/node_modules/.installed ## The viewer's models alone, under node
 	@tests/run viewer

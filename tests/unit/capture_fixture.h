@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "stream/capture_reader.h"
 #include "stream/capture_writer.h"
 #include "stream_fixture.h"
@@ -33,7 +34,7 @@ static inline void capture_fixture_init(struct capture_fixture *capture)
 	memset(capture, 0, sizeof(*capture));
 	snprintf(capture->folder, sizeof(capture->folder), "/tmp/flickerscope-test-XXXXXX");
 	if (!mkdtemp(capture->folder))
-		abort();
+		check_give_up();
 	snprintf(capture->path, sizeof(capture->path), "%s/capture", capture->folder);
 	fixture_init(&capture->stream);
 }
@@ -89,7 +90,7 @@ static inline struct capture_writer *capture_fixture_writer(struct capture_fixtu
 	struct capture_writer *writer;
 
 	if (capture_writer_open(&options, &writer))
-		abort();
+		check_give_up();
 	return writer;
 }
 
@@ -99,12 +100,12 @@ static inline void capture_fixture_read(struct capture_fixture *capture)
 	int fd = open(capture->path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0 || fstat(fd, &status) < 0)
-		abort();
+		check_give_up();
 	free(capture->bytes);
 	capture->size = (size_t)status.st_size;
 	capture->bytes = malloc(capture->size + 1);
 	if (read(fd, capture->bytes, capture->size) != (ssize_t)capture->size)
-		abort();
+		check_give_up();
 	close(fd);
 }
 
@@ -116,7 +117,7 @@ static inline void capture_fixture_write(struct capture_fixture *capture)
 	for (uint32_t i = 0; i < capture->stream.chunk_count; i++)
 		capture_writer_add(writer, capture->stream.chunks[i]);
 	if (capture_writer_finish_wait(writer, CAPTURE_WAIT_MS) < 0)
-		abort();
+		check_give_up();
 	capture_writer_free(writer);
 	capture_fixture_read(capture);
 }
@@ -128,7 +129,7 @@ static inline int capture_open_bytes(const void *bytes, size_t size,
 	int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
 	if (fd < 0 || write(fd, bytes, size) != (ssize_t)size)
-		abort();
+		check_give_up();
 	return capture_reader_open_fd(fd, "capture", true, ret_reader);
 }
 
@@ -183,7 +184,7 @@ static inline struct capture_totals capture_read_totals(struct capture_reader *r
 		int r = capture_reader_visit(reader, i, &totals_visitor, &totals);
 
 		if (r < 0)
-			abort();
+			check_give_up();
 		totals.damaged += r == CAPTURE_DAMAGED;
 	}
 	return totals;

@@ -6,10 +6,15 @@
  *	TESTS(TEST(empty_table_finds_nothing), ...)
  *
  * A failed check prints where and what, and the test goes on; SKIP("reason") ends it as skipped.
+ *
+ * All files can also be linked into one program, out_of_memory.c, which runs their tests with memory
+ * refused to the agent: what was refused is asked for once more, and any other check that does not hold
+ * ends its test, whose CLEANUP locals are freed.
  */
 #ifndef FLICKERSCOPE_CHECK_H
 #define FLICKERSCOPE_CHECK_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +25,17 @@ struct check_test {
 	void (*run)(void);
 };
 
+/* One file's tests, for a program of many. */
+struct check_file {
+	const char *path;
+	const struct check_test *tests;
+	int count;
+};
+
+/* Where memory is refused: whether to ask again, and the end of a test. NULL elsewhere. */
+bool check_again_hook(void) __attribute__((weak));
+void check_end_hook(void) __attribute__((weak));
+
 static int check_failures;
 static int check_count;
 static const char *check_skip_reason;
@@ -28,6 +44,21 @@ static inline void check_failed(const char *file, int line, const char *text)
 {
 	check_failures++;
 	printf("# %s:%d: failed: %s\n", file, line, text);
+	if (check_end_hook)
+		check_end_hook();
+}
+
+/* For fixtures, where nothing can go on. */
+static inline void check_give_up(void)
+{
+	if (check_end_hook)
+		check_end_hook();
+	abort();
+}
+
+static inline bool check_again(void)
+{
+	return check_again_hook && check_again_hook();
 }
 
 #define CHECK(condition)                                                                           \
@@ -39,12 +70,16 @@ static inline void check_failed(const char *file, int line, const char *text)
 
 #define CHECK_EQ(left, right)                                                                      \
 	do {                                                                                       \
-		long long check_left = (long long)(left), check_right = (long long)(right);        \
+		long long check_left, check_right;                                                 \
 		check_count++;                                                                     \
+		do {                                                                               \
+			check_left = (long long)(left);                                            \
+			check_right = (long long)(right);                                          \
+		} while (check_left == -ENOMEM && check_right != -ENOMEM && check_again());        \
 		if (check_left != check_right) {                                                   \
-			check_failed(__FILE__, __LINE__, #left " == " #right);                     \
 			printf("#   %lld (0x%llx) != %lld (0x%llx)\n", check_left, check_left,     \
 			       check_right, check_right);                                          \
+			check_failed(__FILE__, __LINE__, #left " == " #right);                     \
 		}                                                                                  \
 	} while (0)
 
@@ -53,9 +88,9 @@ static inline void check_failed(const char *file, int line, const char *text)
 		const char *check_left = (left), *check_right = (right);                           \
 		check_count++;                                                                     \
 		if (!check_left || !check_right || strcmp(check_left, check_right) != 0) {         \
-			check_failed(__FILE__, __LINE__, #left " == " #right);                     \
 			printf("#   \"%s\" != \"%s\"\n", check_left ? check_left : "(null)",       \
 			       check_right ? check_right : "(null)");                              \
+			check_failed(__FILE__, __LINE__, #left " == " #right);                     \
 		}                                                                                  \
 	} while (0)
 
@@ -104,11 +139,20 @@ static inline int check_run(const struct check_test *tests, int count)
 #function, function                                                                \
 	}
 
+/* The pointers to all files' tests stand beside each other in the section. */
 #define TESTS(...)                                                                                 \
+	static const struct check_test check_tests[] = { __VA_ARGS__ };                            \
+	static const struct check_file check_own = {                                               \
+		__FILE__,                                                                          \
+		check_tests,                                                                       \
+		(int)(sizeof(check_tests) / sizeof(check_tests[0])),                               \
+	};                                                                                         \
+	static const struct check_file *const check_place                                          \
+		__attribute__((used, section("check_files"))) = &check_own;                        \
+	int main(void) __attribute__((weak));                                                      \
 	int main(void)                                                                             \
 	{                                                                                          \
-		static const struct check_test tests[] = { __VA_ARGS__ };                          \
-		return check_run(tests, (int)(sizeof(tests) / sizeof(tests[0])));                  \
+		return check_run(check_tests, check_own.count);                                    \
 	}
 
 #endif

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "sample_abi.h"
 
 enum {
@@ -32,11 +33,11 @@ static inline struct fake_bpf_ring fake_bpf_ring_new(void)
 	struct fake_bpf_ring ring = { .fd = memfd_create("ring", MFD_CLOEXEC) };
 
 	if (ring.fd < 0 || ftruncate(ring.fd, FAKE_BPF_RING_FILE_SIZE) < 0)
-		abort();
+		check_give_up();
 	ring.bytes =
 		mmap(NULL, FAKE_BPF_RING_FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, ring.fd, 0);
 	if (ring.bytes == MAP_FAILED)
-		abort();
+		check_give_up();
 	return ring;
 }
 
@@ -113,11 +114,11 @@ static inline struct fake_perf_ring fake_perf_ring_new(void)
 	uint8_t *bytes;
 
 	if (ring.fd < 0 || ftruncate(ring.fd, FAKE_PAGE_SIZE + FAKE_RING_SIZE) < 0)
-		abort();
+		check_give_up();
 	bytes = mmap(NULL, FAKE_PAGE_SIZE + FAKE_RING_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
 		     ring.fd, 0);
 	if (bytes == MAP_FAILED)
-		abort();
+		check_give_up();
 	ring.page = (struct perf_event_mmap_page *)bytes;
 	ring.data = bytes + FAKE_PAGE_SIZE;
 	return ring;

@@ -20,6 +20,7 @@
 #include <zlib.h>
 
 #include "base/bytes.h"
+#include "check.h"
 #include "convert/input.h"
 #include "stream/capture_reader.h"
 #include "stream/capture_summary.h"
@@ -142,7 +143,7 @@ static inline int import_memory(const void *bytes, size_t size, const char *even
 	int fd = memfd_create("import", MFD_CLOEXEC);
 
 	if (fd < 0 || write(fd, bytes, size) != (ssize_t)size || lseek(fd, 0, SEEK_SET))
-		abort();
+		check_give_up();
 	return input_open_fd(fd, "/some/file.txt", &options, ret_reader);
 }
 
@@ -155,7 +156,7 @@ static inline char *import_text_of(struct capture_reader *reader)
 	text->text = bytes_writer_with_max(1 << 24);
 	for (uint32_t i = 0; i < capture_reader_segment_count(reader); i++)
 		if (capture_reader_visit(reader, i, &import_visitor, text))
-			abort();
+			check_give_up();
 	bytes_write_u8(&text->text, 0);
 	result = (char *)text->text.bytes;
 	for (size_t i = 0; i < ARRAY_SIZE(text->strings); i++)
@@ -186,7 +187,7 @@ static inline struct capture_summary import_summary(const void *bytes, size_t si
 
 	if (!import_memory(bytes, size, event, &reader) &&
 	    capture_summary_read(reader, &summary) < 0)
-		abort();
+		check_give_up();
 	return summary;
 }
 
@@ -201,7 +202,7 @@ static inline void *import_pack(const void *bytes, size_t size, size_t *ret_size
 	stream.avail_out = (uInt)room;
 	if (deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK ||
 	    deflate(&stream, Z_FINISH) != Z_STREAM_END)
-		abort();
+		check_give_up();
 	*ret_size = room - stream.avail_out;
 	deflateEnd(&stream);
 	return packed;

@@ -14,6 +14,7 @@
 
 #include "base/bytes.h"
 #include "base/hash_index.h"
+#include "check.h"
 #include "profile/chunk.h"
 #include "profile/profile.h"
 #include "stream/record_decoder.h"
@@ -36,7 +37,7 @@ static inline void fixture_keep(struct chunk *chunk, void *context)
 	struct stream_fixture *fixture = context;
 
 	if (fixture->chunk_count == FIXTURE_CHUNKS_MAX)
-		abort();
+		check_give_up();
 	fixture->chunks[fixture->chunk_count++] = chunk_ref(chunk);
 }
 
@@ -54,7 +55,7 @@ static inline void fixture_open_segment_at(struct stream_fixture *fixture, uint6
 	};
 
 	if (record_encoder_open(fixture->encoder, &start))
-		abort();
+		check_give_up();
 }
 
 static inline void fixture_open_segment(struct stream_fixture *fixture, uint64_t seconds)
@@ -72,10 +73,10 @@ static inline void fixture_init(struct stream_fixture *fixture)
 
 	memset(fixture, 0, sizeof(*fixture));
 	if (profile_new(&fixture->profile))
-		abort();
+		check_give_up();
 	options.profile = fixture->profile;
 	if (record_encoder_new(&options, &fixture->encoder))
-		abort();
+		check_give_up();
 	fixture_open_segment(fixture, 0);
 }
 
@@ -117,7 +118,7 @@ static inline void fixture_sample(struct stream_fixture *fixture, uint64_t time_
 	struct profile_sample sample = { .time_ns = time_ns, .cpu = cpu, .user_status = 1 };
 
 	if (profile_thread(fixture->profile, &thread, &sample.thread_id))
-		abort();
+		check_give_up();
 	for (; *names; names++) {
 		struct profile_frame_row row = {
 			.function_key = fixture_key(*names),
@@ -131,10 +132,10 @@ static inline void fixture_sample(struct stream_fixture *fixture, uint64_t time_
 
 		if (profile_frame(fixture->profile, &row, &frame_id) ||
 		    profile_stack(fixture->profile, sample.stack_id, frame_id, &sample.stack_id))
-			abort();
+			check_give_up();
 	}
 	if (profile_sample(fixture->profile, &sample))
-		abort();
+		check_give_up();
 }
 
 /* --- records as text ------------------------------------------------------------------------ */
@@ -155,6 +156,8 @@ record_print(void *context, const char *format, ...)
 	size = vsnprintf(line, sizeof(line), format, arguments);
 	va_end(arguments);
 	bytes_write(&text->text, line, (size_t)size);
+	if (text->text.failed)
+		check_give_up();
 }
 
 static inline void text_segment(void *context, const struct wire_segment_head *head)
@@ -294,7 +297,7 @@ static inline void fixture_inflate(const struct stream_fixture *fixture, uint32_
 	z_stream stream = { 0 };
 
 	if (inflateInit2(&stream, -MAX_WBITS) != Z_OK)
-		abort();
+		check_give_up();
 	for (uint32_t i = first; i < first + count; i++) {
 		const struct chunk *chunk = fixture->chunks[i];
 
@@ -303,7 +306,7 @@ static inline void fixture_inflate(const struct stream_fixture *fixture, uint32_
 		stream.next_out = raw;
 		stream.avail_out = sizeof(raw);
 		if (inflate(&stream, Z_SYNC_FLUSH) < 0 || stream.avail_in)
-			abort();
+			check_give_up();
 		each(raw, (uint32_t)sizeof(raw) - stream.avail_out, context);
 	}
 	inflateEnd(&stream);
@@ -312,7 +315,7 @@ static inline void fixture_inflate(const struct stream_fixture *fixture, uint32_
 static inline void fixture_decode(const uint8_t *raw, uint32_t size, void *context)
 {
 	if (record_decoder_read(context, raw, size))
-		abort();
+		check_give_up();
 }
 
 /* The records of the chunks from @first on, zero-terminated; the caller frees it. */
@@ -323,7 +326,7 @@ static inline char *fixture_text(const struct stream_fixture *fixture, uint32_t 
 	CLEANUP(record_decoder_free) struct record_decoder *decoder = NULL;
 
 	if (record_decoder_new(&record_text_visitor, &text, &decoder))
-		abort();
+		check_give_up();
 	fixture_inflate(fixture, first, count, fixture_decode, decoder);
 	bytes_write_u8(&text.text, 0);
 	return (char *)text.text.bytes;

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/hash_index.h"
+#include "check.h"
 #include "profile/profile.h"
 #include "sample_abi.h"
 
@@ -89,7 +90,7 @@ static inline void synthetic_load_init(struct synthetic_load *load,
 		.frame_ids = calloc(functions, sizeof(uint32_t)),
 	};
 	if (!load->thread_of_cpu || !load->threads || !load->thread_ids || !load->frame_ids)
-		abort();
+		check_give_up();
 	for (uint32_t i = 0; i < options->thread_count; i++)
 		load->threads[i].program = i % options->program_count;
 	for (uint32_t cpu = 0; cpu < options->cpu_count; cpu++)

@@ -12,7 +12,7 @@
 /* A capture closed in order is opened by its index, and everything in it is visited. */
 static void whole_capture_is_read_by_its_index(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
 	const struct capture_segment *segment;
 	struct capture_totals totals;
@@ -41,7 +41,7 @@ static void whole_capture_is_read_by_its_index(void)
 /* The index has each segment's place and all late names, in words. */
 static void index_has_places_and_late_names(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
 	struct record_text text = { bytes_writer_with_max(1 << 20) };
 	char expected[512];
@@ -69,7 +69,7 @@ static void index_has_places_and_late_names(void)
 /* An index of more than one chunk: thousands of names. */
 static void large_index_is_read(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
 	struct record_text text = { bytes_writer_with_max(1 << 24) };
 	char name[64];
@@ -108,7 +108,7 @@ static uint64_t samples_before(const struct capture_fixture *capture, size_t cut
 /* Cut at every byte, a capture opens up to the cut: to the last whole chunk before it. */
 static void capture_cut_anywhere_opens_up_to_the_cut(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 
 	capture_fixture_init(&capture);
 	capture_fixture_fill(&capture, 3, 3, 20);
@@ -134,7 +134,7 @@ static void capture_cut_anywhere_opens_up_to_the_cut(void)
 /* A file that is being written opens, and opens further later. */
 static void capture_being_written_opens(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	struct capture_writer *writer;
 	uint64_t expected = 0;
 
@@ -173,7 +173,7 @@ static size_t chunk_offset(const struct capture_fixture *capture, uint32_t index
  */
 static void damage_costs_the_rest_of_its_segment(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	const uint32_t damaged_chunk = 6; /* the third of the second segment */
 
 	capture_fixture_init(&capture);
@@ -201,7 +201,7 @@ static void damage_costs_the_rest_of_its_segment(void)
 /* Every bit of a capture flipped, one at a time: it opens, or says why not, and never crashes. */
 static void flipped_bits_do_no_harm(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	uint32_t unharmed = 0, opened = 0;
 
 	capture_fixture_init(&capture);
@@ -228,7 +228,7 @@ static void flipped_bits_do_no_harm(void)
 /* Foreign bytes between chunks, and before them, are passed over. */
 static void foreign_bytes_are_passed_over(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(memory_free) uint8_t *bytes = NULL;
 	size_t at;
 
@@ -254,7 +254,7 @@ static void foreign_bytes_are_passed_over(void)
 /* A file full of what looks like chunks and is none ends the search after a bounded time. */
 static void search_for_chunks_is_bounded(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
 	CLEANUP(memory_free) uint8_t *bytes = NULL;
 	const size_t size = 4 << 20;
@@ -268,6 +268,7 @@ static void search_for_chunks_is_bounded(void)
 	capture_fixture_fill(&capture, 1, 1, 20);
 	capture_fixture_write(&capture);
 	bytes = malloc(size);
+	CHECK_OR_RETURN(bytes && capture.size >= chunk_offset(&capture, 1));
 	memcpy(bytes, capture.bytes, chunk_offset(&capture, 1));
 	for (size_t at = chunk_offset(&capture, 1); at + sizeof(header) < size; at += 41)
 		memcpy(bytes + at, &header, sizeof(header));
@@ -278,7 +279,7 @@ static void search_for_chunks_is_bounded(void)
 /* An index that names places outside the file, or overlapping ones, is not believed. */
 static void damaged_index_is_not_believed(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	struct wire_file_trailer trailer;
 
 	capture_fixture_init(&capture);
@@ -301,7 +302,7 @@ static void damaged_index_is_not_believed(void)
 /* Other files are not taken for captures; a newer major version is refused. */
 static void other_files_are_told_apart(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	struct capture_reader *reader = NULL;
 
 	capture_fixture_init(&capture);
@@ -323,7 +324,7 @@ static void other_files_are_told_apart(void)
 /* A minor version more, and a header that is longer, are read. */
 static void longer_header_is_read(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
 	CLEANUP(memory_free) uint8_t *bytes = NULL;
 	const size_t header_size = sizeof(struct wire_file_header);
@@ -343,7 +344,7 @@ static void longer_header_is_read(void)
 /* A file that shrinks while it is read ends there, without a signal. */
 static void file_that_shrinks_ends_there(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
 	struct capture_totals totals = { 0 };
 	uint64_t random = 1;
@@ -379,7 +380,7 @@ static int add_to_window(struct chunk *chunk, void *context)
 /* The chunks handed over for a window are the file's bytes. */
 static void chunks_are_handed_over_as_they_are(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
 	CLEANUP(sample_window_free) struct sample_window *window = NULL;
 	struct sample_window_options options = { .bytes_max = 1 << 30 };

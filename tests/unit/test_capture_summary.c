@@ -34,7 +34,7 @@ static char *printed(const struct capture_summary *summary, bool as_json)
 /* Stacks, threads and processes are counted once, however many segments they are in. */
 static void segments_are_summed_up(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	struct capture_summary summary;
 
 	capture_fixture_init(&capture);
@@ -62,7 +62,7 @@ static void segments_are_summed_up(void)
 /* Lost samples are those of gaps; the rate is that of busy CPUs. */
 static void gaps_and_rates_are_summed_up(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	const struct record_rate rates[] = { { 0, 90000 }, { 1, 0 }, { 2, 100000 } };
 	struct capture_summary summary;
 
@@ -84,7 +84,7 @@ static void gaps_and_rates_are_summed_up(void)
 /* The rate, the CPUs and the clock may change from one segment to the next. */
 static void what_changed_meanwhile_is_told(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(memory_free) char *text = NULL, *json = NULL;
 	struct capture_summary summary;
 
@@ -125,7 +125,7 @@ static void what_changed_meanwhile_is_told(void)
 /* What limits kept out is told when there is something, by the last word of it. */
 static void what_was_left_out_is_told(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(memory_free) char *before = NULL, *text = NULL, *json = NULL;
 	uint64_t counters[WIRE_COUNTER_COUNT] = { 0 };
 	struct capture_summary summary = { .segment_count = 1 };
@@ -153,7 +153,7 @@ static void what_was_left_out_is_told(void)
 /* The busiest processes come first, and no more than are asked for. */
 static void busiest_processes_come_first(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	struct capture_summary summary;
 	char comm[32];
 
@@ -176,7 +176,7 @@ static void busiest_processes_come_first(void)
 /* A capture that was cut says so; one of nothing has nothing to tell. */
 static void cut_capture_says_so(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(memory_free) char *cut_text = NULL, *empty_text = NULL;
 	struct capture_summary cut, empty;
 
@@ -198,7 +198,7 @@ static void cut_capture_says_so(void)
 /* Names from strangers pass the terminal's escaper, and JSON's. */
 static void names_are_escaped(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(memory_free) char *text = NULL, *json = NULL;
 	struct capture_summary summary;
 

@@ -12,7 +12,7 @@
 /* A capture is the header, the chunks as they are, the index and the trailer; for its owner only. */
 static void file_is_header_chunks_and_index(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	struct wire_file_trailer trailer;
 	struct wire_file_header header;
 	size_t offset = sizeof(header);
@@ -46,7 +46,7 @@ static void file_is_header_chunks_and_index(void)
 /* What is there is kept unless asked otherwise; then nothing of it remains. */
 static void file_that_is_there_is_kept(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	struct capture_writer_options options = { .fd = -1 };
 	struct capture_writer *writer = NULL;
 	struct stat status;
@@ -74,7 +74,7 @@ static void file_that_is_there_is_kept(void)
 /* Nothing is written through a symbolic link, into a FIFO, or where there is no folder. */
 static void other_places_are_refused(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	struct capture_writer_options options = { .fd = -1, .force = true };
 	struct capture_writer *writer = NULL;
 
@@ -97,7 +97,7 @@ static void other_places_are_refused(void)
 /* When the queue is full the rest of the segment is left out, and counted; the next one is whole. */
 static void full_queue_costs_the_rest_of_the_segment(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
 	struct capture_writer_options options = { .fd = -1, .instance_id = 1 };
 	struct capture_writer_status status;
@@ -120,6 +120,7 @@ static void full_queue_costs_the_rest_of_the_segment(void)
 			continue;
 		}
 		large = chunk_new(2 << 20, 0);
+		CHECK_OR_RETURN(large);
 		large->segment = 2;
 		large->sequence = 1;
 		capture_writer_add(writer, large);
@@ -143,7 +144,7 @@ static void full_queue_costs_the_rest_of_the_segment(void)
 /* A recording that begins in the middle of a segment begins with the next one. */
 static void recording_begins_with_a_whole_segment(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
 	struct capture_writer *writer;
 
@@ -177,7 +178,7 @@ static bool wait_for_error(struct capture_writer *writer, int error)
  */
 static void full_disk_is_tried_again(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL, *later = NULL;
 	struct rlimit before, small;
 	struct capture_writer *writer;
@@ -215,7 +216,7 @@ static void full_disk_is_tried_again(void)
 /* A disk that stays full: it is said, everything is counted, and the end comes all the same. */
 static void disk_that_stays_full_is_told(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	struct capture_writer_options options = { .instance_id = 1 };
 	struct capture_writer *writer = NULL;
 	struct capture_writer_status status;
@@ -242,7 +243,7 @@ static void disk_that_stays_full_is_told(void)
 /* A writer that is freed without an end leaves a file that opens up to what was written. */
 static void free_without_finish_leaves_whole_chunks(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
 	struct capture_writer *writer;
 	uint64_t samples;
@@ -264,7 +265,7 @@ static void free_without_finish_leaves_whole_chunks(void)
 /* The loop is told when the thread has ended. */
 static void end_makes_the_descriptor_readable(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	struct capture_writer *writer;
 	struct pollfd end = { .events = POLLIN };
 

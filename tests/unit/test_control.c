@@ -56,7 +56,7 @@ static void agent_start_with(struct agent *agent, bool makes_files)
 	capture_fixture_fill(&agent->capture, 3, 4, 5);
 	control_path(PORT, agent->path);
 	if (loop_new(&agent->loop) < 0 || sample_window_new(&window, &agent->window) < 0)
-		abort();
+		check_give_up();
 	for (uint32_t i = 0; i < agent->capture.stream.chunk_count; i++)
 		sample_window_add(agent->window, agent->capture.stream.chunks[i]);
 	control.loop = agent->loop;
@@ -67,12 +67,12 @@ static void agent_start_with(struct agent *agent, bool makes_files)
 		};
 
 		if (privileged_process_new(&privileged, &agent->privileged) < 0)
-			abort();
+			check_give_up();
 		control.dump_folder = agent->capture.folder;
 		control.privileged = agent->privileged;
 	}
 	if (control_new(&control, &agent->control) < 0)
-		abort();
+		check_give_up();
 }
 
 static void agent_start(struct agent *agent)
@@ -170,7 +170,7 @@ static uint64_t samples_of(int fd)
 
 static void window_is_written_to_the_file_that_is_brought(void)
 {
-	CLEANUP(agent_stop) struct agent agent;
+	CLEANUP(agent_stop) struct agent agent = { 0 };
 	CLEANUP(fd_close) int peer = -1;
 	struct control_reply reply = { .error = 1 };
 	struct stat status;
@@ -192,7 +192,7 @@ static void window_is_written_to_the_file_that_is_brought(void)
 /* The segments of four seconds that end within the last five: two of them. */
 static void newest_part_is_whole_segments(void)
 {
-	CLEANUP(agent_stop) struct agent agent;
+	CLEANUP(agent_stop) struct agent agent = { 0 };
 	CLEANUP(fd_close) int peer = -1;
 	struct control_reply reply = { .error = 1 };
 	int file = memory_file();
@@ -207,7 +207,7 @@ static void newest_part_is_whole_segments(void)
 
 static void only_an_empty_file_that_can_be_written_is_taken(void)
 {
-	CLEANUP(agent_stop) struct agent agent;
+	CLEANUP(agent_stop) struct agent agent = { 0 };
 	CLEANUP(fd_close) int full = memory_file(), read_only = open("/etc/passwd", O_RDONLY);
 	struct control_reply reply;
 	int pipes[2], many[8];
@@ -233,7 +233,7 @@ static void only_an_empty_file_that_can_be_written_is_taken(void)
 
 static void nonsense_is_refused_and_the_next_one_is_served(void)
 {
-	CLEANUP(agent_stop) struct agent agent;
+	CLEANUP(agent_stop) struct agent agent = { 0 };
 	static const uint8_t noise[200] = { 1, 2, 3 };
 	struct control_reply reply;
 
@@ -258,7 +258,7 @@ static void nonsense_is_refused_and_the_next_one_is_served(void)
 /* Silent ones take no place from others, and a peer that leaves takes its dump along. */
 static void silent_peers_lock_nobody_out(void)
 {
-	CLEANUP(agent_stop) struct agent agent;
+	CLEANUP(agent_stop) struct agent agent = { 0 };
 	CLEANUP(fd_close) int last = -1;
 	struct control_reply reply;
 	int peers[3 * CONTROL_PEERS_MAX], file = memory_file();
@@ -290,7 +290,7 @@ static void silent_peers_lock_nobody_out(void)
 /* Who is not root cannot reach it; and if the folder let him, he would be hung up on. */
 static void only_root_is_heard(void)
 {
-	CLEANUP(agent_stop) struct agent agent;
+	CLEANUP(agent_stop) struct agent agent = { 0 };
 	int outcome = -1, status = 0;
 	pid_t child;
 
@@ -376,7 +376,7 @@ static void sockets_of_killed_agents_are_removed_and_no_others(void)
 /* An agent with the same port, at another address: the first one keeps the socket. */
 static void socket_of_another_agent_is_left_alone(void)
 {
-	CLEANUP(agent_stop) struct agent agent;
+	CLEANUP(agent_stop) struct agent agent = { 0 };
 	struct agent other;
 
 	agent_start(&agent);
@@ -388,7 +388,7 @@ static void socket_of_another_agent_is_left_alone(void)
 
 static void signal_writes_a_new_file_to_the_folder(void)
 {
-	CLEANUP(agent_stop) struct agent agent;
+	CLEANUP(agent_stop) struct agent agent = { 0 };
 	CLEANUP(dir_close) DIR *folder = NULL;
 	const struct dirent *entry;
 	uint64_t samples = 0;

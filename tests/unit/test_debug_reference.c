@@ -56,7 +56,7 @@ static struct debug_reference reference_of(const struct elf_maker *maker, uint32
 	CLEANUP(executable_file_free) struct executable_file *file = NULL;
 
 	if (executable_file_open_bytes(maker->bytes, maker->size, &file) != 0)
-		abort();
+		check_give_up();
 	return debug_reference_of(file, wanted);
 }
 
@@ -67,13 +67,13 @@ static int check_pair(const struct elf_maker *maker, const struct elf_maker *deb
 
 	if (executable_file_open_bytes(maker->bytes, maker->size, &file) != 0 ||
 	    executable_file_open_bytes(debug_maker->bytes, debug_maker->size, &debug_file) != 0)
-		abort();
+		check_give_up();
 	return debug_file_check(file, debug_file, DEBUG_PART_SYMBOLS);
 }
 
 static void a_link_has_a_name_and_a_checksum(void)
 {
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	struct debug_reference reference;
 
 	elf_maker_start(&maker);
@@ -106,7 +106,7 @@ static void a_link_that_leads_elsewhere_or_nowhere_is_none(void)
 	memset(endless, 'x', sizeof(endless));
 	endless[300] = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
-		CLEANUP(elf_maker_free) struct elf_maker maker;
+		CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 
 		elf_maker_start(&maker);
 		/* The checksum has no zero byte either: the name goes on to the section's end. */
@@ -118,7 +118,7 @@ static void a_link_that_leads_elsewhere_or_nowhere_is_none(void)
 
 static void what_the_file_has_itself_is_told_if_it_is_asked_for(void)
 {
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 
 	make_debug_file(&maker, 1, true);
 	CHECK_EQ(reference_of(&maker, DEBUG_PART_SYMBOLS).parts, DEBUG_PART_SYMBOLS);
@@ -128,10 +128,10 @@ static void what_the_file_has_itself_is_told_if_it_is_asked_for(void)
 
 static void the_build_id_decides_where_both_have_one(void)
 {
-	CLEANUP(elf_maker_free) struct elf_maker maker;
-	CLEANUP(elf_maker_free) struct elf_maker same;
-	CLEANUP(elf_maker_free) struct elf_maker other;
-	CLEANUP(elf_maker_free) struct elf_maker empty;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
+	CLEANUP(elf_maker_free) struct elf_maker same = { 0 };
+	CLEANUP(elf_maker_free) struct elf_maker other = { 0 };
+	CLEANUP(elf_maker_free) struct elf_maker empty = { 0 };
 
 	elf_maker_start(&maker);
 	add_build_id(&maker, 7);
@@ -147,9 +147,9 @@ static void the_build_id_decides_where_both_have_one(void)
 
 static void else_the_checksum_of_the_whole_file_does(void)
 {
-	CLEANUP(elf_maker_free) struct elf_maker maker;
-	CLEANUP(elf_maker_free) struct elf_maker debug;
-	CLEANUP(elf_maker_free) struct elf_maker unlinked;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
+	CLEANUP(elf_maker_free) struct elf_maker debug = { 0 };
+	CLEANUP(elf_maker_free) struct elf_maker unlinked = { 0 };
 
 	make_debug_file(&debug, 0, true);
 	elf_maker_start(&maker);

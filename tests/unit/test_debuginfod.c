@@ -318,8 +318,8 @@ static void the_program_has_a_debug_file(void)
 
 static void a_file_comes_once_and_is_kept(void)
 {
-	CLEANUP(server_stop) struct server server;
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(server_stop) struct server server = { 0 };
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	struct stat status;
 
 	CHECK_OR_RETURN(start_server(SERVER_GOOD, &server) && open_fixture(&fixture, &server, 1));
@@ -340,7 +340,7 @@ static void a_file_comes_once_and_is_kept(void)
 static void servers_are_asked_in_order(void)
 {
 	struct server servers[2];
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 
 	CHECK_OR_RETURN(start_server(SERVER_LACKING, &servers[0]) &&
 			start_server(SERVER_GOOD, &servers[1]) &&
@@ -357,8 +357,8 @@ static void servers_are_asked_in_order(void)
 /* What does not come is remembered, on the disk too, and asked for again after an hour. */
 static void check_not_asked_again(enum server_kind kind)
 {
-	CLEANUP(server_stop) struct server server;
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(server_stop) struct server server = { 0 };
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	struct timespec long_ago[2] = { { .tv_sec = time(NULL) - DEBUG_FOLDER_NONE_KEPT_S - 1 },
 					{ .tv_sec = time(NULL) - DEBUG_FOLDER_NONE_KEPT_S - 1 } };
 	char id[BUILD_ID_TEXT_SIZE], mark[256];
@@ -412,8 +412,8 @@ static void a_file_of_ten_gigabytes_is_refused(void)
 
 static void check_server_is_left_alone(enum server_kind kind)
 {
-	CLEANUP(server_stop) struct server server;
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(server_stop) struct server server = { 0 };
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	uint32_t requests;
 
 	CHECK_OR_RETURN(start_server(kind, &server) && open_fixture(&fixture, &server, 1));

@@ -16,7 +16,7 @@ static struct sample_window *window_of(struct capture_fixture *capture, uint32_t
 	struct sample_window *window;
 
 	if (sample_window_new(&options, &window) < 0)
-		abort();
+		check_give_up();
 	for (uint32_t i = 0; i < chunks && i < capture->stream.chunk_count; i++)
 		sample_window_add(window, capture->stream.chunks[i]);
 	return window;
@@ -31,7 +31,7 @@ static struct bytes_writer drain(struct download *download, size_t piece)
 
 	do {
 		if (download_next(download, bytes, piece, &size) < 0)
-			abort();
+			check_give_up();
 		bytes_write(&file, bytes, size);
 	} while (size);
 	return file;
@@ -43,7 +43,7 @@ static struct bytes_writer take(const struct sample_window *window, uint64_t fro
 	CLEANUP(download_free) struct download *download = NULL;
 
 	if (download_new(window, 0x1122334455667788, from_us, to_us, &download) < 0)
-		abort();
+		check_give_up();
 	return drain(download, piece);
 }
 
@@ -59,7 +59,7 @@ static struct capture_totals totals_of(const struct bytes_writer *file)
 /* Byte by byte the file that the writer makes of the same chunks, however it is cut into pieces. */
 static void window_is_the_file_that_would_be_written(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(sample_window_free) struct sample_window *window = NULL;
 	static const size_t pieces[] = { 1, 7, 41, 32768 };
 
@@ -79,7 +79,7 @@ static void window_is_the_file_that_would_be_written(void)
 
 static void stretch_is_the_segments_that_it_touches(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(sample_window_free) struct sample_window *window = NULL;
 	struct sample_window_segment second;
 
@@ -110,10 +110,10 @@ static void stretch_is_the_segments_that_it_touches(void)
 /* It ends where the window did when it was asked for, within a segment. */
 static void what_comes_later_is_left_out(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(sample_window_free) struct sample_window *window = NULL;
 	CLEANUP(download_free) struct download *download = NULL;
-	CLEANUP(bytes_writer_free) struct bytes_writer file;
+	CLEANUP(bytes_writer_free) struct bytes_writer file = { 0 };
 
 	capture_fixture_init(&capture);
 	capture_fixture_fill(&capture, 2, 4, 5);
@@ -129,7 +129,7 @@ static void what_comes_later_is_left_out(void)
 /* A slow receiver, and a window that goes on: what is gone is missing, and told as that. */
 static void what_leaves_the_window_is_missing(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(download_free) struct download *download = NULL;
 	CLEANUP(bytes_writer_free)
 	struct bytes_writer file = bytes_writer_with_max(1 << 24), rest = { 0 };
@@ -159,9 +159,9 @@ static void what_leaves_the_window_is_missing(void)
 
 static void empty_window_is_an_empty_capture(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(sample_window_free) struct sample_window *window = NULL;
-	CLEANUP(bytes_writer_free) struct bytes_writer file;
+	CLEANUP(bytes_writer_free) struct bytes_writer file = { 0 };
 
 	capture_fixture_init(&capture);
 	window = window_of(&capture, 0);

@@ -124,7 +124,7 @@ static void functions_are_taken_and_other_symbols_are_not(void)
 		code_symbol(30, STB_LOCAL, STT_NOTYPE, 0x500, 0),
 		code_symbol(33, STB_LOCAL, STT_NOTYPE, 0x600, 0),
 	};
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	CLEANUP(table_free) struct table table = { 0 };
 
 	make_file(&maker, SHT_SYMTAB, symbols, ARRAY_SIZE(symbols), names, sizeof(names));
@@ -145,7 +145,7 @@ static void undefined_symbols_and_those_outside_the_file_are_left_out(void)
 		code_symbol(77, STB_GLOBAL, STT_FUNC, 0x200, 0x10),
 		code_symbol(0, STB_GLOBAL, STT_FUNC, 0x300, 0x10),
 	};
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	CLEANUP(table_free) struct table table = { 0 };
 
 	symbols[0].st_shndx = SHN_UNDEF;
@@ -161,7 +161,7 @@ static void a_version_behind_a_name_is_cut_off(void)
 		code_symbol(1, STB_GLOBAL, STT_FUNC, 0x100, 0x10),
 		code_symbol(20, STB_GLOBAL, STT_FUNC, 0x200, 0x10),
 	};
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	CLEANUP(table_free) struct table table = { 0 };
 
 	make_file(&maker, SHT_SYMTAB, symbols, ARRAY_SIZE(symbols), names, sizeof(names));
@@ -174,7 +174,7 @@ static void a_symbol_without_size_ends_with_its_section(void)
 {
 	static const char names[] = "\0_init";
 	Elf64_Sym symbols[] = { code_symbol(1, STB_GLOBAL, STT_FUNC, 0x100, 0) };
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	CLEANUP(table_free) struct table table = { 0 };
 
 	make_file(&maker, SHT_SYMTAB, symbols, ARRAY_SIZE(symbols), names, sizeof(names));
@@ -185,7 +185,7 @@ static void a_symbol_without_size_ends_with_its_section(void)
 
 static void a_file_without_symbols_gives_an_empty_table(void)
 {
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	CLEANUP(table_free) struct table table = { 0 };
 
 	elf_maker_start(&maker);
@@ -211,8 +211,8 @@ static void a_debug_file_names_what_the_file_does_not(void)
 	Elf64_Sym symbols[] = { code_symbol(1, STB_GLOBAL, STT_FUNC, 0x100, 0x10) };
 	Elf64_Sym debug_symbols[] = { code_symbol(1, STB_GLOBAL, STT_FUNC, 0x100, 0x10),
 				      code_symbol(8, STB_LOCAL, STT_FUNC, 0x200, 0x10) };
-	CLEANUP(elf_maker_free) struct elf_maker maker;
-	CLEANUP(elf_maker_free) struct elf_maker debug;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
+	CLEANUP(elf_maker_free) struct elf_maker debug = { 0 };
 	CLEANUP(table_free) struct table table = { 0 };
 
 	make_file(&maker, SHT_DYNSYM, symbols, 1, names, sizeof(names));
@@ -237,7 +237,7 @@ static void a_packed_file_names_what_dynsym_does_not(void)
 	static uint8_t packed[1 << 20];
 	Elf64_Sym symbols[] = { code_symbol(1, STB_GLOBAL, STT_FUNC, 0x100, 0x10) };
 	Elf64_Sym mini_symbols[] = { code_symbol(1, STB_LOCAL, STT_FUNC, 0x200, 0x10) };
-	CLEANUP(elf_maker_free) struct elf_maker mini;
+	CLEANUP(elf_maker_free) struct elf_maker mini = { 0 };
 	size_t packed_size = 0;
 
 	make_debug_file(&mini, mini_symbols, 1, mini_names, sizeof(mini_names));
@@ -246,7 +246,7 @@ static void a_packed_file_names_what_dynsym_does_not(void)
 		 LZMA_OK);
 	/* Cut in the middle, and whole. */
 	for (int part = 1; part <= 2; part++) {
-		CLEANUP(elf_maker_free) struct elf_maker maker;
+		CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 		CLEANUP(table_free) struct table table = { 0 };
 		size_t index, size = part == 2 ? packed_size : packed_size / 2;
 
@@ -271,7 +271,7 @@ static void functions_of_a_stripped_file_have_a_start(void)
 	static const char names[] = "\0main";
 	Elf64_Sym symbols[] = { code_symbol(1, STB_GLOBAL, STT_FUNC, 0x100, 0x10) };
 	CLEANUP(frame_maker_free) struct frame_maker frames = frame_maker_start(false);
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	CLEANUP(table_free) struct table table = { 0 };
 	static const uint8_t text[4096];
 	struct symbol symbol;
@@ -303,7 +303,7 @@ static void a_name_of_a_megabyte_is_cut(void)
 {
 	CLEANUP(memory_free) char *names = malloc(1 << 20);
 	Elf64_Sym symbols[] = { code_symbol(1, STB_GLOBAL, STT_FUNC, 0x100, 0x10) };
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	CLEANUP(table_free) struct table table = { 0 };
 
 	memset(names, 'n', 1 << 20);
@@ -316,7 +316,7 @@ static void string_tables_that_are_missing_or_without_end_are_survived(void)
 {
 	static const char names[] = { 'f', 'g', 'h' }; /* no zero at the end */
 	Elf64_Sym symbols[] = { code_symbol(1, STB_GLOBAL, STT_FUNC, 0x100, 0x10) };
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	CLEANUP(table_free) struct table table = { 0 };
 
 	make_file(&maker, SHT_SYMTAB, symbols, 1, names, sizeof(names));
@@ -346,7 +346,7 @@ static void stubs_of_the_linkage_table_are_named(void)
 		{ .r_offset = 0x500008, .r_info = ELF64_R_INFO(2, R_X86_64_JUMP_SLOT) },
 		{ .r_offset = 0x500000, .r_info = ELF64_R_INFO(1, R_X86_64_JUMP_SLOT) },
 	};
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	CLEANUP(table_free) struct table table = { 0 };
 	uint64_t address;
 	int32_t distance;
@@ -402,7 +402,7 @@ static void a_file_that_changes_while_it_is_read_costs_only_its_names(void)
 		atomic_bool stop;
 	} file = { 0 };
 	Elf64_Sym symbols[] = { code_symbol(1, STB_GLOBAL, STT_FUNC, 0x100, 0x10) };
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	pthread_t thread;
 
 	make_file(&maker, SHT_SYMTAB, symbols, 1, names, sizeof(names));

@@ -64,7 +64,7 @@ static int table_of_pair(const struct elf_maker *maker, const struct elf_maker *
 	table->bytes = bytes_writer_with_max(64 << 20);
 	r = elf_unwind_table(file, debug_file, &table->bytes);
 	if (!r && unwind_table_view_open(table->bytes.bytes, table->bytes.size, &table->view) < 0)
-		abort();
+		check_give_up();
 	return r;
 }
 
@@ -91,7 +91,7 @@ enum { TEXT = 0x80, TEXT_ADDRESS = ELF_MAKER_BASE + TEXT };
 static void functions_and_the_gaps_between_them(void)
 {
 	CLEANUP(frame_maker_free) struct frame_maker frames = frame_maker_start(false);
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	CLEANUP(table_free) struct table table = { 0 };
 
 	frame_maker_add_cie(&frames, "zR", usual, sizeof(usual));
@@ -118,7 +118,7 @@ static void debug_frame_fills_what_eh_frame_leaves(void)
 {
 	CLEANUP(frame_maker_free) struct frame_maker frames = frame_maker_start(false);
 	CLEANUP(frame_maker_free) struct frame_maker debug = frame_maker_start(true);
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	CLEANUP(table_free) struct table table = { 0 };
 
 	frame_maker_add_cie(&frames, "zR", usual, sizeof(usual));
@@ -138,7 +138,7 @@ static void debug_frame_fills_what_eh_frame_leaves(void)
 static void debug_frame_alone_is_enough(void)
 {
 	CLEANUP(frame_maker_free) struct frame_maker debug = frame_maker_start(true);
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	CLEANUP(table_free) struct table table = { 0 };
 
 	frame_maker_add_cie(&debug, "", usual, sizeof(usual));
@@ -153,8 +153,8 @@ static void a_debug_file_fills_what_the_file_leaves(void)
 {
 	CLEANUP(frame_maker_free) struct frame_maker frames = frame_maker_start(false);
 	CLEANUP(frame_maker_free) struct frame_maker debug = frame_maker_start(true);
-	CLEANUP(elf_maker_free) struct elf_maker maker;
-	CLEANUP(elf_maker_free) struct elf_maker debug_maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
+	CLEANUP(elf_maker_free) struct elf_maker debug_maker = { 0 };
 	CLEANUP(table_free) struct table table = { 0 };
 
 	frame_maker_add_cie(&frames, "zR", usual, sizeof(usual));
@@ -196,7 +196,7 @@ static void without_section_headers_the_segment_leads_to_it(void)
 static void of_overlapping_functions_the_first_is_taken(void)
 {
 	CLEANUP(frame_maker_free) struct frame_maker frames = frame_maker_start(false);
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	CLEANUP(table_free) struct table table = { 0 };
 
 	frame_maker_add_cie(&frames, "zR", usual, sizeof(usual));
@@ -213,7 +213,7 @@ static void of_overlapping_functions_the_first_is_taken(void)
 static void functions_outside_the_files_code_are_left_out(void)
 {
 	CLEANUP(frame_maker_free) struct frame_maker frames = frame_maker_start(false);
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	CLEANUP(table_free) struct table table = { 0 };
 
 	frame_maker_add_cie(&frames, "zR", usual, sizeof(usual));
@@ -231,7 +231,7 @@ static void functions_outside_the_files_code_are_left_out(void)
 
 static void a_file_without_call_frame_information_says_so(void)
 {
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	CLEANUP(table_free) struct table table = { 0 };
 
 	make_file(&maker, 0x1000, NULL, NULL);
@@ -241,7 +241,7 @@ static void a_file_without_call_frame_information_says_so(void)
 static void a_section_of_gigabytes_is_refused(void)
 {
 	CLEANUP(frame_maker_free) struct frame_maker frames = frame_maker_start(false);
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	CLEANUP(table_free) struct table table = { 0 };
 
 	frame_maker_end(&frames);
@@ -256,7 +256,7 @@ static void a_section_of_gigabytes_is_refused(void)
 static void a_file_that_claims_more_pages_than_fit_is_refused(void)
 {
 	CLEANUP(frame_maker_free) struct frame_maker debug = frame_maker_start(true);
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	CLEANUP(table_free) struct table table = { 0 };
 
 	frame_maker_add_cie(&debug, "", usual, sizeof(usual));
@@ -270,7 +270,7 @@ static void a_file_that_claims_more_pages_than_fit_is_refused(void)
 static void many_functions_in_any_order_are_sorted(void)
 {
 	CLEANUP(frame_maker_free) struct frame_maker frames = frame_maker_start(false);
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	CLEANUP(table_free) struct table table = { 0 };
 
 	frame_maker_add_cie(&frames, "zR", usual, sizeof(usual));

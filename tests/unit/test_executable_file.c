@@ -35,7 +35,7 @@ static void check_refused(const struct elf_maker *maker, int outcome)
 
 static void sections_are_found_and_read(void)
 {
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	CLEANUP(executable_file_free) struct executable_file *file = NULL;
 	CLEANUP(memory_free) uint8_t *bytes = NULL;
 	const Elf64_Shdr *section;
@@ -58,7 +58,7 @@ static void sections_are_found_and_read(void)
 
 static void addresses_become_offsets_within_segments_only(void)
 {
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	CLEANUP(executable_file_free) struct executable_file *file = NULL;
 	uint64_t offset = 77;
 
@@ -78,7 +78,7 @@ static void addresses_become_offsets_within_segments_only(void)
 
 static void files_of_another_kind_are_refused(void)
 {
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	Elf64_Ehdr *header;
 
 	make_file(&maker);
@@ -119,7 +119,7 @@ static void what_is_no_file_is_no_elf_file(void)
 /* Cut at every byte, it is refused or (when only the last section's end is gone) still right. */
 static void a_file_cut_anywhere_is_refused(void)
 {
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	size_t whole;
 
 	make_file(&maker);
@@ -137,7 +137,7 @@ static void a_file_cut_anywhere_is_refused(void)
 
 static void counts_and_offsets_beyond_the_limits_are_refused(void)
 {
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	Elf64_Ehdr *header, kept;
 
 	make_file(&maker);
@@ -173,7 +173,7 @@ static void counts_and_offsets_beyond_the_limits_are_refused(void)
 
 static void the_extended_counts_of_the_first_section_are_used(void)
 {
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	CLEANUP(executable_file_free) struct executable_file *file = NULL;
 	Elf64_Ehdr *header;
 	size_t count;
@@ -196,7 +196,7 @@ static void the_extended_counts_of_the_first_section_are_used(void)
 
 static void a_section_beyond_the_end_is_refused(void)
 {
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	CLEANUP(executable_file_free) struct executable_file *file = NULL;
 	const Elf64_Shdr *section;
 	uint8_t *bytes;
@@ -214,7 +214,7 @@ static void a_section_beyond_the_end_is_refused(void)
 
 static void a_section_of_gigabytes_is_refused_before_memory_is_taken(void)
 {
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	CLEANUP(executable_file_free) struct executable_file *file = NULL;
 	CLEANUP(fd_close) int fd = memfd_create("sparse", MFD_CLOEXEC);
 	uint8_t *bytes;
@@ -232,7 +232,7 @@ static void a_section_of_gigabytes_is_refused_before_memory_is_taken(void)
 
 static void a_file_that_shrinks_is_malformed(void)
 {
-	CLEANUP(elf_maker_free) struct elf_maker maker;
+	CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 	CLEANUP(executable_file_free) struct executable_file *file = NULL;
 	CLEANUP(fd_close) int fd = memfd_create("shrinking", MFD_CLOEXEC);
 	uint8_t *bytes;
@@ -273,7 +273,7 @@ static void packed_sections_come_unpacked(void)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		CLEANUP(elf_maker_free) struct elf_maker maker;
+		CLEANUP(elf_maker_free) struct elf_maker maker = { 0 };
 		CLEANUP(executable_file_free) struct executable_file *file = NULL;
 		CLEANUP(memory_free) uint8_t *bytes = NULL;
 		uint8_t packed[200];

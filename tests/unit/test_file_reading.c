@@ -23,7 +23,7 @@ static void make_old(int fd)
 	const struct timespec times[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
 
 	if (futimens(fd, times) < 0)
-		abort();
+		check_give_up();
 }
 
 static void wait_for_tick(void)
@@ -38,11 +38,11 @@ static void setup(struct fixture *fixture)
 	snprintf(fixture->path, sizeof(fixture->path), "/tmp/flickerscope-reading-XXXXXX");
 	fixture->fd = mkstemp(fixture->path);
 	if (fixture->fd < 0 || write(fixture->fd, "before", 6) != 6)
-		abort();
+		check_give_up();
 	make_old(fixture->fd);
 	wait_for_tick();
 	if (file_reading_begin(fixture->fd, &fixture->reading) < 0)
-		abort();
+		check_give_up();
 }
 
 static void cleanup_teardown(struct fixture *fixture)
@@ -54,7 +54,7 @@ static void cleanup_teardown(struct fixture *fixture)
 
 static void a_file_that_nobody_touches_is_the_same(void)
 {
-	CLEANUP(teardown) struct fixture fixture;
+	CLEANUP(teardown) struct fixture fixture = { 0 };
 	char text[8];
 
 	setup(&fixture);
@@ -64,7 +64,7 @@ static void a_file_that_nobody_touches_is_the_same(void)
 
 static void a_longer_and_a_shorter_one_are_others(void)
 {
-	CLEANUP(teardown) struct fixture fixture;
+	CLEANUP(teardown) struct fixture fixture = { 0 };
 
 	setup(&fixture);
 	CHECK_EQ(ftruncate(fixture.fd, 7), 0);
@@ -75,7 +75,7 @@ static void a_longer_and_a_shorter_one_are_others(void)
 
 static void other_contents_of_the_same_size_are_seen(void)
 {
-	CLEANUP(teardown) struct fixture fixture;
+	CLEANUP(teardown) struct fixture fixture = { 0 };
 
 	setup(&fixture);
 	CHECK_EQ(pwrite(fixture.fd, "behind", 6, 0), 6);
@@ -85,7 +85,7 @@ static void other_contents_of_the_same_size_are_seen(void)
 /* Whoever writes may set the time of it back, but not that of the change to the inode. */
 static void a_time_that_was_set_back_hides_nothing(void)
 {
-	CLEANUP(teardown) struct fixture fixture;
+	CLEANUP(teardown) struct fixture fixture = { 0 };
 
 	setup(&fixture);
 	CHECK_EQ(pwrite(fixture.fd, "behind", 6, 0), 6);
@@ -96,7 +96,7 @@ static void a_time_that_was_set_back_hides_nothing(void)
 /* The file is held: whoever closes the descriptor or takes the name away changes nothing in it. */
 static void the_reading_has_a_descriptor_of_its_own(void)
 {
-	CLEANUP(teardown) struct fixture fixture;
+	CLEANUP(teardown) struct fixture fixture = { 0 };
 	int other;
 
 	setup(&fixture);

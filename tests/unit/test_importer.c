@@ -38,7 +38,7 @@ static void setup(struct fixture *fixture)
 {
 	fixture->fd = -1;
 	if (loop_new(&fixture->loop) < 0 || importer_new(fixture->loop, &fixture->importer) < 0)
-		abort();
+		check_give_up();
 }
 
 static void on_done(const struct import_result *result, void *context)
@@ -135,7 +135,7 @@ static void what_is_wrong_comes_back_as_words(void)
 static void a_stretch_of_a_capture_is_cut_to_the_microsecond(void)
 {
 	CLEANUP(teardown) struct fixture fixture = { 0 };
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	struct import_order order = { .name = "window", .is_cut = true };
 
 	setup(&fixture);

@@ -458,7 +458,7 @@ static void put_inner(struct bad *bad, const char *name)
 
 static void a_made_file_is_read(void)
 {
-	CLEANUP(bad_free) struct bad bad;
+	CLEANUP(bad_free) struct bad bad = { 0 };
 	CLEANUP(bytes_writer_free) struct bytes_writer table = { 0 };
 	struct source_frame frames[SOURCE_FRAMES_MAX];
 
@@ -473,7 +473,7 @@ static void a_made_file_is_read(void)
 /* Writes a file in which @name is inlined. Returns the offset of an address of it. */
 static uint64_t write_inner(int fd, const char *name)
 {
-	CLEANUP(bad_free) struct bad bad;
+	CLEANUP(bad_free) struct bad bad = { 0 };
 	uint64_t text;
 
 	start_bad(&bad);
@@ -521,7 +521,7 @@ static void each_job_is_answered_from_its_own_file(void)
 
 static void an_origin_that_is_itself_has_no_name(void)
 {
-	CLEANUP(bad_free) struct bad bad;
+	CLEANUP(bad_free) struct bad bad = { 0 };
 
 	start_bad(&bad);
 	put_code(&bad, FUNCTION, 0x100, 0x100);
@@ -532,7 +532,7 @@ static void an_origin_that_is_itself_has_no_name(void)
 
 static void origins_in_a_circle_end(void)
 {
-	CLEANUP(bad_free) struct bad bad;
+	CLEANUP(bad_free) struct bad bad = { 0 };
 	uint32_t first, second;
 
 	start_bad(&bad);
@@ -552,7 +552,7 @@ static void origins_in_a_circle_end(void)
 
 static void a_sibling_that_leads_back_ends_the_walk(void)
 {
-	CLEANUP(bad_free) struct bad bad;
+	CLEANUP(bad_free) struct bad bad = { 0 };
 
 	start_bad(&bad);
 	put_code(&bad, FUNCTION, 0x100, 0x100);
@@ -567,7 +567,7 @@ static void a_sibling_that_leads_back_ends_the_walk(void)
 /* Each pair of blocks is walked twice as often as the one around it: the limit has to end that. */
 static void siblings_that_leap_out_of_their_parents_end(void)
 {
-	CLEANUP(bad_free) struct bad bad;
+	CLEANUP(bad_free) struct bad bad = { 0 };
 	uint32_t last;
 
 	start_bad(&bad);
@@ -584,7 +584,7 @@ static void siblings_that_leap_out_of_their_parents_end(void)
 
 static void blocks_nested_beyond_the_limit_are_left_out(void)
 {
-	CLEANUP(bad_free) struct bad bad;
+	CLEANUP(bad_free) struct bad bad = { 0 };
 
 	start_bad(&bad);
 	put_code(&bad, FUNCTION, 0x100, 0x100);
@@ -595,7 +595,7 @@ static void blocks_nested_beyond_the_limit_are_left_out(void)
 
 static void functions_inlined_beyond_the_limit_count_as_those_around_them(void)
 {
-	CLEANUP(bad_free) struct bad bad;
+	CLEANUP(bad_free) struct bad bad = { 0 };
 	uint32_t origin;
 
 	start_bad(&bad);
@@ -654,7 +654,7 @@ static void a_cut_file_is_refused_or_read_as_far_as_it_goes(void)
 
 static void addresses_that_do_not_rise_are_refused(void)
 {
-	CLEANUP(bad_free) struct bad bad;
+	CLEANUP(bad_free) struct bad bad = { 0 };
 	CLEANUP(bytes_writer_free)
 	struct bytes_writer table = bytes_writer_with_max(TABLE_SIZE_MAX);
 	const uint64_t addresses[] = { 2, 1 };

@@ -18,7 +18,7 @@ static int memory_of(const void *bytes, size_t size)
 	int fd = memfd_create("input", MFD_CLOEXEC);
 
 	if (fd < 0 || write(fd, bytes, size) != (ssize_t)size || lseek(fd, 0, SEEK_SET) < 0)
-		abort();
+		check_give_up();
 	return fd;
 }
 
@@ -38,7 +38,7 @@ static off_t size_of(int fd)
 
 static void own_captures_are_read_where_they_are(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
 	int fd;
 
@@ -54,7 +54,7 @@ static void own_captures_are_read_where_they_are(void)
 /* Through a pipe and packed they are copied, byte by byte. */
 static void own_captures_may_come_packed_and_by_pipes(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
 	CLEANUP(fd_close) int output = memfd_create("output", MFD_CLOEXEC);
 	size_t size;

@@ -19,8 +19,9 @@ static struct jit_code *code_of(const char *text)
 {
 	struct jit_code *code = NULL;
 
-	if (jit_code_new(BYTES_MAX, &code) == 0)
-		CHECK_EQ(jit_maker_add_map(code, text), 0);
+	if (jit_code_new(BYTES_MAX, &code))
+		check_give_up();
+	CHECK_EQ(jit_maker_add_map(code, text), 0);
 	return code;
 }
 
@@ -369,7 +370,7 @@ static void read_on(struct growing *growing)
 
 static void only_what_was_appended_is_read(void)
 {
-	CLEANUP(growing_close) struct growing growing;
+	CLEANUP(growing_close) struct growing growing = { 0 };
 
 	CHECK_OR_RETURN(open_growing(&growing));
 	write_at(&growing, 0, "1000 10 first\n2000 10 sec");
@@ -386,7 +387,7 @@ static void only_what_was_appended_is_read(void)
 
 static void a_map_that_was_written_anew_is_read_anew(void)
 {
-	CLEANUP(growing_close) struct growing growing;
+	CLEANUP(growing_close) struct growing growing = { 0 };
 
 	CHECK_OR_RETURN(open_growing(&growing));
 	write_at(&growing, 0, "1000 10 first\n2000 10 second\n");
@@ -409,7 +410,7 @@ static void a_map_that_was_written_anew_is_read_anew(void)
 static void of_a_huge_map_the_end_is_read_in_parts(void)
 {
 	const uint64_t lines = 100000, line_size = 17;
-	CLEANUP(growing_close) struct growing growing;
+	CLEANUP(growing_close) struct growing growing = { 0 };
 	CLEANUP(bytes_writer_free) struct bytes_writer text = bytes_writer_with_max(8 << 20);
 	uint64_t end = (UINT64_C(10) << 30) - lines * line_size;
 	int parts = 0;

@@ -35,7 +35,7 @@ static bool read_open(struct read *read, uint64_t header_flags)
 		.file_left = DUMP_SIZE_MAX,
 	};
 	jit_maker_header(&read->dump, header_flags);
-	return jit_code_new(BYTES_MAX, &read->code) == 0;
+	return !read->dump.failed && jit_code_new(BYTES_MAX, &read->code) == 0;
 }
 
 /* Takes @size bytes from @offset on, as the next part. */
@@ -59,7 +59,7 @@ static const char *name_at(const struct read *read, uint64_t address, uint64_t t
 
 static void code_is_found_by_place_and_time(void)
 {
-	CLEANUP(read_free) struct read read;
+	CLEANUP(read_free) struct read read = { 0 };
 
 	CHECK_OR_RETURN(read_open(&read, 0));
 	jit_maker_load(&read.dump, 100, 0x1000, 0x40, "JS:*add /srv/a.js:1:2");
@@ -77,7 +77,7 @@ static void code_is_found_by_place_and_time(void)
 
 static void moved_code_keeps_its_name(void)
 {
-	CLEANUP(read_free) struct read read;
+	CLEANUP(read_free) struct read read = { 0 };
 	size_t first_part;
 
 	CHECK_OR_RETURN(read_open(&read, 0));
@@ -99,7 +99,7 @@ static void moved_code_keeps_its_name(void)
 static void a_record_that_is_cut_is_left_for_later(void)
 {
 	for (size_t cut = 0;; cut++) {
-		CLEANUP(read_free) struct read read;
+		CLEANUP(read_free) struct read read = { 0 };
 		size_t used;
 
 		CHECK_OR_RETURN(read_open(&read, 0));
@@ -118,7 +118,7 @@ static void a_record_that_is_cut_is_left_for_later(void)
 
 static void what_is_of_no_use_is_passed_over(void)
 {
-	CLEANUP(read_free) struct read read;
+	CLEANUP(read_free) struct read read = { 0 };
 
 	CHECK_OR_RETURN(read_open(&read, 0));
 	jit_maker_record(&read.dump, 2, 16, 50); /* lines */
@@ -135,8 +135,8 @@ static void what_is_of_no_use_is_passed_over(void)
 
 static void times_of_another_clock_do_not_matter(void)
 {
-	CLEANUP(read_free) struct read ticks;
-	CLEANUP(read_free) struct read wall;
+	CLEANUP(read_free) struct read ticks = { 0 };
+	CLEANUP(read_free) struct read wall = { 0 };
 
 	CHECK_OR_RETURN(read_open(&ticks, ARCH_TIMESTAMP));
 	jit_maker_load(&ticks.dump, 5, 0x1000, 0x10, "add");
@@ -153,7 +153,7 @@ static void times_of_another_clock_do_not_matter(void)
 
 static void what_is_no_jitdump_is_refused(void)
 {
-	CLEANUP(read_free) struct read read;
+	CLEANUP(read_free) struct read read = { 0 };
 
 	CHECK_OR_RETURN(read_open(&read, 0));
 	read.dump.bytes[0] ^= 1;
@@ -168,7 +168,7 @@ static void what_is_no_jitdump_is_refused(void)
 
 static void damage_costs_what_follows(void)
 {
-	CLEANUP(read_free) struct read read;
+	CLEANUP(read_free) struct read read = { 0 };
 
 	CHECK_OR_RETURN(read_open(&read, 0));
 	jit_maker_load(&read.dump, 100, 0x1000, 0x10, "add");
@@ -186,7 +186,7 @@ static void huge_code_is_passed_over(void)
 {
 	const uint64_t huge = 20 << 20;
 	CLEANUP(fd_close) int fd = memfd_create("dump", MFD_CLOEXEC);
-	CLEANUP(read_free) struct read read;
+	CLEANUP(read_free) struct read read = { 0 };
 	struct jit_position position = { 0 };
 	size_t head;
 

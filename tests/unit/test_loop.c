@@ -26,7 +26,7 @@ static void setup(struct fixture *fixture)
 {
 	*fixture = (struct fixture){ .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
 	if (fixture->fd < 0 || loop_new(&fixture->loop) < 0)
-		abort();
+		check_give_up();
 }
 
 static void cleanup_teardown(struct fixture *fixture)
@@ -68,7 +68,7 @@ static void keep_signal(int number, void *context)
 
 static void a_readable_descriptor_calls_back_until_it_is_removed(void)
 {
-	CLEANUP(teardown) struct fixture fixture;
+	CLEANUP(teardown) struct fixture fixture = { 0 };
 
 	setup(&fixture);
 	CHECK_EQ(loop_add_fd(fixture.loop, fixture.fd, EPOLLIN, count_event, &fixture,
@@ -88,7 +88,7 @@ static void a_readable_descriptor_calls_back_until_it_is_removed(void)
 
 static void a_descriptor_that_epoll_refuses_is_an_error(void)
 {
-	CLEANUP(teardown) struct fixture fixture;
+	CLEANUP(teardown) struct fixture fixture = { 0 };
 
 	setup(&fixture);
 	CHECK_EQ(loop_add_fd(fixture.loop, -1, EPOLLIN, count_event, &fixture, NULL), -EBADF);
@@ -99,7 +99,7 @@ static void a_descriptor_that_epoll_refuses_is_an_error(void)
 
 static void a_timer_calls_back_again_and_again(void)
 {
-	CLEANUP(teardown) struct fixture fixture;
+	CLEANUP(teardown) struct fixture fixture = { 0 };
 	uint64_t start = now_ms();
 
 	setup(&fixture);
@@ -112,7 +112,7 @@ static void a_timer_calls_back_again_and_again(void)
 
 static void a_timer_of_0_rests_until_it_is_set(void)
 {
-	CLEANUP(teardown) struct fixture fixture;
+	CLEANUP(teardown) struct fixture fixture = { 0 };
 
 	setup(&fixture);
 	CHECK_EQ(loop_add_timer(fixture.loop, 0, count_timer, &fixture, &fixture.source), 0);
@@ -128,7 +128,7 @@ static void a_timer_of_0_rests_until_it_is_set(void)
 
 static void missed_ticks_are_one_call(void)
 {
-	CLEANUP(teardown) struct fixture fixture;
+	CLEANUP(teardown) struct fixture fixture = { 0 };
 
 	setup(&fixture);
 	CHECK_EQ(loop_add_timer(fixture.loop, 1000000, count_timer, &fixture, &fixture.source), 0);
@@ -142,7 +142,7 @@ static void missed_ticks_are_one_call(void)
 
 static void a_signal_calls_back_instead_of_killing(void)
 {
-	CLEANUP(teardown) struct fixture fixture;
+	CLEANUP(teardown) struct fixture fixture = { 0 };
 
 	setup(&fixture);
 	CHECK_EQ(loop_add_signal(fixture.loop, SIGUSR1, keep_signal, &fixture), 0);
@@ -164,7 +164,7 @@ static void remove_both(uint32_t events, void *context)
 /* Both are ready in one dispatch, and whichever comes first takes the other one away. */
 static void a_source_removed_by_another_is_not_called_any_more(void)
 {
-	CLEANUP(teardown) struct fixture fixture;
+	CLEANUP(teardown) struct fixture fixture = { 0 };
 	CLEANUP(fd_close) int other_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
 
 	setup(&fixture);
@@ -191,7 +191,7 @@ static void replace_self(uint32_t events, void *context)
 
 static void a_callback_may_put_another_source_in_its_place(void)
 {
-	CLEANUP(teardown) struct fixture fixture;
+	CLEANUP(teardown) struct fixture fixture = { 0 };
 
 	setup(&fixture);
 	make_readable(&fixture);
@@ -207,7 +207,7 @@ static void a_callback_may_put_another_source_in_its_place(void)
 
 static void the_loops_own_descriptor_tells_that_something_waits(void)
 {
-	CLEANUP(teardown) struct fixture fixture;
+	CLEANUP(teardown) struct fixture fixture = { 0 };
 	struct pollfd event;
 
 	setup(&fixture);
@@ -225,7 +225,7 @@ static void stop_with_7(uint32_t events, void *context)
 
 static void running_ends_with_the_stoppers_code(void)
 {
-	CLEANUP(teardown) struct fixture fixture;
+	CLEANUP(teardown) struct fixture fixture = { 0 };
 	int code = 99;
 
 	setup(&fixture);
@@ -240,7 +240,7 @@ static void running_ends_with_the_stoppers_code(void)
 
 static void more_sources_than_one_dispatch_handles_all_get_their_turn(void)
 {
-	CLEANUP(teardown) struct fixture fixture;
+	CLEANUP(teardown) struct fixture fixture = { 0 };
 	int fds[LOOP_EVENTS_MAX * 2];
 
 	setup(&fixture);

@@ -19,7 +19,7 @@ static struct place place_make(void)
 	struct place place = { .folder = "/tmp/flickerscope-test-XXXXXX" };
 
 	if (!mkdtemp(place.folder))
-		abort();
+		check_give_up();
 	snprintf(place.path, sizeof(place.path), "%s/file", place.folder);
 	snprintf(place.other, sizeof(place.other), "%s/other", place.folder);
 	return place;
@@ -42,7 +42,7 @@ static void put(const char *path, const char *text)
 	FILE *file = fopen(path, "w");
 
 	if (!file || fputs(text, file) < 0 || fclose(file) < 0)
-		abort();
+		check_give_up();
 	chmod(path, 0644);
 }
 

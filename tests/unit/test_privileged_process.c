@@ -60,7 +60,7 @@ static bool place_open(struct place *place)
 static int ask(const struct place *place, struct privileged_request request, const void *body,
 	       size_t body_size, int fd)
 {
-	CLEANUP(privileged_result_close) struct privileged_result result;
+	CLEANUP(privileged_result_close) struct privileged_result result = { 0 };
 
 	return privileged_process_ask(place->process, &request, fd, body, body_size, &result);
 }
@@ -169,7 +169,7 @@ static void slabs_are_made_by_the_handful(void)
 	struct privileged_request request = { .kind = PRIVILEGED_CREATE_SLABS,
 					      .numbers = { PRIVILEGED_FDS_MAX } };
 	CLEANUP(place_close) struct place place = { 0 };
-	CLEANUP(privileged_result_close) struct privileged_result result;
+	CLEANUP(privileged_result_close) struct privileged_result result = { 0 };
 
 	privileged_result_init(&result);
 	CHECK_OR_RETURN(place_open(&place));
@@ -654,7 +654,8 @@ static void when_it_is_gone_all_is_refused(void)
 TESTS(TEST(programs_come_by_any_way), TEST(a_look_tells_all_of_one_process),
       TEST(what_a_process_maps_is_given_when_it_is_what_is_meant),
       TEST(other_texts_of_processes_are_not_given), TEST(ranges_are_whole_and_bounded),
-      TEST(slabs_are_made_by_the_handful), TEST(the_command_is_signalled_and_nobody_else),
+      TEST(slabs_are_made_by_the_handful), TEST(events_of_a_cpu_are_opened),
+      TEST(the_command_is_signalled_and_nobody_else),
       TEST(a_dump_is_made_in_its_folder_and_named_there),
       TEST(a_debug_file_is_there_when_it_is_whole), TEST(debug_files_have_names_of_one_form),
       TEST(its_requests_are_those_of_the_readme), TEST(our_sockets_go_at_the_end),

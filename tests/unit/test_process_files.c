@@ -22,10 +22,28 @@ enum { PAGE_SIZE = 4096, STRANGER = 12345, PATIENCE_S = 20 };
 
 static char folder[] = "/tmp/test_process_files.XXXXXX";
 
+static void remove_folder(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -rf --one-file-system %s", folder);
+	if (system(command) != 0)
+		printf("# %s is left\n", folder);
+}
+
+/* Makes the folder as well, at the first use. */
 static const char *in_folder(const char *name)
 {
 	static char path[512];
+	static bool is_made;
 
+	if (!is_made) {
+		if (geteuid() || !mkdtemp(folder) || chmod(folder, 0755))
+			check_give_up();
+		is_made = true;
+		umask(0);
+		atexit(remove_folder);
+	}
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	return path;
 }
@@ -51,6 +69,7 @@ static bool content_is(int fd, const char *content)
 /* A process whose root is the folder, waiting; ends with us. */
 static pid_t start_in_folder(void)
 {
+	const char *root = in_folder("");
 	int ready[2];
 	char byte;
 	pid_t pid;
@@ -60,7 +79,7 @@ static pid_t start_in_folder(void)
 	pid = fork();
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (chroot(folder) < 0 || chdir("/") < 0)
+		if (chroot(root) < 0 || chdir("/") < 0)
 			_exit(1);
 		close(ready[0]);
 		close(ready[1]);
@@ -110,7 +129,7 @@ static const struct process_file_rules map_rules = { .size_max = PROCESS_PERF_MA
 
 static void an_absolute_link_stays_inside_the_processs_root(void)
 {
-	CLEANUP(opened_close) struct opened opened;
+	CLEANUP(opened_close) struct opened opened = { 0 };
 	CLEANUP(fd_close) int fd = -1;
 	char outside[512], target[1024];
 
@@ -138,7 +157,7 @@ static void an_absolute_link_stays_inside_the_processs_root(void)
 
 static void a_link_through_proc_is_refused(void)
 {
-	CLEANUP(opened_close) struct opened opened;
+	CLEANUP(opened_close) struct opened opened = { 0 };
 	CLEANUP(fd_close) int fd = -1;
 
 	CHECK_OR_RETURN(open_process(&opened, false));
@@ -151,7 +170,7 @@ static void a_link_through_proc_is_refused(void)
 /* One file that has to be refused, by its outcome. */
 static void check_refused(const char *name, int outcome)
 {
-	CLEANUP(opened_close) struct opened opened;
+	CLEANUP(opened_close) struct opened opened = { 0 };
 	CLEANUP(fd_close) int fd = -1;
 
 	CHECK_OR_RETURN(open_process(&opened, false));
@@ -189,7 +208,7 @@ static void a_strangers_file_is_refused(void)
 static void the_processs_own_user_may_own_it(void)
 {
 	struct process_file_rules rules = map_rules;
-	CLEANUP(opened_close) struct opened opened;
+	CLEANUP(opened_close) struct opened opened = { 0 };
 	CLEANUP(fd_close) int fd = -1;
 
 	rules.owner = STRANGER;
@@ -249,7 +268,7 @@ static void a_plain_path_follows_no_link(void)
 static void the_first_of_several_paths_that_will_do_is_opened(void)
 {
 	static const char paths[] = "/none\0/strange2\0/folder2\0/good\0/link\0";
-	CLEANUP(opened_close) struct opened opened;
+	CLEANUP(opened_close) struct opened opened = { 0 };
 	CLEANUP(fd_close) int fd = -1;
 	unsigned int index = 99;
 
@@ -280,8 +299,8 @@ static void the_first_of_several_paths_that_will_do_is_opened(void)
 
 static void a_process_in_another_root_is_told_from_one_in_ours(void)
 {
-	CLEANUP(opened_close) struct opened own;
-	CLEANUP(opened_close) struct opened other;
+	CLEANUP(opened_close) struct opened own = { 0 };
+	CLEANUP(opened_close) struct opened other = { 0 };
 
 	CHECK_OR_RETURN(open_process(&own, false) && open_process(&other, true));
 	CHECK(process_files_shares_root(own.files, process_place_of(own.process_fd)));
@@ -291,7 +310,7 @@ static void a_process_in_another_root_is_told_from_one_in_ours(void)
 static void a_deleted_mapped_file_is_opened(void)
 {
 	const struct process_file_rules rules = { .size_max = 100 }, small = { .size_max = 5 };
-	CLEANUP(opened_close) struct opened opened;
+	CLEANUP(opened_close) struct opened opened = { 0 };
 	CLEANUP(fd_close) int fd = -1, mapped_fd = -1;
 	struct process_place place;
 	struct process_range range;
@@ -408,30 +427,11 @@ static void a_link_to_a_silent_fuse_file_is_refused_without_waiting(void)
 	umount2(in_folder("fuse_file"), MNT_DETACH);
 }
 
-static void remove_folder(void)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf --one-file-system %s", folder);
-	if (system(command) != 0)
-		printf("# %s is left\n", folder);
-}
-
-static void the_folder_is_made(void)
-{
-	CHECK_OR_RETURN(geteuid() == 0);
-	CHECK_OR_RETURN(mkdtemp(folder) != NULL);
-	chmod(folder, 0755);
-	umask(0);
-	atexit(remove_folder);
-}
-
-TESTS(TEST(the_folder_is_made), TEST(an_absolute_link_stays_inside_the_processs_root),
-      TEST(a_link_through_proc_is_refused), TEST(a_fifo_is_refused_without_waiting),
-      TEST(a_device_and_a_folder_are_refused), TEST(a_strangers_file_is_refused),
-      TEST(the_processs_own_user_may_own_it), TEST(a_huge_sparse_file_is_refused),
-      TEST(another_file_at_the_path_is_refused), TEST(a_plain_path_follows_no_link),
-      TEST(the_first_of_several_paths_that_will_do_is_opened),
+TESTS(TEST(an_absolute_link_stays_inside_the_processs_root), TEST(a_link_through_proc_is_refused),
+      TEST(a_fifo_is_refused_without_waiting), TEST(a_device_and_a_folder_are_refused),
+      TEST(a_strangers_file_is_refused), TEST(the_processs_own_user_may_own_it),
+      TEST(a_huge_sparse_file_is_refused), TEST(another_file_at_the_path_is_refused),
+      TEST(a_plain_path_follows_no_link), TEST(the_first_of_several_paths_that_will_do_is_opened),
       TEST(a_process_in_another_root_is_told_from_one_in_ours),
       TEST(a_deleted_mapped_file_is_opened), TEST(a_process_that_ended_gives_nothing),
       TEST(the_vdso_is_an_elf_file), TEST(a_silent_fuse_folder_is_refused_without_waiting),

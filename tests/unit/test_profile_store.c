@@ -25,11 +25,11 @@ static void place_make(struct place *place)
 	snprintf(place->folder, sizeof(place->folder), "%s/profiles", place->capture.folder);
 	snprintf(place->secret, sizeof(place->secret), "%s/secret.flk", place->capture.folder);
 	if (mkdir(place->folder, 0700) < 0)
-		abort();
+		check_give_up();
 	snprintf(place->capture.path, sizeof(place->capture.path), "%s", place->secret);
 	capture_fixture_write(&place->capture);
 	if (profile_store_new_folder(place->folder, &place->store) < 0)
-		abort();
+		check_give_up();
 }
 
 static void place_remove(struct place *place)
@@ -39,7 +39,7 @@ static void place_remove(struct place *place)
 	profile_store_free(place->store);
 	snprintf(command, sizeof(command), "rm -rf '%s'", place->folder);
 	if (system(command) != 0)
-		abort();
+		check_give_up();
 	capture_fixture_free(&place->capture);
 }
 
@@ -57,7 +57,7 @@ static void put(const struct place *place, const char *name, const void *bytes, 
 	snprintf(path, sizeof(path), "%s/%s", place->folder, name);
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0 || write(fd, bytes, size) != (ssize_t)size)
-		abort();
+		check_give_up();
 	close(fd);
 }
 
@@ -91,7 +91,7 @@ static const char *list(struct profile_store *store)
 
 static void folder_lists_its_captures_with_what_is_in_them(void)
 {
-	CLEANUP(place_remove) struct place place;
+	CLEANUP(place_remove) struct place place = { 0 };
 	struct stored_profile profile;
 	const char *text;
 
@@ -130,7 +130,7 @@ static void nothing_outside_of_the_folder_is_opened(void)
 		"absolute.flk",
 		"./../secret.flk",
 	};
-	CLEANUP(place_remove) struct place place;
+	CLEANUP(place_remove) struct place place = { 0 };
 	struct stored_profile profile;
 	char path[512];
 
@@ -163,7 +163,7 @@ static void ids_are_hexadecimal_or_nothing(void)
 	static const char *const ids[] = { "6",	     "6g", "676f6f642e666c6",	 "676F6F642E666C6B",
 					   "00",     "2f", "676f6f642e666c6b00", "good.flk",
 					   "../good" };
-	CLEANUP(place_remove) struct place place;
+	CLEANUP(place_remove) struct place place = { 0 };
 	char long_id[2 * PROFILE_STORE_ID_SIZE_MAX];
 	struct stored_profile profile;
 
@@ -182,7 +182,7 @@ static void names_of_strangers_are_escaped(void)
 {
 	static const char *const names[] = { "\"quoted\\.flk", "<script>.flk", "a\nb.flk",
 					     "\xff\xfe.flk",   "%2e%2e.flk",   "caf\xc3\xa9.flk" };
-	CLEANUP(place_remove) struct place place;
+	CLEANUP(place_remove) struct place place = { 0 };
 	struct stored_profile profile;
 	const char *text;
 
@@ -202,7 +202,7 @@ static void names_of_strangers_are_escaped(void)
 
 static void long_folder_is_cut_to_the_newest(void)
 {
-	CLEANUP(place_remove) struct place place;
+	CLEANUP(place_remove) struct place place = { 0 };
 	const struct timespec old[] = { { 1000, 0 }, { 1000, 0 } };
 	const char *text;
 	char path[512];
@@ -229,7 +229,7 @@ static void long_folder_is_cut_to_the_newest(void)
 static void captures_of_foreign_files_are_kept(void)
 {
 	static const char id[] = "612e666f6c646564"; /* a.folded */
-	CLEANUP(place_remove) struct place place;
+	CLEANUP(place_remove) struct place place = { 0 };
 	CLEANUP(fd_close) int made = memfd_create("made", MFD_CLOEXEC);
 	struct stored_profile profile, again;
 
@@ -266,7 +266,7 @@ static void captures_of_foreign_files_are_kept(void)
 /* Of a named file the capture is there at once; another event of it has to be made. */
 static void named_foreign_file_can_be_read_again(void)
 {
-	CLEANUP(place_remove) struct place place;
+	CLEANUP(place_remove) struct place place = { 0 };
 	CLEANUP(profile_store_free) struct profile_store *store = NULL;
 	char path[512], magic[4] = "";
 	char *paths[] = { path };
@@ -292,7 +292,7 @@ static void named_foreign_file_can_be_read_again(void)
 
 static void named_files_are_served_and_no_others(void)
 {
-	CLEANUP(place_remove) struct place place;
+	CLEANUP(place_remove) struct place place = { 0 };
 	CLEANUP(profile_store_free) struct profile_store *store = NULL;
 	char first[512], start[PROFILE_STORE_START_SIZE_MAX];
 	char *paths[] = { first, place.secret, place.secret };

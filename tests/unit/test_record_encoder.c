@@ -12,7 +12,7 @@ static const char *const stack_b[] = { "main", "run", "wait", NULL };
 /* What is put in comes out, each row before its use, in words. */
 static void records_come_back(void)
 {
-	CLEANUP(fixture_free) struct stream_fixture fixture;
+	CLEANUP(fixture_free) struct stream_fixture fixture = { 0 };
 	CLEANUP(memory_free) char *text = NULL;
 
 	fixture_init(&fixture);
@@ -56,7 +56,7 @@ static void records_come_back(void)
 /* The first chunk says so, the last too; what they say of themselves is so. */
 static void headers_describe_their_chunks(void)
 {
-	CLEANUP(fixture_free) struct stream_fixture fixture;
+	CLEANUP(fixture_free) struct stream_fixture fixture = { 0 };
 	struct wire_chunk_header header;
 
 	fixture_init(&fixture);
@@ -83,7 +83,7 @@ static void headers_describe_their_chunks(void)
 /* A flush with nothing new is a tick and little else: it goes out 20 times a second. */
 static void flush_of_nothing_is_small(void)
 {
-	CLEANUP(fixture_free) struct stream_fixture fixture;
+	CLEANUP(fixture_free) struct stream_fixture fixture = { 0 };
 	CLEANUP(memory_free) char *text = NULL;
 
 	fixture_init(&fixture);
@@ -97,7 +97,7 @@ static void flush_of_nothing_is_small(void)
 /* Samples of one CPU stand together, each with its own time; one may lie before the segment. */
 static void samples_are_grouped_by_cpu(void)
 {
-	CLEANUP(fixture_free) struct stream_fixture fixture;
+	CLEANUP(fixture_free) struct stream_fixture fixture = { 0 };
 	CLEANUP(memory_free) char *text = NULL;
 
 	fixture_init(&fixture);
@@ -118,7 +118,7 @@ static void samples_are_grouped_by_cpu(void)
 /* Statuses keep their rows when the rows are put in another order. */
 static void statuses_stay_with_their_samples(void)
 {
-	CLEANUP(fixture_free) struct stream_fixture fixture;
+	CLEANUP(fixture_free) struct stream_fixture fixture = { 0 };
 	CLEANUP(memory_free) char *text = NULL;
 	struct profile_sample sample = { .time_ns = FIXTURE_START_NS };
 
@@ -166,7 +166,7 @@ static void find_key(const uint8_t *raw, uint32_t size, void *context)
 /* The key that include/wire.h derives from module and start is not written, and comes back. */
 static void derived_key_is_what_wire_h_says(void)
 {
-	CLEANUP(fixture_free) struct stream_fixture fixture;
+	CLEANUP(fixture_free) struct stream_fixture fixture = { 0 };
 	CLEANUP(memory_free) char *text = NULL;
 	struct profile_frame_row row = {
 		.function_key = wire_derived_key(0x0123456789abcdef, 0x1000),
@@ -209,7 +209,7 @@ static void derived_key_is_what_wire_h_says(void)
 /* Records with a time of their own, in the order of adding, behind the samples. */
 static void timed_records_come_back(void)
 {
-	CLEANUP(fixture_free) struct stream_fixture fixture;
+	CLEANUP(fixture_free) struct stream_fixture fixture = { 0 };
 	CLEANUP(memory_free) char *text = NULL;
 	const struct record_rate rates[] = { { 0, 98700 }, { 3, 0 } };
 	uint64_t counters[WIRE_COUNTER_COUNT] = { 0 };
@@ -241,7 +241,7 @@ static void timed_records_come_back(void)
 /* A late name comes with its string before it, and stays with the chunk for a capture's index. */
 static void late_names_come_back(void)
 {
-	CLEANUP(fixture_free) struct stream_fixture fixture;
+	CLEANUP(fixture_free) struct stream_fixture fixture = { 0 };
 	CLEANUP(memory_free) char *text = NULL;
 	struct bytes_reader kept;
 	const struct chunk *chunk;
@@ -263,7 +263,7 @@ static void late_names_come_back(void)
 /* Without a name it is written when it says what the key is a part of, and is no news otherwise. */
 static void late_names_without_a_name_tell_whose_part_it_is(void)
 {
-	CLEANUP(fixture_free) struct stream_fixture fixture;
+	CLEANUP(fixture_free) struct stream_fixture fixture = { 0 };
 	CLEANUP(memory_free) char *text = NULL;
 
 	fixture_init(&fixture);
@@ -286,7 +286,7 @@ static void many_late_names_are_all_written(void)
 {
 	enum { COUNT = 40000 };
 	static const struct record_visitor counting = { .late_name = count_late_name };
-	CLEANUP(fixture_free) struct stream_fixture fixture;
+	CLEANUP(fixture_free) struct stream_fixture fixture = { 0 };
 	CLEANUP(record_decoder_free) struct record_decoder *decoder = NULL;
 	uint32_t found = 0;
 
@@ -302,7 +302,7 @@ static void many_late_names_are_all_written(void)
 /* Timed records beyond the limit are lost and counted; the samples are not. */
 static void timed_records_are_bounded(void)
 {
-	CLEANUP(fixture_free) struct stream_fixture fixture;
+	CLEANUP(fixture_free) struct stream_fixture fixture = { 0 };
 
 	fixture_init(&fixture);
 	for (uint32_t i = 0; i < 200000; i++)
@@ -343,7 +343,7 @@ static void decode_alone(const uint8_t *raw, uint32_t size, void *context)
 /* A flush of much becomes several chunks of bounded size, each of whole records. */
 static void large_flush_is_cut_between_records(void)
 {
-	CLEANUP(fixture_free) struct stream_fixture fixture;
+	CLEANUP(fixture_free) struct stream_fixture fixture = { 0 };
 	CLEANUP(record_decoder_free) struct record_decoder *decoder = NULL;
 	static const struct record_visitor nothing = { 0 };
 	struct expected_chunk expected = { 0 };
@@ -381,7 +381,7 @@ static void large_flush_is_cut_between_records(void)
 /* Bytes that do not deflate fit a chunk too: 64 KiB of random names. */
 static void incompressible_bytes_fit(void)
 {
-	CLEANUP(fixture_free) struct stream_fixture fixture;
+	CLEANUP(fixture_free) struct stream_fixture fixture = { 0 };
 	CLEANUP(memory_free) char *text = NULL;
 	static char name[WIRE_STRING_SIZE_MAX + 1];
 	uint64_t random = 1;
@@ -403,7 +403,7 @@ static void incompressible_bytes_fit(void)
 /* A segment asks to be closed by its span, its bytes, its chunks, or when a table fills up. */
 static void segment_closes_at_each_limit(void)
 {
-	CLEANUP(fixture_free) struct stream_fixture fixture;
+	CLEANUP(fixture_free) struct stream_fixture fixture = { 0 };
 	struct profile_thread_row thread = { .pid = 1 };
 	uint64_t now_ns = FIXTURE_START_NS;
 	struct synthetic_load load;
@@ -448,7 +448,7 @@ static void segment_closes_at_each_limit(void)
 /* Where many CPUs fill it, a segment has more bytes: else its tables would be most of it. */
 static void a_segment_of_many_cpus_is_larger(void)
 {
-	CLEANUP(fixture_free) struct stream_fixture fixture;
+	CLEANUP(fixture_free) struct stream_fixture fixture = { 0 };
 	const struct segment_start start = {
 		.start_us = FIXTURE_START_US,
 		.start_mono_ns = FIXTURE_START_NS,
@@ -481,7 +481,7 @@ static void a_segment_of_many_cpus_is_larger(void)
 /* Ids start again in each segment, and so do the bytes: each is inflated alone. */
 static void segments_are_self_contained(void)
 {
-	CLEANUP(fixture_free) struct stream_fixture fixture;
+	CLEANUP(fixture_free) struct stream_fixture fixture = { 0 };
 	CLEANUP(memory_free) char *first = NULL, *second = NULL;
 	char *rest_of_first, *rest_of_second;
 

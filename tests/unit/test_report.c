@@ -44,7 +44,7 @@ static struct merged_profile *load(const struct capture_fixture *capture, const 
 	    (to && time_point_parse(to, &options.range.to)) ||
 	    capture_open_bytes(capture->bytes, capture->size, &reader) ||
 	    merged_profile_load(reader, &options, &profile))
-		abort();
+		check_give_up();
 	capture_reader_free(reader);
 	return profile;
 }
@@ -54,7 +54,7 @@ static struct report make(struct call_tree *tree, enum report_by by, int64_t fro
 	struct report report;
 
 	if (report_make(tree, by, from_us, to_us, &report))
-		abort();
+		check_give_up();
 	return report;
 }
 
@@ -83,7 +83,7 @@ static uint64_t count_between(const struct capture_fixture *capture, const char 
 
 static void recursion_counts_once(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(merged_profile_free) struct merged_profile *profile = NULL;
 	CLEANUP(call_tree_free) struct call_tree *tree = NULL;
 	CLEANUP(report_close) struct report report = { 0 };
@@ -107,7 +107,7 @@ static void recursion_counts_once(void)
 
 static void processes_and_threads_have_their_samples(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(merged_profile_free) struct merged_profile *profile = NULL;
 	CLEANUP(call_tree_free) struct call_tree *tree = NULL;
 	CLEANUP(report_close) struct report processes = { 0 }, threads = { 0 }, modules = { 0 };
@@ -132,7 +132,7 @@ static void processes_and_threads_have_their_samples(void)
 /* Two samples a quarter as often as four others are four times as much time each. */
 static void a_sample_weighs_what_the_rate_of_its_segment_says(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(merged_profile_free) struct merged_profile *profile = NULL;
 	CLEANUP(call_tree_free) struct call_tree *tree = NULL;
 	CLEANUP(report_close) struct report functions = { 0 }, processes = { 0 };
@@ -174,7 +174,7 @@ static void a_sample_weighs_what_the_rate_of_its_segment_says(void)
 
 static void a_sample_on_an_edge_is_in_one_range(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(merged_profile_free) struct merged_profile *profile = NULL;
 	CLEANUP(call_tree_free) struct call_tree *tree = NULL;
 	CLEANUP(report_close) struct report left = { 0 }, right = { 0 };
@@ -199,7 +199,7 @@ static void a_sample_on_an_edge_is_in_one_range(void)
 /* A part of a capture, written as one, has the samples of the part and the same names. */
 static void a_part_is_a_capture_again(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(merged_profile_free) struct merged_profile *part = NULL, *again = NULL;
 	CLEANUP(capture_reader_free) struct capture_reader *reader = NULL;
 	CLEANUP(call_tree_free) struct call_tree *tree = NULL;
@@ -230,7 +230,7 @@ static void a_part_is_a_capture_again(void)
 /* "late::name" is told for the key of "main" in the second half of the capture. */
 static void late_names_are_everywhere(void)
 {
-	CLEANUP(capture_fixture_free) struct capture_fixture capture;
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
 	CLEANUP(merged_profile_free) struct merged_profile *profile = NULL;
 	CLEANUP(call_tree_free) struct call_tree *tree = NULL;
 	CLEANUP(report_close) struct report report = { 0 };

@@ -14,6 +14,8 @@ static int add(struct sample_window *window, uint32_t segment, uint32_t sequence
 {
 	CLEANUP(chunk_unref) struct chunk *chunk = chunk_new(size, 0);
 
+	if (!chunk)
+		check_give_up();
 	chunk->segment = segment;
 	chunk->sequence = sequence;
 	chunk->flags = last ? WIRE_CHUNK_LAST : 0;

@@ -93,7 +93,7 @@ static bool make_unit(struct made *made)
 
 static void frames_are_found_innermost_first(void)
 {
-	CLEANUP(made_free) struct made made;
+	CLEANUP(made_free) struct made made = { 0 };
 
 	CHECK_OR_RETURN(make_unit(&made) && finish(&made));
 	CHECK_STR_EQ(frames_at(&made, 99), "unknown");
@@ -109,7 +109,7 @@ static void frames_are_found_innermost_first(void)
 /* As when the names are in another file: the line of the inner code says nothing of the outer function. */
 static void code_of_no_name_counts_as_its_callers_at_the_call(void)
 {
-	CLEANUP(made_free) struct made made;
+	CLEANUP(made_free) struct made made = { 0 };
 	const struct source_span span = { 100, 200 };
 	struct source_interval intervals[2];
 	struct source_line line;
@@ -136,7 +136,7 @@ static void code_of_no_name_counts_as_its_callers_at_the_call(void)
 
 static void of_spans_that_overlap_the_first_is_kept(void)
 {
-	CLEANUP(made_free) struct made made;
+	CLEANUP(made_free) struct made made = { 0 };
 	const struct source_span gap = { 150, 300 }, behind = { 200, 300 };
 
 	CHECK_OR_RETURN(make_unit(&made));
@@ -150,7 +150,7 @@ static void of_spans_that_overlap_the_first_is_kept(void)
 
 static void scopes_that_cross_end_where_they_say(void)
 {
-	CLEANUP(made_free) struct made made;
+	CLEANUP(made_free) struct made made = { 0 };
 	const struct source_span span = { 0, 100 };
 	struct source_interval intervals[2];
 
@@ -169,7 +169,7 @@ static void scopes_that_cross_end_where_they_say(void)
 
 static void a_table_that_contradicts_itself_is_refused(void)
 {
-	CLEANUP(made_free) struct made made;
+	CLEANUP(made_free) struct made made = { 0 };
 	struct source_table_header *header;
 	struct source_table_range *range;
 	struct source_table_scope *scope;

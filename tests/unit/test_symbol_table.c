@@ -17,7 +17,7 @@ struct fixture {
 static void setup(struct fixture *fixture)
 {
 	if (symbol_table_builder_new(&fixture->builder) < 0)
-		abort();
+		check_give_up();
 	fixture->table = bytes_writer_with_max(1 << 28);
 }
 

@@ -293,7 +293,7 @@ static uint64_t known_offset(void)
 
 static void a_function_gets_its_name_late_and_then_at_once(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	struct frame_description frame;
 	const struct seen_name *seen;
 	uint64_t provisional_key, generation;
@@ -330,7 +330,7 @@ static void a_function_gets_its_name_late_and_then_at_once(void)
 
 static void a_function_has_its_place_in_the_source_when_that_was_read(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	struct frame_description frame;
 	uint64_t generation;
 	pid_t pid = start_waiting(NULL);
@@ -357,7 +357,7 @@ static void a_function_has_its_place_in_the_source_when_that_was_read(void)
 
 static void a_return_address_belongs_to_the_call_before_it(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	uint64_t start = (uint64_t)(uintptr_t)known_function;
 	struct frame_description leaf, caller;
 	struct process *process;
@@ -377,7 +377,7 @@ static void a_return_address_belongs_to_the_call_before_it(void)
 static void a_deleted_program_keeps_its_names(void)
 {
 	char copy[] = "/tmp/test_symbolizer.XXXXXX";
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	struct frame_description frame;
 	struct proc_maps_row row;
 	uint64_t address;
@@ -431,7 +431,7 @@ static void map_by_event(struct fixture *fixture, pid_t pid, const struct proc_m
 
 static void a_library_loaded_later_is_named(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	struct frame_description frame;
 	struct proc_maps_row row;
 	char path[4096];
@@ -460,7 +460,7 @@ static void a_library_loaded_later_is_named(void)
 
 static void a_mangled_name_is_demangled_late_and_then_at_once(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	uint64_t address = (uint64_t)(uintptr_t)mangled_function;
 	struct frame_description frame;
 	const struct seen_name *seen;
@@ -483,7 +483,7 @@ static void a_mangled_name_is_demangled_late_and_then_at_once(void)
 
 static void the_vdso_has_names(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	uint64_t vdso = getauxval(AT_SYSINFO_EHDR);
 	struct frame_description frame;
 	int named = 0;
@@ -505,7 +505,7 @@ static void the_vdso_has_names(void)
 
 static void nothing_mapped_is_unresolved(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	struct frame_description first, second;
 
 	CHECK_OR_RETURN(open_fixture(&fixture));
@@ -531,7 +531,7 @@ static void a_malformed_file_costs_its_own_names_only(void)
 {
 	char path[] = "/tmp/test_symbolizer.XXXXXX";
 	char page[PAGE] = "\177ELF\2\1\1";
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	struct frame_description frame;
 	int fd = mkstemp(path);
 	void *memory;
@@ -584,7 +584,7 @@ static pid_t start_shaking(const char *path)
 static void a_file_that_shrinks_while_it_is_read_costs_its_own_names_only(void)
 {
 	char path[] = "/tmp/test_symbolizer.XXXXXX";
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	struct frame_description frame;
 	int fd = mkstemp(path);
 	void *memory[20];
@@ -636,7 +636,7 @@ static void a_file_that_was_written_over_is_read_again(void)
 {
 	char path[] = "/tmp/test_symbolizer.XXXXXX";
 	char page[PAGE] = "\177ELF\2\1\1";
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	struct frame_description frame;
 	struct proc_maps_row row;
 	int fd = mkstemp(path);
@@ -704,7 +704,7 @@ static void what_was_read_of_a_file_that_changed_meanwhile_is_dropped(void)
 {
 	const struct timespec until_it_is_read = { .tv_nsec = 200 * MS };
 	char path[] = "/tmp/test_symbolizer.XXXXXX";
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	struct frame_description frame;
 	const struct seen_name *seen;
 	uint64_t address, key;
@@ -739,7 +739,7 @@ static void what_was_read_of_a_file_that_changed_meanwhile_is_dropped(void)
 
 static void a_table_too_large_for_the_memory_is_left_out(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	struct frame_description frame;
 
 	CHECK_OR_RETURN(open_fixture_with(&fixture, 4096));
@@ -755,7 +755,7 @@ static void a_table_too_large_for_the_memory_is_left_out(void)
 
 static void tables_make_room_for_each_other(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	const struct symbolizer_counters *counters;
 	uint64_t library = (uint64_t)(uintptr_t)getauxval, bytes;
 	struct frame_description frame;
@@ -784,7 +784,7 @@ static void tables_make_room_for_each_other(void)
 
 static void a_killed_worker_costs_time_only(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	struct frame_description frame;
 
 	CHECK_OR_RETURN(open_fixture(&fixture));
@@ -806,7 +806,7 @@ static void a_killed_worker_costs_time_only(void)
 
 static void a_file_found_by_its_path_must_have_the_build_id(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	const uint32_t gone = 4000000;
 	struct process_mmap event = {
 		.time_ns = monotonic_ns(),
@@ -843,7 +843,7 @@ static void append(const char *path, const char *text)
 
 static void code_made_at_run_time_is_named_by_the_perf_map(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	uint8_t *code = mmap(NULL, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC,
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint64_t start = (uint64_t)(uintptr_t)code;
@@ -899,7 +899,7 @@ static void code_made_at_run_time_is_named_by_the_perf_map(void)
 
 static void a_perf_map_of_a_stranger_is_refused(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	uint8_t *code = mmap(NULL, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC,
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint64_t start = (uint64_t)(uintptr_t)code;
@@ -926,7 +926,7 @@ static void a_perf_map_of_a_stranger_is_refused(void)
 /* A jitdump as this program maps it, and the code that it tells of. */
 static void code_is_named_by_the_jitdump_that_its_process_maps(void)
 {
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	CLEANUP(fd_close) int fd = -1;
 	CLEANUP(bytes_writer_free) struct bytes_writer dump = bytes_writer_with_max(1 << 20);
 	uint8_t *code = mmap(NULL, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC,
@@ -1031,7 +1031,7 @@ static void short_processes_get_their_names_from_the_kernels_events(void)
 {
 	char path[] = "/tmp/test_symbolizer.XXXXXX";
 	char *const arguments[] = { path, (char *)"--end", NULL };
-	CLEANUP(fixture_close) struct fixture fixture;
+	CLEANUP(fixture_close) struct fixture fixture = { 0 };
 	CLEANUP(side_band_free) struct side_band *side_band = NULL;
 	const uint32_t cpu_count = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
 	pid_t pids[SHORT_PROCESSES];
@@ -1085,38 +1085,30 @@ static void short_processes_get_their_names_from_the_kernels_events(void)
 	unlink(path);
 }
 
-static const struct check_test symbolizer_tests[] = {
-	TEST(a_function_gets_its_name_late_and_then_at_once),
-	TEST(a_function_has_its_place_in_the_source_when_that_was_read),
-	TEST(a_return_address_belongs_to_the_call_before_it),
-	TEST(a_deleted_program_keeps_its_names),
-	TEST(a_library_loaded_later_is_named),
-	TEST(a_mangled_name_is_demangled_late_and_then_at_once),
-	TEST(the_vdso_has_names),
-	TEST(nothing_mapped_is_unresolved),
-	TEST(a_malformed_file_costs_its_own_names_only),
-	TEST(a_file_that_shrinks_while_it_is_read_costs_its_own_names_only),
-	TEST(a_file_that_was_written_over_is_read_again),
-	TEST(what_was_read_of_a_file_that_changed_meanwhile_is_dropped),
-	TEST(a_table_too_large_for_the_memory_is_left_out),
-	TEST(tables_make_room_for_each_other),
-	TEST(a_killed_worker_costs_time_only),
-	TEST(a_file_found_by_its_path_must_have_the_build_id),
-	TEST(code_made_at_run_time_is_named_by_the_perf_map),
-	TEST(a_perf_map_of_a_stranger_is_refused),
-	TEST(code_is_named_by_the_jitdump_that_its_process_maps),
-	TEST(short_processes_get_their_names_from_the_kernels_events),
-};
-
 /* The program is also one of its own subjects. */
-int main(int argc, char **argv)
+static void __attribute__((constructor)) be_a_subject(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], "--end") == 0)
-		return 0;
+		_exit(0);
 	if (argc > 1 && strcmp(argv[1], "--wait") == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (;;)
 			pause();
 	}
-	return check_run(symbolizer_tests, (int)ARRAY_SIZE(symbolizer_tests));
 }
+
+TESTS(TEST(a_function_gets_its_name_late_and_then_at_once),
+      TEST(a_function_has_its_place_in_the_source_when_that_was_read),
+      TEST(a_return_address_belongs_to_the_call_before_it), TEST(a_deleted_program_keeps_its_names),
+      TEST(a_library_loaded_later_is_named),
+      TEST(a_mangled_name_is_demangled_late_and_then_at_once), TEST(the_vdso_has_names),
+      TEST(nothing_mapped_is_unresolved), TEST(a_malformed_file_costs_its_own_names_only),
+      TEST(a_file_that_shrinks_while_it_is_read_costs_its_own_names_only),
+      TEST(a_file_that_was_written_over_is_read_again),
+      TEST(what_was_read_of_a_file_that_changed_meanwhile_is_dropped),
+      TEST(a_table_too_large_for_the_memory_is_left_out), TEST(tables_make_room_for_each_other),
+      TEST(a_killed_worker_costs_time_only), TEST(a_file_found_by_its_path_must_have_the_build_id),
+      TEST(code_made_at_run_time_is_named_by_the_perf_map),
+      TEST(a_perf_map_of_a_stranger_is_refused),
+      TEST(code_is_named_by_the_jitdump_that_its_process_maps),
+      TEST(short_processes_get_their_names_from_the_kernels_events))
