@@ -151,7 +151,7 @@ size_t worker_pending(const struct worker *worker);
 /* Brought up to date by the call; valid for the worker's life. */
 const struct worker_counters *worker_counters(struct worker *worker);
 
-/* Of the child that runs the jobs; 0 while there is none. */
+/* Of the child that runs the jobs; 0 while there is none, or its start has not been told. */
 pid_t worker_pid(const struct worker *worker);
 
 /* What an outcome of this module means, in words; NULL for others. */

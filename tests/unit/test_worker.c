@@ -269,6 +269,12 @@ static bool wait_for_child(struct fixture *fixture)
 	return worker_pid(fixture->worker) != 0;
 }
 
+/* ... and its process is known as well: it may answer before its forker has told of it. */
+static bool wait_for_answers_of_child(struct fixture *fixture, size_t count)
+{
+	return wait_for_answers(fixture, count) && wait_for_child(fixture);
+}
+
 static int submit(struct fixture *fixture, enum test_job job, const char *argument)
 {
 	return worker_submit(fixture->worker, job, -1, argument, argument ? strlen(argument) : 0,
@@ -710,7 +716,7 @@ static void the_child_has_next_to_nothing(void)
 
 	setup(&fixture);
 	CHECK_EQ(submit(&fixture, JOB_CONDITIONS, NULL), 0);
-	CHECK_OR_RETURN(wait_for_answers(&fixture, 1));
+	CHECK_OR_RETURN(wait_for_answers_of_child(&fixture, 1));
 	conditions = bytes_reader_of(answers[0].bytes, answers[0].size);
 	CHECK(has_status(&fixture, "Name:\tflicker-test\n"));
 	CHECK_EQ(bytes_read_u32(&conditions), 4); /* standard ones and its socket */
@@ -750,12 +756,12 @@ static void processor_time_of_living_and_ended_children_is_counted(void)
 
 	setup(&fixture);
 	CHECK_EQ(submit(&fixture, JOB_SPIN, NULL), 0);
-	CHECK_OR_RETURN(wait_for_answers(&fixture, 1));
+	CHECK_OR_RETURN(wait_for_answers_of_child(&fixture, 1));
 	living = worker_counters(fixture.worker)->cpu_us;
 	CHECK(living >= 50000);
 	CHECK_EQ(submit(&fixture, JOB_CRASH, NULL), 0);
 	CHECK_EQ(submit(&fixture, JOB_SPIN, NULL), 0);
-	CHECK_OR_RETURN(wait_for_answers(&fixture, 3));
+	CHECK_OR_RETURN(wait_for_answers_of_child(&fixture, 3));
 	ended = worker_counters(fixture.worker)->cpu_us;
 	CHECK(ended >= living + 50000);
 }
