@@ -835,7 +835,8 @@ export class Page {
 		const ranges = this.graph_ranges();
 		const { start_us, end_us } = ranges_hull(ranges);
 		const [from, to] = [start_us, end_us].map((us) => clock_text(source.to_wall_us(us)));
-		this.later(({ stacks_sheet_open }) => stacks_sheet_open(source.completeness(ranges), source.left_out(),
+		this.later(({ stacks_sheet_open }) => stacks_sheet_open(source.completeness(ranges),
+			(counter) => source.profile.counters.latest(counter),
 			`${this.selection ? "the selected stretch" : "what is on screen"}, ${from} to ${to}`));
 	}
 

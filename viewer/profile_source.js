@@ -487,17 +487,6 @@ export class ProfileSource {
 		return this.stacks_known;
 	}
 
-	/** What limits of the agent kept out, since its start. @returns {import("views/stacks_sheet").LeftOut} */
-	left_out() {
-		const { counters } = this.profile;
-		return {
-			names: counters.latest(wire.WIRE_COUNTER_NAMES_LEFT_OUT),
-			lines: counters.latest(wire.WIRE_COUNTER_LINES_LEFT_OUT),
-			unwind_tables: counters.latest(wire.WIRE_COUNTER_UNWIND_NO_ROOM),
-			evicted: counters.latest(wire.WIRE_COUNTER_NAMES_EVICTED),
-		};
-	}
-
 	/** What this page had to let go. */
 	evicted_words() {
 		const { samples } = this.profile.evicted;

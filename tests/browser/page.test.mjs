@@ -305,12 +305,13 @@ test("the share of whole stacks stands in the first row, and behind it why the o
 		rows.map((row) => [...row.cells].map((cell) => cell.textContent)));
 	assert.deepEqual(processes.map(([name]) => name).sort(), ["cron_job", "java", "nginx"]);
 	assert.equal(processes.find(([name]) => name === "java")[3], "Code made at run time");
-	/* What limits of the agent kept out; kinds of which nothing was are not told. */
-	const left_out = await page.$$eval("#sheet .left-out tbody tr", (rows) =>
+	/* What the agent left out or put off; kinds of which nothing was are not told. */
+	const shed = await page.$$eval("#sheet .shed tbody tr", (rows) =>
 		rows.map((row) => [...row.cells].map((cell) => cell.textContent)));
-	assert.deepEqual(left_out.map(([, count]) => count), ["1\u2009200", "3"]);
-	assert.match(left_out[0][0], /^Files whose names made room\..*--memory/);
-	assert.match(left_out[1][0], /^Pieces of debug information\./);
+	assert.deepEqual(shed.map(([, count]) => count), ["3", "1\u2009200", "17", "2"]);
+	for (const [i, words] of [/^Pieces of debug information\./, /^Files whose names made room\..*--memory/,
+		/^Files and processes that were read late\..*ulimit -n/, /^Times that new pages had to wait\./].entries())
+		assert.match(shed[i][0], words);
 	assert.ok(await look(() => document.querySelector("#sheet").contains(document.activeElement)), "the keyboard is in the sheet");
 	await page.keyboard.press("Escape");
 	await page.waitForSelector("#sheet", { state: "hidden" });

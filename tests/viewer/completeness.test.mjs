@@ -8,6 +8,7 @@ import { SegmentMaker, random_make } from "./records.mjs";
 const wire = await import("wire");
 const { completeness, completeness_share, processes_max } = await import("model/completeness");
 const { Profile } = await import("model/profile");
+const { shed_words } = await import("views/stacks_sheet");
 
 const start_us = 1_000_000_000_000_000;
 const jit = { name: "made", module: "[jit]", module_kind: wire.WIRE_MODULE_JIT, kind: wire.WIRE_FRAME_JIT };
@@ -90,4 +91,17 @@ test("any samples agree with a plain count, over several segments", () => {
 	const { stacks, complete, reasons } = all(profile);
 	assert.deepEqual({ stacks, complete }, counts);
 	assert.equal(reasons.reduce((sum, row) => sum + row.stacks, complete), stacks);
+});
+
+/* Lost samples are in the first row and on the map, where the kinds of their loss are. */
+test("each loss that the agent counts has words on the page", () => {
+	const counters = Object.entries(wire).filter(([name]) => /^WIRE_COUNTER_.*(LOST|LEFT_OUT|EVICTED|NO_ROOM|FAILED|DEFERRED)/.test(name) &&
+		!/LOST_(RING_FULL|RING_BUSY|OVERLOAD)$/.test(name)).map(([, counter]) => counter);
+	assert.ok(counters.includes(wire.WIRE_COUNTER_READS_DEFERRED) && counters.includes(wire.WIRE_COUNTER_ACCEPTS_DEFERRED));
+	assert.deepEqual(Object.keys(shed_words).map(Number), counters.sort((a, b) => a - b));
+	for (const { title, text } of Object.values(shed_words)) {
+		assert.match(title, /^[A-Z].*[^.]$/);
+		assert.match(text, /^[A-Z].*\.$/);
+		assert.equal(text.split("`").length % 2, 1, "what is to be typed is closed");
+	}
 });

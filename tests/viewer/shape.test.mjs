@@ -7,7 +7,7 @@ import { SegmentMaker, random_make } from "./records.mjs";
 
 const { Profile } = await import("model/profile");
 const { call_tree_build, NameSearch } = await import("model/call_tree");
-const { Shape, shape_is_plain } = await import("model/shape");
+const { Shape } = await import("model/shape");
 const { Callers } = await import("model/callers");
 const { package_name } = await import("model/packages");
 
@@ -113,7 +113,6 @@ test("every shape is what each stack for itself becomes", () => {
 		for (let node = 1; node < tree.count; node++)
 			assert.ok(tree.parent[node] < node);
 	}
-	assert.ok(shape_is_plain(plain) && !shape_is_plain({ ...plain, recursion: true }));
 });
 
 test("nodes keep their identities while more comes, and are found by them", () => {

@@ -215,6 +215,8 @@ class Agent {
 				{ counter: wire.WIRE_COUNTER_AGENT_CPU_US, value: this.counters.cpu_us },
 				{ counter: wire.WIRE_COUNTER_LINES_LEFT_OUT, value: 3 },
 				{ counter: wire.WIRE_COUNTER_NAMES_EVICTED, value: 1200 },
+				{ counter: wire.WIRE_COUNTER_READS_DEFERRED, value: 17 },
+				{ counter: wire.WIRE_COUNTER_ACCEPTS_DEFERRED, value: 2 },
 				{ counter: wire.WIRE_COUNTER_LOST_RING_FULL, value: this.counters.lost }] },
 			{ kind: wire.WIRE_RECORD_RATE, time_us, rows: Array.from({ length: cpu_count },
 				(_, cpu) => ({ cpu, mhz: frequency_hz * 1000 })) },

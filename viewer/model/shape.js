@@ -28,11 +28,6 @@ export const steps_max = 24;
 /** States of calls: out of the tree, not below what is shown alone, inside of a closed one. */
 const HIDDEN = 1, OUTSIDE = 2, CLOSED = 4;
 
-/** Whether a shape would change nothing. @param {ShapeOptions} options */
-export function shape_is_plain({ by, recursion, steps }) {
-	return by === "function" && !recursion && !steps.length;
-}
-
 export class Shape {
 	/**
 	 * @param {Dictionary} dictionary

@@ -183,7 +183,7 @@ export function change_card(facts, change) {
 			element("b", "", `${cpus_text(now)} CPUs`)));
 	parts.push(element("hr", ""), element("table", "", row("total", change.total), row("self", change.self)),
 		element("div", "", element("b", "", `${certainty_words[change.certainty]}.`),
-			` ${samples_text(change.samples)} where the time before lets expect ${
+			` ${samples_text(change.samples)}; as much as before would have been ${
 				change.expected < 9.95 ? change.expected.toFixed(1) : count_text(change.expected)}.`));
 	return parts;
 }

@@ -61,7 +61,6 @@ export class GraphPanel {
 				this.graph.canvas.focus();
 			}
 		});
-		this.kinds_made = false;
 		this.trail_key = "";
 	}
 

@@ -48,15 +48,6 @@ export class HoverCard {
 			this.timer = setTimeout(fill, delay_ms);
 	}
 
-	/**
-	 * What the card shows has changed: it is written again the next time it is asked for.
-	 * @param {string} owner
-	 */
-	renew(owner) {
-		if (this.owner === owner)
-			this.key = "";
-	}
-
 	/** @param {string} [owner] only this one's */
 	hide(owner) {
 		if (owner && this.owner !== owner)

@@ -2,7 +2,8 @@
 /* The sheet behind "?": five pictures of what a map may show, the keys, and the terms. */
 
 import { heat_tables_make } from "views/colors";
-import { by_id, element } from "views/elements";
+import { element } from "views/elements";
+import { sheet_open } from "views/sheet";
 
 /** @typedef {import("views/colors").Theme} Theme */
 
@@ -58,6 +59,9 @@ const keys = [
 const terms = [
 	["CPUs busy", "how many CPUs were running something, on average over a cell or a stretch"],
 	["sample", "one look at one CPU, at the rate in the first row; idle CPUs give none"],
+	["stack", "the functions that called one another when a sample was taken, down to the one that ran"],
+	["mark", "above the map: up, more CPUs busy than in the minute before; down, fewer; a diamond, other functions"],
+	["certain, likely", "chance alone would make a change as large less than once in 10 000 times, or in 100"],
 	["on-CPU", "running, not waiting: sleeping threads are not seen here"],
 	["total", "time in a function and in all that it called"],
 	["self", "time in the function itself"],
@@ -119,26 +123,11 @@ function pairs_list(pairs, class_name, as_keys) {
 	return list;
 }
 
-/**
- * Opens the sheet; Esc closes it, as with any dialog.
- * @param {Theme} theme
- */
+/** @param {Theme} theme */
 export function keys_sheet_open(theme) {
-	const sheet = by_id("sheet", HTMLDialogElement);
-	if (sheet.open)
-		return;
-	const title = element("h2", "", "How to read this page");
-	title.id = "sheet-title";
-	const close = element("button", "button", "Close", element("kbd", "", "Esc"));
-	close.type = "button";
-	close.addEventListener("click", () => sheet.close());
-	const pictures = element("div", "patterns");
-	for (const { title: name, text, picture } of patterns) {
-		pictures.append(element("div", "", picture_draw(picture, theme, name),
-			element("p", "", element("b", "", name), `. ${text}`)));
-	}
-	sheet.replaceChildren(element("header", "", title, close), pictures,
+	sheet_open("How to read this page", () => [
+		element("div", "patterns", ...patterns.map(({ title, text, picture }) =>
+			element("div", "", picture_draw(picture, theme, title), element("p", "", element("b", "", title), `. ${text}`)))),
 		element("h3", "", "Keys"), pairs_list(keys, "keys", true),
-		element("h3", "", "Terms"), pairs_list(terms, "terms", false));
-	sheet.showModal();
+		element("h3", "", "Terms"), pairs_list(terms, "terms", false)]);
 }

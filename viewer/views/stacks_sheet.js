@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sheet behind "stacks … complete": how many reach their first function, why others do not, what to do. */
 
-import { by_id, element } from "views/elements";
+import { element } from "views/elements";
 import { complete_text, count_text } from "views/format";
 import { name_escape } from "views/names";
+import { sheet_open } from "views/sheet";
+import * as wire from "wire";
 
 /** @typedef {import("model/completeness").Completeness} Completeness */
 /** @typedef {import("model/completeness").Reason} Reason */
-/** @typedef {{ names: number, lines: number, unwind_tables: number, evicted: number }} LeftOut */
 
 /** What to do is between backquotes where it is to be typed. @type {Record<Reason, { title: string, text: string }>} */
 const words = {
@@ -33,18 +34,38 @@ const words = {
 		text: "A 32-bit program, or code whose callers are found by a rule that is not known here." },
 };
 
-/** What a limit of the agent keeps out. @type {Record<keyof LeftOut, { title: string, text: string }>} */
-const left_out_words = {
-	unwind_tables: { title: "Unwind tables",
+const more_files = "Let it open more: `LimitNOFILE=` of its service, or `ulimit -n`.";
+
+/**
+ * What the agent sheds or puts off, by enum wire_counter. Lost samples stand in the first row and on the map.
+ * @type {Record<number, { title: string, text: string }>}
+ */
+export const shed_words = {
+	[wire.WIRE_COUNTER_UNWIND_NO_ROOM]: { title: "Unwind tables, which tell who called a function",
 		text: "All the room was in use: stacks through those files end early. Give the agent more with `--memory`." },
-	evicted: { title: "Files whose names made room",
+	[wire.WIRE_COUNTER_UNWIND_EVICTED]: { title: "Unwind tables that made room for others",
+		text: "They are made again when their files are sampled again. Give the agent more with `--memory`." },
+	[wire.WIRE_COUNTER_UNWIND_FAILED]: { title: "Files that do not tell who called a function",
+		text: "They were gone, or what they hold could not be understood: stacks through them end early." },
+	[wire.WIRE_COUNTER_NAMES_EVICTED]: { title: "Files whose names made room",
 		text: "They are read again when they are sampled again. Give the agent more with `--memory`." },
-	names: { title: "Functions' names",
+	[wire.WIRE_COUNTER_NAMES_LEFT_OUT]: { title: "Functions' names",
 		text: "A file has more functions than are kept, or it was gone before it could be read: they stay " +
 			"`file+0x1234`." },
-	lines: { title: "Pieces of debug information",
+	[wire.WIRE_COUNTER_LINES_LEFT_OUT]: { title: "Pieces of debug information",
 		text: "They are too large, or there is no room for them: their code goes without lines and inlined " +
 			"functions." },
+	[wire.WIRE_COUNTER_PARSE_FAILED]: { title: "Files and lists of processes that could not be read",
+		text: "They were damaged, or gone too soon: functions there may be without names." },
+	[wire.WIRE_COUNTER_READS_DEFERRED]: { title: "Files and processes that were read late",
+		text: "Too many came at once, or the agent had as many files open as it may. They are tried again; until then " +
+			`their functions have no names and their stacks may end early. ${more_files}` },
+	[wire.WIRE_COUNTER_ACCEPTS_DEFERRED]: { title: "Times that new pages had to wait",
+		text: `The agent had as many files and connections open as it may, and lets them in a second later. ${more_files}` },
+	[wire.WIRE_COUNTER_LOST_SIDE_BAND]: { title: "Messages about processes",
+		text: "The kernel had more to tell of starts, ends and loaded files than its buffer holds: those processes are read anew." },
+	[wire.WIRE_COUNTER_FILE_LOST_BYTES]: { title: "Bytes of the recording",
+		text: "The disk was full or too slow: the file is without them." },
 };
 
 /** @param {{ title: string, text: string }} words */
@@ -84,31 +105,22 @@ function processes_table({ processes }) {
 		count_text(row.stacks), words[row.reason].title, name_escape(row.place)]), "processes");
 }
 
-/** @param {LeftOut} left_out @returns {Node[]} nothing when nothing is */
-function left_out_part(left_out) {
-	const kinds = /** @type {(keyof LeftOut)[]} */ (Object.keys(left_out_words)).filter((kind) => left_out[kind]);
-	return kinds.length ? [
-		element("h3", "", "Left out by the agent since its start"),
-		table(["What a limit keeps out", "Count"],
-			kinds.map((kind) => [titled_words(left_out_words[kind]), count_text(left_out[kind])]), "reasons left-out"),
+/** @param {(counter: number) => number} total since the agent's start @returns {Node[]} nothing when nothing is */
+function shed_part(total) {
+	const counters = Object.keys(shed_words).map(Number).filter(total);
+	return counters.length ? [
+		element("h3", "", "Left out or put off by the agent since its start"),
+		table(["What, and why", "Count"],
+			counters.map((counter) => [titled_words(shed_words[counter]), count_text(total(counter))]), "reasons shed"),
 	] : [];
 }
 
 /**
- * Opens the sheet; Esc closes it, as with any dialog.
  * @param {Completeness} found
- * @param {LeftOut} left_out
+ * @param {(counter: number) => number} total of enum wire_counter, since the agent's start
  * @param {string} stretch what it is about, in words: "what is on screen, 12:05:10 to 12:08:24"
  */
-export function stacks_sheet_open(found, left_out, stretch) {
-	const sheet = by_id("sheet", HTMLDialogElement);
-	if (sheet.open)
-		return;
-	const title = element("h2", "", "How whole the stacks are");
-	title.id = "sheet-title";
-	const close = element("button", "button", "Close", element("kbd", "", "Esc"));
-	close.type = "button";
-	close.addEventListener("click", () => sheet.close());
+export function stacks_sheet_open(found, total, stretch) {
 	const { stacks, complete } = found;
 	const lead = element("p", "lead",
 		"A stack is the functions that called one another when a sample was taken. ",
@@ -116,10 +128,9 @@ export function stacks_sheet_open(found, left_out, stretch) {
 			" reach the thread's first function."] : ["There are none here."],
 		stacks > complete ? " The others end early: in the graph they stand beside main, not under it." : "",
 		` Counted: ${stretch}.`);
-	sheet.replaceChildren(element("header", "", title, close), lead,
+	sheet_open("How whole the stacks are", () => [lead,
 		...found.reasons.length ? [reasons_table(found)] : [],
 		...found.processes.length ? [element("h3", "", "Processes with most of them"),
 			processes_table(found)] : [],
-		...left_out_part(left_out));
-	sheet.showModal();
+		...shed_part(total)]);
 }
