@@ -572,6 +572,7 @@ export class Page {
 			return;
 		const later = later_here();
 		this.unusual_busy = later !== null && this.source.unusual_update(later.Unusual, unusual_budget_ms);
+		this.source.cause_update();
 		this.found_show();
 		if (this.unusual_busy)
 			setTimeout(() => {

@@ -55,6 +55,12 @@ const gap_words = {
 };
 
 /**
+ * @type {{ key: string, filter: SampleFilter | null, changes: import("model/changes").Changes | null,
+ * from_us: number, to_us: number }}
+ */
+const compared_none = { key: "", filter: null, changes: null, from_us: Infinity, to_us: -Infinity };
+
+/**
  * Pieces that people see as one gap are one: losses are recorded each time the buffer is read.
  * @param {{ from_us: number, to_us: number }[]} gaps
  */
@@ -101,6 +107,8 @@ export class ProfileSource {
 		this.hits_known = new Map();
 		/** The last tree, until the profile changes. */
 		this.last = { key: "", tree: /** @type {CallTree | null} */ (null) };
+		/** The last comparison, until the profile changes there: who clicks a mark asks for what its cause was found by. */
+		this.compared = compared_none;
 		/** Kept, so that what is looked at keeps its identity. @type {Map<string, import("model/shape").Shape>} */
 		this.shapes = new Map();
 		/** @type {import("model/callers").Callers | null} */
@@ -130,6 +138,8 @@ export class ProfileSource {
 		const { profile } = this;
 		this.last.key = "";
 		this.stacks_known = null;
+		if (names || renumbered || (from_us < this.compared.to_us && to_us > this.compared.from_us))
+			this.compared = compared_none;
 		if (this.base_second === null) {
 			if (!profile.blocks.length)
 				return;
@@ -400,13 +410,16 @@ export class ProfileSource {
 	/** @returns {Moment[]} in order of time */
 	moments() {
 		const { marks, current } = this.unusual ?? { marks: [], current: null };
-		/* What is behind a mark is looked up once, for one in a turn: it takes a comparison. */
-		const unknown = marks.findLast((mark) => !this.causes.has(mark));
-		if (unknown)
-			this.causes.set(unknown, this.cause(unknown));
 		return (current ? [...marks, current] : marks).map((mark) => ({ kind: mark.kind,
 			start_us: mark.from_us - this.base_us, end_us: mark.to_us - this.base_us, busy: mark.busy,
 			usual: mark.usual, level: mark.level, cause: this.causes.get(mark) ?? null }));
+	}
+
+	/** Looks up what is behind the newest mark of which that is not known: only one, since it takes a comparison. */
+	cause_update() {
+		const unknown = this.unusual?.marks.findLast((mark) => !this.causes.has(mark));
+		if (unknown)
+			this.causes.set(unknown, this.cause(unknown));
 	}
 
 	/** The function that explains most of a mark. @param {Mark} mark @returns {Moment["cause"]} */
@@ -453,9 +466,17 @@ export class ProfileSource {
 	 * @returns {import("model/changes").Changes | null} null: its code has not come
 	 */
 	changes(ranges, baseline, filter = this.filter) {
-		const later = later_here(), of = this.timeline(ranges), [first] = of;
+		const later = later_here(), of = this.timeline(ranges), others = this.timeline(baseline), [first] = of;
+		if (!later)
+			return null;
 		const found = of.length === 1 && this.unusual?.marks.some(({ from_us, to_us }) => from_us === first.from_us && to_us === first.to_us);
-		return later && new later.Changes(this.profile, of, this.timeline(baseline), filter, found);
+		const key = JSON.stringify([of, others, found]);
+		if (this.compared.key !== key || this.compared.filter !== filter) {
+			const all = [...of, ...others];
+			this.compared = { key, filter, changes: new later.Changes(this.profile, of, others, filter, found),
+				from_us: Math.min(...all.map(({ from_us }) => from_us)), to_us: Math.max(...all.map(({ to_us }) => to_us)) };
+		}
+		return this.compared.changes;
 	}
 
 	/* ---- words ---- */

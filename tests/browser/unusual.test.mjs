@@ -47,6 +47,16 @@ async function writeCapture(path) {
 	writeFileSync(path, Buffer.concat(parts));
 }
 
+/** Counts comparisons from now on: each reads all of the time before in one go. */
+const comparisonsCount = (page) => page.evaluate(() => {
+	const { profile } = window.flickerscope.source, read = profile.samples_in;
+	window.comparisons = 0;
+	profile.samples_in = function (ranges, ...rest) {
+		window.comparisons += ranges.length === 60;
+		return read.call(this, ranges, ...rest);
+	};
+});
+
 test('a burst is marked, a click on its mark compares it, and its function comes first', async (t) => {
 	const path = join(temporaryFolder(t), 'server.flk');
 	await writeCapture(path);
@@ -61,6 +71,7 @@ test('a burst is marked, a click on its mark compares it, and its function comes
 
 	const [moment] = await page.evaluate(() => window.flickerscope.source.moments());
 	const { x } = await mapPoint(page, moment.start_us);
+	await comparisonsCount(page);
 	const map = await page.locator('#map').boundingBox();
 	await page.mouse.click(x, map.y + 10);
 	await painted(page);
@@ -70,6 +81,12 @@ test('a burst is marked, a click on its mark compares it, and its function comes
 	assert.equal(await page.textContent('#changes .change .name'), 'compare_sku');
 	assert.match(await page.textContent('#changes'), /0 → 1\.0 CPUs, certain/);
 	assert.match(await page.textContent('#selection .compared'), /of each of the 60 s before/);
+	assert.equal(await page.evaluate(() => window.comparisons), 0, 'what found its cause is shown');
+	/* A filter makes it another one, once. */
+	await page.evaluate(() => window.flickerscope.tools.filters.set([{ kind: 'process', value: 'nightly', not: false }]));
+	assert.equal(await page.evaluate(() => window.comparisons), 1);
+	assert.equal(await page.textContent('#changes .change .name'), 'compare_sku');
+	await page.evaluate(() => window.flickerscope.tools.filters.set([]));
 	const compared = await page.evaluate(() => {
 		const { tree } = window.flickerscope.graph;
 		const find = (name) => Array.from({ length: tree.count }, (_, node) => node).find((node) => tree.name(node) === name);
