@@ -4,7 +4,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -36,7 +35,6 @@ static bool parse_range(const char **at, unsigned long *ret_first, unsigned long
 
 int cpu_list_parse(const char *text, struct cpu_list *ret_list)
 {
-	bool wanted[SAMPLE_CPUS_MAX] = { false };
 	struct cpu_list list = { 0 };
 	const char *at = text;
 
@@ -46,10 +44,14 @@ int cpu_list_parse(const char *text, struct cpu_list *ret_list)
 		if (!parse_range(&at, &first, &last))
 			return -EINVAL;
 		for (unsigned long cpu = first; cpu <= last; cpu++) {
-			if (cpu < SAMPLE_CPUS_MAX)
-				wanted[cpu] = true;
-			else
+			if (cpu >= SAMPLE_CPUS_MAX) {
 				list.beyond_count++;
+				continue;
+			}
+			list.count += !list.has[cpu];
+			list.has[cpu] = true;
+			if (list.end <= cpu)
+				list.end = (uint32_t)cpu + 1;
 		}
 		if (*at != ',')
 			break;
@@ -59,9 +61,6 @@ int cpu_list_parse(const char *text, struct cpu_list *ret_list)
 		at++;
 	if (*at != '\0')
 		return -EINVAL;
-	for (uint32_t cpu = 0; cpu < SAMPLE_CPUS_MAX; cpu++)
-		if (wanted[cpu])
-			list.cpus[list.count++] = cpu;
 	*ret_list = list;
 	return 0;
 }

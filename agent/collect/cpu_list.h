@@ -5,14 +5,16 @@
 #ifndef FLICKERSCOPE_CPU_LIST_H
 #define FLICKERSCOPE_CPU_LIST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "sample_abi.h"
 
 struct cpu_list {
-	uint32_t count;
-	uint32_t beyond_count;		/* CPUs that have a number of SAMPLE_CPUS_MAX or more */
-	uint32_t cpus[SAMPLE_CPUS_MAX]; /* ascending, each once */
+	bool has[SAMPLE_CPUS_MAX];
+	uint32_t count;	       /* of them */
+	uint32_t end;	       /* behind the last of them */
+	uint32_t beyond_count; /* CPUs that have a number of SAMPLE_CPUS_MAX or more */
 };
 
 /* Parses @text, which may end with a newline. Returns 0 or -EINVAL. */

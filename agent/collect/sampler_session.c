@@ -61,10 +61,11 @@ struct sampler_session {
 	uint32_t cpus[SAMPLE_CPUS_MAX]; /* that are sampled, ascending */
 	struct cpu_watch watches[SAMPLE_CPUS_MAX];
 	int epoll_fd;
-	int soon_fd; /* a timer: drain again what a requested drain held back */
+	int resume_fd; /* a timer, for resume_ns */
 	uint32_t frequency_hz;
 	struct sample_drain drain;
-	uint64_t rest_until_ns; /* when it is behind */
+	uint64_t
+		resume_ns; /* when what the last drain left behind or held back is due; 0: nothing is */
 };
 
 static uint64_t power_of_two_at_least(uint64_t size)
@@ -97,7 +98,7 @@ void sampler_session_free(struct sampler_session *session)
 	task_filter_free(session->task_filter);
 	sampler_program_free(session->program);
 	fd_close(session->epoll_fd);
-	fd_close(session->soon_fd);
+	fd_close(session->resume_fd);
 	fd_close(session->online_fd);
 	free(session);
 }
@@ -131,12 +132,14 @@ static void raise_fd_limit(size_t cpu_count)
 	setrlimit(RLIMIT_NOFILE, &limit); /* if not, opening says what is missing */
 }
 
-static bool is_online(const struct cpu_list *online, uint32_t cpu)
+/* The CPUs that are online now, all of them below cpu_end from now on. Returns 0 or -errno. */
+static int look_at_cpus(struct sampler_session *session, struct cpu_list *ret_online)
 {
-	for (uint32_t i = 0; i < online->count && online->cpus[i] <= cpu; i++)
-		if (online->cpus[i] == cpu)
-			return true;
-	return false;
+	int r = cpu_list_online(session->online_fd, ret_online);
+
+	if (r == 0 && session->cpu_end < ret_online->end)
+		session->cpu_end = ret_online->end;
+	return r;
 }
 
 static int find_cpus(struct sampler_session *session, struct cpu_list *ret_online)
@@ -145,7 +148,7 @@ static int find_cpus(struct sampler_session *session, struct cpu_list *ret_onlin
 
 	if (r < 0)
 		return r;
-	r = cpu_list_online(session->online_fd, ret_online);
+	r = look_at_cpus(session, ret_online);
 	if (r < 0)
 		return log_errno(r, "find the CPUs that are online");
 	if (ret_online->beyond_count)
@@ -161,7 +164,7 @@ static int choose_cpus(struct sampler_session *session, const struct sampler_opt
 		bool is_chosen = !options->cpu_chosen || options->cpu_chosen[cpu];
 
 		session->watches[cpu].is_chosen = is_chosen;
-		if (is_chosen && is_online(online, cpu)) {
+		if (is_chosen && online->has[cpu]) {
 			session->cpus[session->cpu_count++] = cpu;
 		} else if (is_chosen && options->cpu_chosen) {
 			log_error("CPU %u is not online: see /sys/devices/system/cpu/online", cpu);
@@ -230,7 +233,7 @@ static int watch_fd(struct sampler_session *session, int fd, uint32_t events, ui
 
 enum watched {
 	WATCHED_RING,
-	WATCHED_SOON,
+	WATCHED_RESUME,
 };
 
 static int open_wakeups(struct sampler_session *session)
@@ -240,10 +243,10 @@ static int open_wakeups(struct sampler_session *session)
 	session->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (session->epoll_fd < 0)
 		return log_errno(-errno, "epoll_create1");
-	session->soon_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (session->soon_fd < 0)
+	session->resume_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (session->resume_fd < 0)
 		return log_errno(-errno, "timerfd_create");
-	r = watch_fd(session, session->soon_fd, EPOLLIN, WATCHED_SOON);
+	r = watch_fd(session, session->resume_fd, EPOLLIN, WATCHED_RESUME);
 	for (uint32_t i = 0; r == 0 && i < SAMPLE_RINGS_MAX; i++) {
 		int fd = sampler_program_ring_fd(session->program, i);
 
@@ -291,8 +294,6 @@ static int open_cpu(struct sampler_session *session, uint32_t cpu)
 		return r;
 	watch->process_fd = events.process_fd;
 	watch->enabled_ns = 0;
-	if (session->cpu_end <= cpu)
-		session->cpu_end = cpu + 1;
 	if (!is_sampled)
 		return 0;
 	r = perf_events_attach(timer_fd, sampler_program_fd(session->program));
@@ -312,8 +313,8 @@ static void list_cpus(struct sampler_session *session)
 
 static int open_cpus(struct sampler_session *session, const struct cpu_list *online)
 {
-	for (uint32_t i = 0; i < online->count; i++) {
-		int r = open_cpu(session, online->cpus[i]);
+	for (uint32_t cpu = 0; cpu < session->cpu_end; cpu++) {
+		int r = online->has[cpu] ? open_cpu(session, cpu) : 0;
 
 		if (r < 0)
 			return r;
@@ -435,7 +436,7 @@ int sampler_session_open(const struct sampler_options *options,
 	session = calloc(1, sizeof(*session));
 	if (!session)
 		return log_errno(-ENOMEM, "open the sampler");
-	session->epoll_fd = session->soon_fd = session->online_fd = -1;
+	session->epoll_fd = session->resume_fd = session->online_fd = -1;
 	for (uint32_t cpu = 0; cpu < SAMPLE_CPUS_MAX; cpu++)
 		session->watches[cpu].process_fd = session->watches[cpu].timer_fd = -1;
 	session->frequency_hz = options->frequency_hz;
@@ -531,17 +532,12 @@ static bool follow_cpu(struct sampler_session *session, uint32_t cpu, bool onlin
 int sampler_session_follow_cpus(struct sampler_session *session)
 {
 	struct cpu_list online;
-	uint32_t next = 0;
 	bool changed = false;
 
-	if (cpu_list_online(session->online_fd, &online) < 0)
+	if (look_at_cpus(session, &online) < 0)
 		return 0;
-	for (uint32_t cpu = 0; cpu < SAMPLE_CPUS_MAX; cpu++) {
-		bool is_next = next < online.count && online.cpus[next] == cpu;
-
-		next += is_next;
-		changed |= follow_cpu(session, cpu, is_next);
-	}
+	for (uint32_t cpu = 0; cpu < session->cpu_end; cpu++)
+		changed |= follow_cpu(session, cpu, online.has[cpu]);
 	if (!changed)
 		return 0;
 	list_cpus(session);
@@ -568,17 +564,21 @@ static bool take_request(struct sampler_session *session)
 
 		if (events[i].data.u32 == WATCHED_RING)
 			requested = true;
-		else if (read(session->soon_fd, &expirations, sizeof(expirations)) < 0)
+		else if (read(session->resume_fd, &expirations, sizeof(expirations)) < 0)
 			continue; /* it was set anew in between */
 	}
 	return requested;
 }
 
-static void drain_soon(struct sampler_session *session)
+/* What is left is for another drain: pages and workers want a turn before, and time has to pass. */
+static void resume_later(struct sampler_session *session)
 {
-	const struct itimerspec soon = { .it_value.tv_nsec = SAMPLE_DRAIN_REORDER_NS };
+	struct itimerspec later = { 0 };
 
-	timerfd_settime(session->soon_fd, 0, &soon, NULL);
+	session->resume_ns = monotonic_ns() + SAMPLE_DRAIN_REORDER_NS;
+	later.it_value.tv_sec = (time_t)(session->resume_ns / NS_PER_S);
+	later.it_value.tv_nsec = (long)(session->resume_ns % NS_PER_S);
+	timerfd_settime(session->resume_fd, TFD_TIMER_ABSTIME, &later, NULL);
 }
 
 /* Those that began up to @complete_ns: of what comes later even the samples around it are not told. */
@@ -634,15 +634,15 @@ uint64_t sampler_session_drain(struct sampler_session *session, const struct sam
 	uint64_t now_ns = monotonic_ns(), complete_ns;
 
 	/* A timer, or a ring, in the round of the loop in which a turn was over already. */
-	if (session->drain.is_behind && now_ns < session->rest_until_ns)
+	if (now_ns < session->resume_ns)
 		return session->drain.complete_ns;
+	session->resume_ns = 0;
 	complete_ns = sample_drain_until(&session->drain, now_ns - SAMPLE_DRAIN_REORDER_NS, sink);
 
 	follow_filter(session, now_ns);
 	report_losses(session, complete_ns, sink);
-	session->rest_until_ns = monotonic_ns() + SAMPLE_DRAIN_REORDER_NS;
 	if (session->drain.is_behind || (requested && sample_drain_waits(&session->drain)))
-		drain_soon(session);
+		resume_later(session);
 	return complete_ns;
 }
 

@@ -3,7 +3,7 @@
  * Sampling of this host from open to free: the BPF program, one timer event for each CPU, the
  * rings, and the side band of forks, execs, exits and mappings.
  *
- * Call sampler_session_drain() about 20 times a second, and whenever sampler_session_fd() is
+ * Call sampler_session_drain() some times a second, and whenever sampler_session_fd() is
  * readable (a ring half full, or the first sample of a process since its exec). Owned by the loop
  * thread. Privileges are needed by _open alone, and by who opens CPUs that come later. Memory: the rings, 256 KiB of side band for each
  * CPU, and SIDE_BAND_QUEUE_SIZE_MAX.

@@ -5,15 +5,15 @@
 
 #include "check.h"
 
-static void ranges_and_numbers_are_read_in_order(void)
+static void ranges_and_numbers_are_read_in_any_order(void)
 {
 	struct cpu_list list;
 
 	CHECK_EQ(cpu_list_parse("5,0-2\n", &list), 0);
 	CHECK_EQ(list.count, 4);
-	CHECK_EQ(list.cpus[0], 0);
-	CHECK_EQ(list.cpus[2], 2);
-	CHECK_EQ(list.cpus[3], 5);
+	CHECK_EQ(list.end, 6);
+	for (uint32_t cpu = 0; cpu < SAMPLE_CPUS_MAX; cpu++)
+		CHECK_EQ(list.has[cpu], cpu <= 2 || cpu == 5);
 	CHECK_EQ(list.beyond_count, 0);
 }
 
@@ -23,6 +23,16 @@ static void one_number_is_a_list(void)
 
 	CHECK_EQ(cpu_list_parse("0", &list), 0);
 	CHECK_EQ(list.count, 1);
+	CHECK_EQ(list.end, 1);
+}
+
+static void a_number_that_comes_twice_counts_once(void)
+{
+	struct cpu_list list;
+
+	CHECK_EQ(cpu_list_parse("0-2,1,4", &list), 0);
+	CHECK_EQ(list.count, 4);
+	CHECK_EQ(list.end, 5);
 }
 
 static void cpus_beyond_the_limit_are_counted(void)
@@ -31,7 +41,8 @@ static void cpus_beyond_the_limit_are_counted(void)
 
 	CHECK_EQ(cpu_list_parse("1022-1025", &list), 0);
 	CHECK_EQ(list.count, 2);
-	CHECK_EQ(list.cpus[1], 1023);
+	CHECK(list.has[1022] && list.has[1023]);
+	CHECK_EQ(list.end, 1024);
 	CHECK_EQ(list.beyond_count, 2);
 }
 
@@ -48,5 +59,6 @@ static void nonsense_is_refused_and_leaves_the_list_alone(void)
 	}
 }
 
-TESTS(TEST(ranges_and_numbers_are_read_in_order), TEST(one_number_is_a_list),
-      TEST(cpus_beyond_the_limit_are_counted), TEST(nonsense_is_refused_and_leaves_the_list_alone))
+TESTS(TEST(ranges_and_numbers_are_read_in_any_order), TEST(one_number_is_a_list),
+      TEST(a_number_that_comes_twice_counts_once), TEST(cpus_beyond_the_limit_are_counted),
+      TEST(nonsense_is_refused_and_leaves_the_list_alone))
