@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "privileged/process_files.h"
@@ -16,9 +17,9 @@ struct reading {
 	const struct mapping_table *known;
 	struct process_snapshot *snapshot;
 	const struct process_look *look;
-	struct process_range ranges[PROCESS_RANGES_MAX]; /* whose files' times are looked at */
-	uint64_t times_ns[PROCESS_RANGES_MAX];
-	uint32_t range_count, range_at;
+	struct proc_maps_row rows[PROCESS_RANGES_MAX]; /* executable, of the text in hand */
+	uint32_t row_count;
+	uint32_t executable_count; /* of all text so far */
 };
 
 void process_snapshot_release(struct process_snapshot *snapshot)
@@ -80,17 +81,8 @@ static struct executable_identity identity_of(const struct proc_maps_row *row)
 	};
 }
 
-/* When the row's file was last written, as far as that was looked at. */
-static uint64_t time_of(struct reading *reading, const struct proc_maps_row *row)
-{
-	uint32_t at = reading->range_at;
-
-	if (at == reading->range_count || reading->ranges[at].start != row->start)
-		return 0;
-	return reading->times_ns[reading->range_at++];
-}
-
-static void add_row(struct reading *reading, const struct proc_maps_row *row)
+/* @changed_ns: when the row's file was last written; 0: that was not looked at. */
+static void add_row(struct reading *reading, const struct proc_maps_row *row, uint64_t changed_ns)
 {
 	const struct executable_identity identity = identity_of(row);
 	struct process_snapshot *snapshot = reading->snapshot;
@@ -104,7 +96,7 @@ static void add_row(struct reading *reading, const struct proc_maps_row *row)
 	};
 
 	const struct executable_sight sight = {
-		.changed_ns = time_of(reading, row),
+		.changed_ns = changed_ns,
 		.now_ns = snapshot->time_ns,
 	};
 
@@ -124,89 +116,105 @@ static void add_row(struct reading *reading, const struct proc_maps_row *row)
 		snapshot->refused_rows++;
 }
 
-/* Of all files in one question: see process_files_times_changed(). */
-static void look_at_times(struct reading *reading)
+static bool wants_time(const struct reading *reading, const struct proc_maps_row *row)
 {
-	const struct bytes_writer *text = &reading->reader->text;
-	struct bytes_reader maps = bytes_reader_of(text->bytes, text->size);
-	struct proc_maps_row row;
-	int r;
+	const struct executable_identity identity = identity_of(row);
 
-	while ((r = proc_maps_next(&maps, &row)) != PROC_MAPS_END &&
-	       reading->range_count < PROCESS_RANGES_MAX) {
-		const struct executable_identity identity = identity_of(&row);
-
-		if (r == 0 && row.executable &&
-		    executable_table_wants_time(reading->reader->executables, &identity, row.path,
-						row.path_size, reading->snapshot->time_ns))
-			reading->ranges[reading->range_count++] =
-				(struct process_range){ .start = row.start, .end = row.end };
-	}
-	/* Without them files are what they were. */
-	if (reading->range_count)
-		process_files_times_changed(
-			reading->reader->files, process_place_of(reading->look->process_fd),
-			reading->ranges, reading->range_count, reading->times_ns);
+	return executable_table_wants_time(reading->reader->executables, &identity, row->path,
+					   row->path_size, reading->snapshot->time_ns);
 }
 
-static uint32_t count_executable(const uint8_t *lines, size_t size)
+/* The times of all their files are one question: see process_files_times_changed(). */
+static void add_rows(struct reading *reading)
+{
+	struct process_range ranges[PROCESS_RANGES_MAX] = { 0 };
+	uint64_t times_ns[PROCESS_RANGES_MAX] = { 0 }; /* without them files are what they were */
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < reading->row_count; i++) {
+		const struct proc_maps_row *row = &reading->rows[i];
+
+		if (wants_time(reading, row))
+			ranges[count++] =
+				(struct process_range){ .start = row->start, .end = row->end };
+	}
+	if (count)
+		process_files_times_changed(reading->reader->files,
+					    process_place_of(reading->look->process_fd), ranges,
+					    count, times_ns);
+	for (uint32_t i = 0, at = 0; i < reading->row_count; i++) {
+		const struct proc_maps_row *row = &reading->rows[i];
+		bool is_asked = at < count && ranges[at].start == row->start;
+
+		add_row(reading, row, is_asked ? times_ns[at] : 0);
+		at += is_asked;
+	}
+	reading->row_count = 0;
+}
+
+static void take_lines(struct reading *reading, const char *lines, size_t size)
 {
 	struct bytes_reader maps = bytes_reader_of(lines, size);
 	struct proc_maps_row row;
-	uint32_t count = 0;
 	int r;
 
-	while ((r = proc_maps_next(&maps, &row)) != PROC_MAPS_END)
-		count += r == 0 && row.executable;
-	return count;
+	while (reading->executable_count < MAPPINGS_MAX &&
+	       (r = proc_maps_next(&maps, &row)) != PROC_MAPS_END) {
+		if (r != 0) {
+			reading->snapshot->bad_lines++;
+		} else if (row.executable) {
+			if (reading->row_count == PROCESS_RANGES_MAX)
+				add_rows(reading);
+			reading->rows[reading->row_count++] = row;
+			reading->executable_count++;
+		}
+	}
+	add_rows(reading); /* their paths are in the text */
+}
+
+/* Reads until the room behind *size is full, or the text ends. Returns 0, PROC_MAPS_END or -errno. */
+static int fill(struct process_reader *reader, int fd, size_t *size)
+{
+	while (*size < sizeof(reader->text)) {
+		ssize_t got = read(fd, reader->text + *size, sizeof(reader->text) - *size);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? -errno : PROC_MAPS_END;
+		*size += (size_t)got;
+	}
+	return 0;
 }
 
 /*
  * Whole lines, and no further than there is room for mappings: those of a process with a million would take
  * as long as thousands of others. (PROCMAP_QUERY, which leaves out what is not executable, needs Linux 6.11.)
  */
-static int read_lines(struct bytes_writer *text, int fd)
-{
-	uint32_t count = 0;
-	size_t size = 0;
-	ssize_t got;
-
-	bytes_writer_clear(text);
-	do {
-		const uint8_t *end;
-
-		got = bytes_writer_read_some(text, fd);
-		if (got < 0 && got != -EFBIG)
-			return (int)got;
-		end = memrchr(text->bytes + size, '\n', text->size - size);
-		if (!end)
-			continue;
-		count += count_executable(text->bytes + size,
-					  (size_t)(end + 1 - text->bytes) - size);
-		size = (size_t)(end + 1 - text->bytes);
-	} while (got > 0 && count < MAPPINGS_MAX);
-	text->size = size;
-	return 0;
-}
-
 static int read_maps(struct reading *reading)
 {
-	struct bytes_writer *text = &reading->reader->text;
-	struct bytes_reader maps;
-	struct proc_maps_row row;
+	struct process_reader *reader = reading->reader;
+	size_t size = 0, total = 0;
 	int r;
 
-	r = read_lines(text, reading->look->maps_fd);
-	if (r < 0)
-		return r;
-	look_at_times(reading);
-	maps = bytes_reader_of(text->bytes, text->size);
-	while ((r = proc_maps_next(&maps, &row)) != PROC_MAPS_END) {
-		if (r != 0)
-			reading->snapshot->bad_lines++;
-		else if (row.executable)
-			add_row(reading, &row);
-	}
+	do {
+		const char *end;
+		size_t lines;
+
+		r = fill(reader, reading->look->maps_fd, &size);
+		if (r < 0)
+			return r;
+		end = memrchr(reader->text, '\n', size);
+		lines = end ? (size_t)(end + 1 - reader->text) : 0;
+		take_lines(reading, reader->text, lines);
+		total += lines;
+		size -= lines;
+		memmove(reader->text, reader->text + lines, size);
+		/* Paths are shorter: that is no line of the kernel's. */
+		if (size == sizeof(reader->text))
+			return -EBADMSG;
+	} while (r != PROC_MAPS_END && reading->executable_count < MAPPINGS_MAX &&
+		 total < PROCESS_TEXT_SIZE_MAX);
 	return 0;
 }
 
@@ -241,7 +249,7 @@ int process_reader_read(struct process_reader *reader, uint32_t pid, uint64_t st
 	reading.known = known;
 	reading.snapshot = &snapshot;
 	reading.look = &look;
-	reading.range_count = reading.range_at = 0;
+	reading.row_count = reading.executable_count = 0;
 	r = read_maps(&reading);
 	if (r < 0)
 		return r;

@@ -7,7 +7,6 @@
 
 #include <stdint.h>
 
-#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "process/mapping_table.h"
 
@@ -17,13 +16,15 @@ struct process_files;
 
 enum process_reader_limits {
 	PROCESS_SNAPSHOT_COMM_SIZE = 16, /* TASK_COMM_LEN, the terminating zero included */
+	PROCESS_READER_TEXT_SIZE = 64
+				   << 10, /* read at once; a line with a path is 17 KiB at most */
 };
 
 struct process_reader {
 	struct process_files *files;	      /* borrowed */
 	struct executable_table *executables; /* borrowed */
 	struct mapping_budget *budget;	      /* borrowed */
-	struct bytes_writer text;	      /* owned: kept between reads */
+	char text[PROCESS_READER_TEXT_SIZE];  /* in hand */
 };
 
 struct process_snapshot {

@@ -169,12 +169,9 @@ int process_table_new(struct process_files *files, struct process_table **ret_ta
 	r = process_cgroups_new(&table->cgroups);
 	if (r < 0)
 		return r;
-	table->reader = (struct process_reader){
-		.files = files,
-		.executables = table->executables,
-		.budget = &table->budget,
-		.text = bytes_writer_with_max(PROCESS_TEXT_SIZE_MAX),
-	};
+	table->reader.files = files;
+	table->reader.executables = table->executables;
+	table->reader.budget = &table->budget;
 	*ret_table = TAKE(table);
 	return 0;
 }
@@ -186,7 +183,6 @@ void process_table_free(struct process_table *table)
 	while (table->oldest)
 		forget(table, table->slots[table->oldest]);
 	hash_index_free(&table->index);
-	bytes_writer_free(&table->reader.text);
 	process_cgroups_free(table->cgroups);
 	executable_table_free(table->executables);
 	free(table);
