@@ -63,9 +63,10 @@ fuzz_LDFLAGS := -fsanitize=fuzzer,address,undefined
 
 GEN := build/gen
 AGENT_SOURCES := $(filter-out agent/main.c,$(wildcard agent/*.c agent/*/*.c))
-# Where threads meet: a capture is read ahead by one and written by one, and both take checksums.
-tsan_SOURCES := $(filter agent/base/% agent/profile/% agent/stream/%,$(AGENT_SOURCES))
-TSAN_UNIT_TESTS := test_capture_reader test_capture_writer test_crc32c
+# Where threads meet: a capture is read ahead by one and written by one, and both take checksums; test_formats goes
+# the way of convert and report.
+tsan_SOURCES := $(filter agent/base/% agent/profile/% agent/stream/% agent/convert/%,$(AGENT_SOURCES))
+TSAN_UNIT_TESTS := test_capture_reader test_capture_writer test_crc32c test_formats
 PLAIN_UNIT_TESTS := test_worker
 NATIVE_TESTS := $(patsubst tests/native_bpf/%.c,%,$(wildcard tests/native_bpf/native_*.c))
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
