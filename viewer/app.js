@@ -620,8 +620,9 @@ export class Page {
 		this.matches_show();
 		this.table_show();
 		this.callers_show();
-		this.map.cells_changed();
 		this.frame_ask();
+		/* The graph comes first: the map begins in the frame after it. */
+		requestAnimationFrame(() => this.map.cells_changed());
 	}
 
 	/* ---- selection ---- */

@@ -68,6 +68,50 @@ async function menu_choose(name, item) {
 	await painted(page);
 }
 
+test("letters of a search draw only frames that change, and the picture is that of all drawn", async () => {
+	/* Pixels that differ from the graph drawn anew; and how many frames were drawn. */
+	const look = () => page.evaluate(async () => {
+		const { graph } = window.flickerscope;
+		const { rect_draw } = graph;
+		const pixels = () => {
+			const copy = new OffscreenCanvas(graph.canvas.width, graph.canvas.height);
+			const context = copy.getContext("2d", { willReadFrequently: true });
+			context.drawImage(graph.canvas, 0, 0);
+			return new Uint32Array(context.getImageData(0, 0, copy.width, copy.height).data.buffer);
+		};
+		const shown = pixels();
+		let drawn = 0;
+		graph.rect_draw = (...rest) => {
+			drawn++;
+			rect_draw.apply(graph, rest);
+		};
+		graph.draw(false);
+		const again = drawn;
+		graph.draw(true);
+		delete graph.rect_draw;
+		const anew = pixels();
+		return { differ: shown.filter((pixel, i) => pixel !== anew[i]).length, again, drawn: drawn - again };
+	});
+	const point = await frame_point("ingest::run(int)");
+	for (const tab of ["graph", "compare"]) {
+		await page.click(`#tab-${tab}`);
+		await page.mouse.move(point.x, point.y); /* with a frame's outline */
+		await page.focus("#search");
+		for (const letter of ["^", "i", "n", "g", "Backspace", "t", "Backspace", "Backspace", "Backspace"]) {
+			await page.keyboard.press(letter);
+			await painted(page);
+			const { differ, again, drawn } = await look();
+			assert.equal(differ, 0, `${tab}, behind ${letter}`);
+			assert.equal(again, 0);
+			assert.ok(drawn > 20);
+		}
+		await page.fill("#search", "");
+	}
+	await page.mouse.move(5, 5);
+	await page.evaluate(() => document.activeElement.blur());
+	await page.keyboard.press("Escape");
+});
+
 test("a frame's menu shows it alone, leaves it out, counts it elsewhere, closes it; chips take that back", async () => {
 	const all = await totals();
 	await menu_choose("ingest::run(int)", /^Show only it/);

@@ -100,6 +100,10 @@ export class FlameGraph {
 		this.dirty = true;
 		/** Whether the canvas shows something else than it should. */
 		this.stale = true;
+		/** Whether only what is faded may be another than what is drawn: a letter of a search changes few frames. */
+		this.hits_stale = false;
+		/** By rectangle, as it is drawn: 1: faded, 0: not, 2: out of sight. */
+		this.faded = new Uint8Array(0);
 		this.scroller.addEventListener("scroll", () => this.repaint(), { passive: true });
 		/** Asks for a paint(); set by the page. */
 		this.changed = () => {};
@@ -146,7 +150,7 @@ export class FlameGraph {
 	/** @param {((node: number) => boolean) | null} is_hit */
 	search(is_hit) {
 		this.is_hit = is_hit;
-		this.stale = true;
+		this.hits_stale = true;
 	}
 
 	/**
@@ -256,9 +260,10 @@ export class FlameGraph {
 
 	/** @param {number} now_ms of performance.now() */
 	paint(now_ms) {
-		if (!this.tokens || !this.width || !(this.dirty || this.animation || this.stale))
+		if (!this.tokens || !this.width || !(this.dirty || this.animation || this.stale || this.hits_stale))
 			return;
-		this.stale = false;
+		const all = this.dirty || this.animation !== null || this.stale;
+		this.stale = this.hits_stale = false;
 		if (this.dirty || this.animation) {
 			this.dirty = false;
 			this.window_step(now_ms);
@@ -266,7 +271,7 @@ export class FlameGraph {
 			const rows = this.rects.length ? this.rects[this.rects.length - 1].depth + 1 : 0;
 			this.height_set(Math.max(this.view_height, rows * row_height + 12));
 		}
-		this.draw();
+		this.draw(all);
 	}
 
 	/** @param {number} height */
@@ -301,11 +306,15 @@ export class FlameGraph {
 			this.scroller.scrollTop = flipped ? this.height : 0;
 	}
 
-	draw() {
+	/** @param {boolean} all or only what is to be faded, or not any more */
+	draw(all) {
 		const tokens = /** @type {Tokens} */ (this.tokens);
 		const context = canvas_fit(this.canvas, this.width + 2 * padding, this.view_height,
 			devicePixelRatio);
-		context.clearRect(0, 0, this.width + 2 * padding, this.view_height);
+		if (all) {
+			context.clearRect(0, 0, this.width + 2 * padding, this.view_height);
+			this.faded = new Uint8Array(this.rects.length).fill(2);
+		}
 		context.save();
 		context.translate(padding, -this.scroller.scrollTop);
 		context.textBaseline = "middle";
@@ -314,8 +323,14 @@ export class FlameGraph {
 		const zoom = this.tree ? this.depth_of(this.zoom_node()) : 0;
 		this.rects.forEach((rect, i) => {
 			const y = this.row_top(rect.depth);
-			if (y > top && y < bottom)
-				this.rect_draw(context, tokens, rect, y, rect.depth < zoom && !this.animation);
+			if (!(y > top && y < bottom))
+				return;
+			const above = rect.depth < zoom && !this.animation;
+			const fade = rect.node < 0 ? this.is_hit !== null : above || (this.is_hit !== null && !this.is_hit(rect.node));
+			if (this.faded[i] === Number(fade))
+				return;
+			this.faded[i] = Number(fade);
+			this.rect_draw(context, tokens, rect, y, fade);
 		});
 		this.outlines_draw(context, tokens);
 		context.restore();
@@ -334,20 +349,19 @@ export class FlameGraph {
 	 * @param {Tokens} tokens
 	 * @param {FlameRect} rect
 	 * @param {number} y
-	 * @param {boolean} above whether it is a caller of what is zoomed into
+	 * @param {boolean} fade no hit of the search, or a caller of what is zoomed into
 	 */
-	rect_draw(context, tokens, rect, y, above) {
+	rect_draw(context, tokens, rect, y, fade) {
 		const tree = /** @type {CallTree} */ (this.tree);
 		const width = Math.max(1, rect.x1 - rect.x0 - 1);
 		if (rect.node < 0) {
-			context.fillStyle = this.shades.process[this.is_hit ? "faded" : "plain"][3];
+			context.fillStyle = this.shades.process[fade ? "faded" : "plain"][3];
 			context.fillRect(rect.x0, y, width, row_height - 1);
 			this.label_draw(context, `${rect.small} small`, "plain", tokens.ink2, rect, y, 0);
 			return;
 		}
 		const kind = tree.kind(rect.node);
 		const name = tree.name(rect.node);
-		const fade = above || (this.is_hit !== null && !this.is_hit(rect.node));
 		const frame_ink = tree_is_of_changes(tree)
 			? this.change_fill(context, tokens, tree, rect, y, width, fade)
 			: this.frame_fill(context, tokens, this.shade_of(tree, rect.node), kind, name, rect.x0, y, width, fade);
@@ -409,6 +423,7 @@ export class FlameGraph {
 		const { times, certainty, running } = tree.change(rect.node);
 		const shade = shades.of(times, certainty === "chance");
 		const filled = Math.round(width * running);
+		context.clearRect(rect.x0, y, width, row_height - 1);
 		context.fillStyle = fade ? shade.faded : shade.fill;
 		context.fillRect(rect.x0, y, filled, row_height - 1);
 		if (filled < width && width > 1) {
