@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadPath, program, sleep, startAgent, startLoad, temporaryFolder, until } from './agent.mjs';
 import { exchange, openLive, openSocket, statusOf } from './raw_client.mjs';
-import { inFunction, openStream } from './stream.mjs';
+import { inFunction, openStream, wire } from './stream.mjs';
 
 const LONG = Boolean(process.env.FLICKERSCOPE_LONG);
 /** Takes half a minute: with `make soak-overload` alone. */
@@ -126,6 +126,37 @@ while time.monotonic() < end: sum(range(10000))
 	const grown = memory(agent) - before;
 	t.diagnostic(`resident memory grew by ${(grown / 1e6).toFixed(1)} MB`);
 	assert.ok(grown < GROWTH_BYTES_MAX * (LONG ? 2 : 1), `${grown} bytes`);
+});
+
+/* The agent gets the share of one in a hundred, and 20,000 samples a second want more: what it could not take is told as lost. */
+test('200 threads that run on two CPUs, at 10,000 Hz: what is lost is told, all of it, and it is over when they are gone', { timeout: 120_000 }, async (t) => {
+	const frequency = 10_000;
+	const agent = await startAgent(t, ['-F', frequency, '--window', '1m']);
+	const stream = await openStream(t, agent);
+	const { profile } = stream;
+	const lost = () => [wire.WIRE_COUNTER_LOST_RING_FULL, wire.WIRE_COUNTER_LOST_RING_BUSY, wire.WIRE_COUNTER_LOST_OVERLOAD]
+		.reduce((sum, counter) => sum + stream.counter(counter), 0);
+	await until(() => stream.received > 100, 'samples');
+	const load = startLoad(t, 'busy', ['-s', LONG ? 30 : 4, '-t', 200, '-d', 36]);
+	const ended = once(load, 'exit');
+	await sleep(1000);
+	t.diagnostic(await assertWell(agent, stream, '200 threads'));
+	await ended;
+	let to_us = 0;
+	for (let clear = false; !clear;) {
+		const [from_us, end_us] = await stream.stretch(2);
+		clear = !stream.gaps(from_us, end_us).length;
+		to_us = end_us;
+	}
+	await until(() => profile.gaps(0, to_us).length === stream.gaps(0, to_us).length, 'it has also what it skipped to be live', 60_000);
+	await until(() => profile.lost(0, stream.covered_us).samples === lost(), 'what was lost has its place on the map', 60_000);
+	const { gaps, samples } = profile.lost(0, to_us);
+	if (!gaps) return t.diagnostic('nothing lost');
+	const [first_us, last_us] = stream.gaps(0, to_us).reduce(([first, last], gap) => [Math.min(first, gap.from_us), Math.max(last, gap.to_us)], [Infinity, 0]);
+	const kept = stream.samples(first_us, last_us).length;
+	const expected = (last_us - first_us) / 1e6 * frequency * profile.facts().cpu_count;
+	t.diagnostic(`${samples} lost and ${kept} kept of ${Math.round(expected)} in ${((last_us - first_us) / 1e6).toFixed(1)} s`);
+	assert.ok(samples + kept > 0.8 * expected && samples + kept < 1.05 * expected, `${samples} and ${kept} of ${expected}`);
 });
 
 /** A program whose table of symbols says that it is 2 GiB long, and is, in zeros that take no room. */
