@@ -64,8 +64,8 @@ struct sampler_session {
 	int resume_fd; /* a timer, for resume_ns */
 	uint32_t frequency_hz;
 	struct sample_drain drain;
-	uint64_t
-		resume_ns; /* when what the last drain left behind or held back is due; 0: nothing is */
+	uint64_t resume_ns; /* when what the last drain left or held back is due; 0: nothing is */
+	bool is_requested;  /* a ring asked for the next drain */
 };
 
 static uint64_t power_of_two_at_least(uint64_t size)
@@ -552,22 +552,20 @@ int sampler_session_fd(const struct sampler_session *session)
 	return session->epoll_fd;
 }
 
-/* Takes back what made the fd readable. True when a ring asked for this drain. */
-static bool take_request(struct sampler_session *session)
+/* Takes back what made the fd readable. */
+static void take_requests(struct sampler_session *session)
 {
 	struct epoll_event events[16];
-	bool requested = false;
 	int count = epoll_wait(session->epoll_fd, events, ARRAY_SIZE(events), 0);
 
 	for (int i = 0; i < count; i++) {
 		uint64_t expirations;
 
 		if (events[i].data.u32 == WATCHED_RING)
-			requested = true;
+			session->is_requested = true;
 		else if (read(session->resume_fd, &expirations, sizeof(expirations)) < 0)
 			continue; /* it was set anew in between */
 	}
-	return requested;
 }
 
 /* What is left is for another drain: pages and workers want a turn before, and time has to pass. */
@@ -630,9 +628,9 @@ static void follow_filter(struct sampler_session *session, uint64_t now_ns)
 
 uint64_t sampler_session_drain(struct sampler_session *session, const struct sampler_sink *sink)
 {
-	bool requested = take_request(session);
 	uint64_t now_ns = monotonic_ns(), complete_ns;
 
+	take_requests(session);
 	/* A timer, or a ring, in the round of the loop in which a turn was over already. */
 	if (now_ns < session->resume_ns)
 		return session->drain.complete_ns;
@@ -641,8 +639,10 @@ uint64_t sampler_session_drain(struct sampler_session *session, const struct sam
 
 	follow_filter(session, now_ns);
 	report_losses(session, complete_ns, sink);
-	if (session->drain.is_behind || (requested && sample_drain_waits(&session->drain)))
+	if (session->drain.is_behind ||
+	    (session->is_requested && sample_drain_waits(&session->drain)))
 		resume_later(session);
+	session->is_requested = false;
 	return complete_ns;
 }
 
@@ -650,7 +650,7 @@ uint64_t sampler_session_drain_all(struct sampler_session *session, const struct
 {
 	uint64_t now_ns = monotonic_ns();
 
-	take_request(session);
+	take_requests(session);
 	session->drain.turn_ns = 0;
 	/* In the future, since samples go on until sampler_session_stop(). */
 	sample_drain_until(&session->drain, now_ns + NS_PER_S, sink);
