@@ -100,6 +100,7 @@ void bytes_writer_clear(struct bytes_writer *writer)
 {
 	writer->size = 0;
 	writer->failed = false;
+	writer->is_at_cap = false;
 }
 
 bool bytes_writer_grow(struct bytes_writer *writer, size_t size)
@@ -107,7 +108,8 @@ bool bytes_writer_grow(struct bytes_writer *writer, size_t size)
 	size_t capacity = writer->capacity ? writer->capacity : WRITER_CAPACITY_LEAST;
 	uint8_t *bytes;
 
-	if (size > writer->size_max - writer->size)
+	writer->is_at_cap = size > writer->size_max - writer->size;
+	if (writer->is_at_cap)
 		return false;
 	while (capacity < writer->size + size)
 		capacity *= 2;
@@ -121,6 +123,13 @@ bool bytes_writer_grow(struct bytes_writer *writer, size_t size)
 	return true;
 }
 
+int bytes_writer_error(const struct bytes_writer *writer)
+{
+	if (!writer->failed)
+		return 0;
+	return writer->is_at_cap ? -EFBIG : -ENOMEM;
+}
+
 ssize_t bytes_writer_read_some(struct bytes_writer *writer, int fd)
 {
 	size_t size = writer->size;
@@ -128,7 +137,7 @@ ssize_t bytes_writer_read_some(struct bytes_writer *writer, int fd)
 	ssize_t got;
 
 	if (!place)
-		return -EFBIG;
+		return bytes_writer_error(writer);
 	do
 		got = read(fd, place, READ_SIZE);
 	while (got < 0 && errno == EINTR);

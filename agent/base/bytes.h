@@ -154,6 +154,7 @@ struct bytes_writer {
 	size_t capacity;
 	size_t size_max;
 	bool failed;
+	bool is_at_cap; /* why; else there was no memory */
 };
 
 struct bytes_writer bytes_writer_with_max(size_t size_max);
@@ -180,6 +181,9 @@ static inline void *bytes_writer_extend(struct bytes_writer *writer, size_t size
 	writer->size += size;
 	return room;
 }
+
+/* 0, or why it failed: -EFBIG at the cap, -ENOMEM. */
+int bytes_writer_error(const struct bytes_writer *writer);
 
 /*
  * Appends what a descriptor still gives, up to its end. Returns 0, -EFBIG beyond the cap, or -errno;

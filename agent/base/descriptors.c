@@ -19,3 +19,8 @@ bool descriptors_are_short(int error)
 {
 	return error == -EMFILE || error == -ENFILE;
 }
+
+bool is_shortage(int error)
+{
+	return descriptors_are_short(error) || error == -ENOMEM;
+}

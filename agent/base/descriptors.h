@@ -17,4 +17,7 @@ uint32_t descriptors_share(uint32_t parts, uint32_t least, uint32_t most);
 /* Whether what failed with this -errno failed because none is left, of the process or of the host. */
 bool descriptors_are_short(int error);
 
+/* ... or for want of memory: what is there again later, so that it may be tried again. */
+bool is_shortage(int error);
+
 #endif

@@ -115,8 +115,10 @@ static bool queue_add(struct side_band *side_band, const struct side_band_event 
 	if (!queue_reserve(side_band))
 		return false;
 	bytes_write(names, event->name, event->name_size + 1);
-	if (names->failed)
+	if (names->failed) {
+		names->failed = false; /* it is whole without this one: the next may find room */
 		return false;
+	}
 	if (event->time_ns > side_band->last_time_ns)
 		side_band->last_time_ns = event->time_ns;
 	side_band->queue[side_band->end++] = (struct queued_event){

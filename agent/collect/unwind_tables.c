@@ -334,7 +334,7 @@ static void submit(struct row *row, int file_fd, int debug_fd)
 	if (r != 0)
 		end_reading(row);
 	/* The file stays open: its symbols will be asked for next. */
-	if (r == WORKER_QUEUE_FULL || descriptors_are_short(r)) {
+	if (r == WORKER_QUEUE_FULL || is_shortage(r)) {
 		retry_later(row, 0);
 	} else if (r != 0) {
 		fail(row);
@@ -383,11 +383,11 @@ static bool search(struct row *row, const struct executable *executable, int out
 		return false;
 	r = debug_files_find(tables->options.debug_files, executable, row->pid, row->reading.fd,
 			     DEBUG_PART_FRAMES, row->executable_id, on_debug_file, row);
-	if (descriptors_are_short(r))
+	if (is_shortage(r))
 		retry_later(row, UNWIND_TABLES_RETRY_MS); /* all anew */
 	else
 		row->searched = true; /* also where too many search */
-	return r == 0 || descriptors_are_short(r);
+	return r == 0 || is_shortage(r);
 }
 
 static void on_table(int outcome, struct worker_result result, void *context)
@@ -438,7 +438,7 @@ static void build(struct row *row, uint32_t pid, const struct mapping *mapping)
 	tables->counters.open_failed += r != -EAGAIN;
 	if (r == -ENXIO)
 		fail(row);
-	else if (descriptors_are_short(r))
+	else if (is_shortage(r))
 		retry_later(row, UNWIND_TABLES_RETRY_MS);
 	else
 		try_again(row);

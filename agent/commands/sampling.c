@@ -205,7 +205,8 @@ int sampling_finish(struct sampling *sampling)
 		return log_errno(r, "%s: the end of the capture was not written", sampling->path);
 	status = capture_writer_status(sampling->writer);
 	if (status.lost_bytes) {
-		log_error("%s: %llu bytes were not written: the disk was full or too slow",
+		log_error("%s: %llu bytes were not written: the disk was full or too slow, or "
+			  "memory ran out",
 			  sampling->path, (unsigned long long)status.lost_bytes);
 		return -EIO;
 	}

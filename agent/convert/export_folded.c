@@ -75,7 +75,7 @@ int export_folded(struct merged_profile *profile, const char *title, struct outp
 		return r;
 	folding.tree = tree;
 	call_tree_walk(tree, &visitor, &folding);
-	r = folding.line.failed ? -ENOMEM : 0;
+	r = bytes_writer_error(&folding.line);
 	bytes_writer_free(&folding.line);
 	return r;
 }

@@ -135,11 +135,20 @@ static void put_bytes(struct bytes_writer *writer, unsigned int field, const voi
 	bytes_write(writer, bytes, size);
 }
 
+/* What is not whole makes what it is put into not whole. */
+static void pass_failure(struct bytes_writer *writer, const struct bytes_writer *part)
+{
+	if (!part->failed || writer->failed)
+		return;
+	writer->failed = true;
+	writer->is_at_cap = part->is_at_cap;
+}
+
 /* Puts a message that was made into the one around it, and empties it. */
 static void put_message(struct bytes_writer *writer, unsigned int field, struct bytes_writer *part)
 {
 	put_bytes(writer, field, part->bytes, part->size);
-	writer->failed = writer->failed || part->failed;
+	pass_failure(writer, part);
 	bytes_writer_clear(part);
 }
 
@@ -324,6 +333,7 @@ static void put_string(struct encoding *encoding, const char *text, size_t size)
 	if (escaped)
 		put_bytes(&encoding->message, PROFILE_STRING_TABLE, escaped,
 			  escape_terminal(text, size, escaped, 4 * size));
+	pass_failure(&encoding->message, &encoding->part);
 	bytes_writer_clear(&encoding->part);
 }
 
@@ -414,8 +424,8 @@ int export_pprof(struct merged_profile *profile, const char *title, struct outpu
 
 	put_all(&encoding, title);
 	r = encoding.error;
-	if (!r && encoding.message.failed)
-		r = -E2BIG;
+	if (!r)
+		r = bytes_writer_error(&encoding.message);
 	if (!r)
 		r = write_gzipped(output, &encoding.message);
 	row_table_free(&encoding.samples);

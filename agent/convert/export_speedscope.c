@@ -93,8 +93,10 @@ static void write_name(const struct writing *writing, const struct merged_thread
 	const char *comm = merged_string(profile, thread->comm, &comm_size);
 	char *text = malloc(process_size + comm_size + 2 * sizeof(numbers));
 
-	if (!text)
+	if (!text) {
+		output_fail(writing->output, -ENOMEM);
 		return;
+	}
 	size = (size_t)sprintf(text, "%.*s %u", (int)process_size, process, thread->pid);
 	if (thread->tid != thread->pid)
 		size += (size_t)sprintf(text + size, ", %.*s %u", (int)comm_size, comm,

@@ -107,7 +107,7 @@ void output_json_string(struct output *output, const char *text, size_t size)
 	size_t escaped_size;
 
 	if (!escaped) {
-		output->error = output->error ? output->error : -ENOMEM;
+		output_fail(output, -ENOMEM);
 		return;
 	}
 	escaped_size = escape_json(text, size, escaped, 6 * size);
@@ -145,6 +145,12 @@ int output_finish(struct output *output)
 {
 	flush(output);
 	return output->error;
+}
+
+void output_fail(struct output *output, int error)
+{
+	if (!output->error)
+		output->error = error;
 }
 
 int output_error(const struct output *output)

@@ -27,6 +27,9 @@ DEFINE_CLEANUP(struct output *, output_free);
 /* Writes what waits. Returns 0, or the first error that there was. */
 int output_finish(struct output *output);
 
+/* Something could not be written: from now on an error, unless there was one. */
+void output_fail(struct output *output, int error);
+
 /* The first error that there was, or 0: whether going on makes sense. */
 int output_error(const struct output *output);
 

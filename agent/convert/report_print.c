@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How `report` shows its rows: for people, and as JSON. */
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -141,6 +142,8 @@ static void print_head(const struct report *report, const struct report_view *vi
 		output_bytes(output, title,
 			     escape_terminal(view->title, strlen(view->title), title,
 					     4 * strlen(view->title)));
+	else
+		output_fail(output, -ENOMEM);
 	free(title);
 	output_text(output, ": ");
 	output_text(output, count_text(report->sample_count, text));

@@ -247,7 +247,7 @@ static int refresh(struct process_table *table, struct process *process)
 				&snapshot);
 	if (again)
 		table->reread_ns += (monotonic_ns() - start_ns) * PROCESS_REREAD_SHARE;
-	process->read_again = process->maps_unknown = descriptors_are_short(r);
+	process->read_again = process->maps_unknown = is_shortage(r);
 	table->counters.proc_reads_short += process->read_again;
 	if (r < 0) {
 		table->counters.proc_reads_failed++;
@@ -521,7 +521,7 @@ struct process_cgroup process_table_cgroup(struct process_table *table, struct p
 		return cgroup;
 	r = read_cgroup(table, process->pid, &cgroup_read);
 	process->cgroup_id = cgroup_id;
-	process->cgroup_unsure = descriptors_are_short(r);
+	process->cgroup_unsure = is_shortage(r);
 	/* When the process is gone, its parent's is the best guess. */
 	if (cgroup_read)
 		process->cgroup = cgroup_read;

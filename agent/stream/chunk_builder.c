@@ -181,6 +181,7 @@ void chunk_builder_late_name(struct chunk_builder *builder, uint64_t key, uint64
 			     const void *name, uint32_t name_size)
 {
 	struct bytes_writer *late_names = &builder->late_names;
+	size_t size = late_names->size;
 
 	/* Beyond the limit a name is in its segment only. */
 	if (name_size + 2 * sizeof(uint64_t) + VARINT32_SIZE_MAX >
@@ -190,6 +191,11 @@ void chunk_builder_late_name(struct chunk_builder *builder, uint64_t key, uint64
 	bytes_write_u64(late_names, function_key);
 	bytes_write_uleb128(late_names, name_size);
 	bytes_write(late_names, name, name_size);
+	/* Without memory as well: none of it, then. */
+	if (late_names->failed) {
+		late_names->size = size;
+		late_names->failed = false;
+	}
 }
 
 int chunk_builder_flush(struct chunk_builder *builder, uint64_t end_us, bool last)

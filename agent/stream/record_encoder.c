@@ -313,15 +313,19 @@ bool record_encoder_should_close(const struct record_encoder *encoder, uint64_t 
 static void add_note(struct record_encoder *encoder, enum wire_record_kind kind,
 		     const uint8_t *payload, const uint8_t *end)
 {
-	uint32_t size = (uint32_t)(end - payload);
+	uint32_t size = htole32((uint32_t)(end - payload));
+	uint8_t *at =
+		bytes_writer_extend(&encoder->notes, 1 + sizeof(size) + (size_t)(end - payload));
 
-	if (encoder->notes.size_max - encoder->notes.size < 1 + sizeof(size) + size) {
+	/* Whole or not at all; the next one may have room again. */
+	if (!at) {
+		encoder->notes.failed = false;
 		encoder->counters.notes_lost++;
 		return;
 	}
-	bytes_write_u8(&encoder->notes, (uint8_t)kind);
-	bytes_write_u32(&encoder->notes, size);
-	bytes_write(&encoder->notes, payload, size);
+	*at = (uint8_t)kind;
+	memcpy(at + 1, &size, sizeof(size));
+	memcpy(at + 1 + sizeof(size), payload, (size_t)(end - payload));
 }
 
 void record_encoder_add_clock(struct record_encoder *encoder, uint64_t mono_ns, uint64_t wall_ns)

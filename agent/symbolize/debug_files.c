@@ -214,7 +214,7 @@ static void step(struct search *search)
 			check(search);
 			return;
 		}
-		if (descriptors_are_short(r)) {
+		if (is_shortage(r)) {
 			wait_for_tick(search);
 			return;
 		}
@@ -266,7 +266,7 @@ static int open_process(struct search *search, uint32_t pid)
 	    !process_files_shares_root(search->owner->files, process_place_of(process_fd)))
 		search->process_fd = TAKE_FD(process_fd);
 	/* Without that process its files are looked for here. */
-	return descriptors_are_short(r) ? r : 0;
+	return is_shortage(r) ? r : 0;
 }
 
 static int begin(struct search *search, const struct executable *executable, uint32_t pid,

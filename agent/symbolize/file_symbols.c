@@ -485,7 +485,7 @@ static void on_debug_file(uint64_t search, int file_fd, int debug_fd, void *cont
 			return;
 		}
 		end_better_reading(row);
-		row->search_missed = r == WORKER_QUEUE_FULL || descriptors_are_short(r);
+		row->search_missed = r == WORKER_QUEUE_FULL || is_shortage(r);
 	}
 	end_search(row);
 }
@@ -502,7 +502,7 @@ static void search_debug_file(struct row *row, const struct executable *executab
 		return;
 	r = debug_files_find(symbols->options.debug_files, executable, row->pid, fd,
 			     DEBUG_PART_SYMBOLS, search, on_debug_file, row);
-	row->search_missed = r == DEBUG_FILES_BUSY || descriptors_are_short(r);
+	row->search_missed = r == DEBUG_FILES_BUSY || is_shortage(r);
 	if (r == 0)
 		row->debug_search = search;
 }
@@ -580,7 +580,7 @@ static void submit(struct row *row, struct executable *executable)
 				  row);
 	if (r != 0)
 		file_reading_end(&row->reading);
-	if (r == WORKER_QUEUE_FULL || descriptors_are_short(r)) {
+	if (r == WORKER_QUEUE_FULL || is_shortage(r)) {
 		symbols->retry_wanted = true; /* the file stays open until then */
 		return;
 	}
@@ -624,7 +624,7 @@ static void build(struct row *row, struct executable *executable)
 		return;
 	}
 	symbols->counters.open_failed += r != -EAGAIN;
-	symbols->retry_wanted |= descriptors_are_short(r) || ++row->tries < FILE_SYMBOLS_TRIES_MAX;
+	symbols->retry_wanted |= is_shortage(r) || ++row->tries < FILE_SYMBOLS_TRIES_MAX;
 }
 
 /* Whoever is sampled in it leads to the file. */

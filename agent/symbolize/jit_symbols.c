@@ -225,18 +225,18 @@ static void forget(struct jit_symbols *symbols, struct row *row)
 
 static struct row *add_row(struct jit_symbols *symbols, const struct process *process)
 {
-	struct row *row;
+	struct row *row = symbols->rows + symbols->row_count + 1;
 
-	if (symbols->row_count < JIT_PROCESSES_MAX) {
-		row = &symbols->rows[++symbols->row_count];
-	} else {
+	if (symbols->row_count == JIT_PROCESSES_MAX) {
 		row = least_used(symbols, is_any);
 		if (!row)
 			return NULL;
-		forget(symbols, row);
+		forget(symbols, row); /* and the index has room for one again */
 	}
 	if (hash_index_add(&symbols->index, hash_u64(process->id), place_of(symbols, row)) != 0)
 		return NULL;
+	if (place_of(symbols, row) > symbols->row_count)
+		symbols->row_count++;
 	*row = (struct row){
 		.owner = symbols,
 		.process_id = process->id,

@@ -359,14 +359,18 @@ static int take_table(struct file *file, const struct executable *executable,
 	if (r == 0 && (file->table_count == SOURCE_LINES_TABLES_MAX ||
 		       file->bytes + result.size > lines->bytes_max))
 		r = -E2BIG;
+	/* Room for the table is there before anything points to it. */
+	tables = r == 0 ? reallocarray(file->tables, file->table_count + 1, sizeof(*tables)) : NULL;
+	if (tables)
+		file->tables = tables;
+	else if (r == 0)
+		r = -ENOMEM;
 	if (r == 0)
 		r = add_ranges(file, &table.view, file->table_count);
-	tables = r == 0 ? reallocarray(file->tables, file->table_count + 1, sizeof(*tables)) : NULL;
-	if (!tables) {
+	if (r != 0) {
 		worker_result_free(&result);
-		return r ? r : -ENOMEM;
+		return r;
 	}
-	file->tables = tables;
 	lines->counters.files += !file->table_count;
 	file->tables[file->table_count++] = table;
 	file->bytes += result.size;
@@ -619,7 +623,7 @@ static void build(struct file *file, struct executable *executable)
 			return;
 	}
 	file->next_ns = lines->now_ns + SOURCE_LINES_PAUSE_LEAST_MS * NS_PER_MS;
-	if (r == DEBUG_FILES_BUSY || descriptors_are_short(r))
+	if (r == DEBUG_FILES_BUSY || is_shortage(r))
 		return;
 	/* Whoever is sampled in it next leads to it again. */
 	if (++file->tries == SOURCE_LINES_TRIES_MAX)

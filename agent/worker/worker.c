@@ -531,7 +531,7 @@ int worker_submit_pair(struct worker *worker, uint32_t type, int first_fd, int s
 		return -E2BIG;
 	if (has_room(worker, first_fd, second_fd))
 		r = fill_job(&job, first_fd, second_fd, argument);
-	if (r == WORKER_QUEUE_FULL || descriptors_are_short(r)) {
+	if (r == WORKER_QUEUE_FULL || is_shortage(r)) {
 		worker->counters.queue_full++;
 		return WORKER_QUEUE_FULL;
 	}
