@@ -194,6 +194,12 @@ build/san/bin/out_of_memory: build/san/obj/tests/unit/out_of_memory.o $(UNIT_TES
 	$(Q)mkdir -p $(@D)
 	$(Q)$(san_CC) $(san_LDFLAGS) -o $@ $^ $(LIBS)
 
+build/san/bin/flickerscope_faulty: build/san/obj/agent/main.o build/san/obj/tests/unit/faulty_program.o \
+		$(FAULTY) build/san/libagent_faulty.a
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(san_CC) $(san_LDFLAGS) -o $@ $^ $(LIBS)
+
 build/san/bin/native_%: build/san/obj/tests/native_bpf/native_%.o build/san/libagent.a
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
@@ -264,7 +270,7 @@ ci: test-programs tests/node_modules/.installed ## The tests alone, once everyth
 	@tests/run lint kernels fuzz viewer golden unit e2e browser
 
 .PHONY: test-programs
-test-programs: build/flickerscope unit-programs fuzz-programs $(LOADS:%=build/release/bin/%) $(FIXTURES) $(GOLDENS)
+test-programs: build/flickerscope build/san/bin/flickerscope_faulty unit-programs fuzz-programs $(LOADS:%=build/release/bin/%) $(FIXTURES) $(GOLDENS)
 
 .PHONY: unit-programs fuzz-programs
 unit-programs: $(UNIT_TESTS:%=build/san/bin/%) build/san/bin/out_of_memory $(NATIVE_TESTS:%=build/san/bin/%) $(PLAIN_UNIT_TESTS:%=build/release/bin/%)
@@ -279,13 +285,14 @@ tests/node_modules/.installed: tests/package.json tests/package-lock.json
 unit: unit-programs ## The unit tests alone
 	@tests/run unit
 
-out-of-memory: build/san/bin/out_of_memory ## The unit tests with memory refused to the agent, at each place in each test (long)
-	@$< -w -j $$(nproc) build/san/allocating
+out-of-memory: build/san/bin/out_of_memory build/san/bin/flickerscope_faulty build/flickerscope $(LOADS:%=build/release/bin/%) tests/node_modules/.installed ## With memory refused to the agent, at each place in each test (or FILES="test_input")
+	@$< -w -j $$(nproc) build/san/allocating $(FILES)
+	@[ "$(FILES)" ] || FLICKERSCOPE_LONG=1 $(NODE) --test tests/e2e/out_of_memory.test.mjs
 
 viewer: tests/node_modules/.installed ## The viewer's models alone, under node
 	@tests/run viewer
 
-e2e: build/flickerscope $(LOADS:%=build/release/bin/%) $(FIXTURES) tests/node_modules/.installed ## The tests on the real kernel
+e2e: build/flickerscope build/san/bin/flickerscope_faulty $(LOADS:%=build/release/bin/%) $(FIXTURES) tests/node_modules/.installed ## The tests on the real kernel
 	@tests/run e2e
 
 test-kernels: build/flickerscope tests/node_modules/.installed ## The tests on other kernels, in a virtual machine

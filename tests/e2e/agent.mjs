@@ -62,16 +62,16 @@ export function run(args, { timeMs = 60_000, env = process.env } = {}) {
  * Starts `flickerscope live` (or another command that serves) and waits for its address.
  * @param {import('node:test').TestContext} test ends the agent when it ends
  * @param {string[]} args behind the command's name
- * @param {{command?: string, port?: number, folder?: string, path?: string}} options path: of another program
+ * @param {{command?: string, port?: number, folder?: string, path?: string, env?: object}} options path: of another program
  */
-export async function startAgent(test, args = [], { command = 'live', port = 0, folder, path = program } = {}) {
+export async function startAgent(test, args = [], { command = 'live', port = 0, folder, path = program, env = process.env } = {}) {
 	if (!existsSync(path)) throw new Error(`${path} is not built`);
 	const home = folder ?? temporaryFolder(test);
 	const startedAt = performance.now();
 	const child = spawn(
 		path,
 		[command, '--listen', `127.0.0.1:${port}`, '--token-file', join(home, 'token'), ...args],
-		{ stdio: ['ignore', 'pipe', 'pipe'] },
+		{ stdio: ['ignore', 'pipe', 'pipe'], env },
 	);
 	const agent = {
 		child,

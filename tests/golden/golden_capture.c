@@ -158,9 +158,9 @@ static void fill_small(struct stream_fixture *stream)
 			fixture_open_segment(stream, 2);
 		add_second(stream, second);
 		if (second % 2)
-			record_encoder_close(stream->encoder, end_ns);
+			fixture_close(stream, end_ns);
 		else
-			record_encoder_flush(stream->encoder, end_ns);
+			fixture_flush(stream, end_ns);
 	}
 }
 
@@ -177,13 +177,13 @@ static void fill_rates(struct stream_fixture *stream)
 	};
 
 	add_samples(stream, FIXTURE_START_NS);
-	record_encoder_close(stream->encoder, FIXTURE_START_NS + 1000000000);
+	fixture_close(stream, FIXTURE_START_NS + 1000000000);
 	if (record_encoder_open(stream->encoder, &later))
 		abort();
 	record_encoder_add_gap_us(stream->encoder, FIXTURE_START_US + 1000000,
 				  FIXTURE_START_US + 2000000, WIRE_GAP_CLOCK_STEP, 0);
 	add_samples(stream, FIXTURE_START_NS + 1000000000);
-	record_encoder_close(stream->encoder, FIXTURE_START_NS + 2000000000);
+	fixture_close(stream, FIXTURE_START_NS + 2000000000);
 }
 
 static int write_capture(const char *path, void (*fill)(struct stream_fixture *stream))

@@ -66,14 +66,15 @@ static inline void capture_fixture_fill(struct capture_fixture *capture, uint32_
 			for (uint32_t j = 0; j < per_second; j++)
 				fixture_sample(&capture->stream, now_ns + j * 1000000, j % 2, "sh",
 					       j % 3 ? fixture_stack : fixture_other_stack);
-			if (i == seconds / 2)
-				record_encoder_add_late_name(capture->stream.encoder, second + 1,
-							     0x11, "late::name");
+			if (i == seconds / 2 &&
+			    record_encoder_add_late_name(capture->stream.encoder, second + 1, 0x11,
+							 "late::name"))
+				check_give_up();
 			now_ns += 1000000000;
 			if (i + 1 < seconds)
-				record_encoder_flush(capture->stream.encoder, now_ns);
+				fixture_flush(&capture->stream, now_ns);
 			else
-				record_encoder_close(capture->stream.encoder, now_ns);
+				fixture_close(&capture->stream, now_ns);
 		}
 	}
 }
@@ -116,7 +117,8 @@ static inline void capture_fixture_write(struct capture_fixture *capture)
 
 	for (uint32_t i = 0; i < capture->stream.chunk_count; i++)
 		capture_writer_add(writer, capture->stream.chunks[i]);
-	if (capture_writer_finish_wait(writer, CAPTURE_WAIT_MS) < 0)
+	if (capture_writer_finish_wait(writer, CAPTURE_WAIT_MS) < 0 ||
+	    capture_writer_status(writer).lost_bytes)
 		check_give_up();
 	capture_writer_free(writer);
 	capture_fixture_read(capture);

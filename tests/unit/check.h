@@ -9,7 +9,7 @@
  *
  * All files can also be linked into one program, out_of_memory.c, which runs their tests with memory
  * refused to the agent: what was refused is asked for once more, and any other check that does not hold
- * ends its test, whose CLEANUP locals are freed.
+ * ends its test, whose CLEANUP locals are freed. CHECK_ALWAYS(condition) has to hold there as well.
  */
 #ifndef FLICKERSCOPE_CHECK_H
 #define FLICKERSCOPE_CHECK_H
@@ -48,6 +48,14 @@ static inline void check_failed(const char *file, int line, const char *text)
 		check_end_hook();
 }
 
+static inline void check_failed_always(const char *file, int line, const char *text)
+{
+	check_failures++;
+	printf("# %s:%d: failed: %s\n", file, line, text);
+	if (check_end_hook)
+		abort();
+}
+
 /* For fixtures, where nothing can go on. */
 static inline void check_give_up(void)
 {
@@ -66,6 +74,14 @@ static inline bool check_again(void)
 		check_count++;                                                                     \
 		if (!(condition))                                                                  \
 			check_failed(__FILE__, __LINE__, #condition);                              \
+	} while (0)
+
+/* What must not become wrong for want of memory: there it is a crash. */
+#define CHECK_ALWAYS(condition)                                                                    \
+	do {                                                                                       \
+		check_count++;                                                                     \
+		if (!(condition))                                                                  \
+			check_failed_always(__FILE__, __LINE__, #condition);                       \
 	} while (0)
 
 #define CHECK_EQ(left, right)                                                                      \

@@ -20,8 +20,9 @@ enum {
 };
 
 struct faulty_site {
-	uint64_t key;			   /* 0: none */
-	uintptr_t callers[FAULTY_CALLERS]; /* return addresses, the agent's own first */
+	uint64_t key; /* 0: none */
+	uintptr_t
+		callers[FAULTY_CALLERS]; /* return addresses in the program, the innermost first */
 	uint32_t call_count;
 };
 

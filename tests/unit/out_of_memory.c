@@ -16,7 +16,8 @@
  * three that led to it, and is refused in all tests, and once more with every call after it refused as
  * well. -v tells as well which checks ended tests.
  *
- * ALLOCATING lists the files of the agent that call what can be refused: each must be reached.
+ * ALLOCATING lists the files of the agent that call what can be refused: each must be reached, here or by
+ * whole programs.
  */
 #include <dirent.h>
 #include <dwarf.h>
@@ -46,57 +47,20 @@
 #include "check.h"
 #include "faulty_memory.h"
 
-/* Tests that sample the machine, or wait for servers, for other processes or for a compiler. */
+/* Tests that sample the machine, or wait for servers, for other processes or for a compiler: files, or parts of names. */
 static const char *const waiting[] = {
-	"test_confinement", "test_control.c",	    "test_debuginfod", "test_inline_frames",
+	"test_confinement", "test_control.c",	    "test_debuginfod", "agrees_with_addr2line",
 	"test_privileged",  "test_sampler_session", "test_symbolizer", "test_worker",
 };
 
-/* What no other test reaches: what samples, serves and runs the commands, and what those tests are of. */
-static const char *const unreached[] = {
-	"agent/pipeline.c",
-	"agent/collect/pid_filter.c",
-	"agent/collect/sampler_session.c",
-	"agent/collect/task_filter.c",
-	"agent/collect/unwind_tables.c",
-	"agent/collect/unwind_upload.c",
-	"agent/collect/unwinder.c",
-	"agent/commands/child.c",
-	"agent/commands/doctor.c",
-	"agent/commands/dump.c",
-	"agent/commands/sampling.c",
-	"agent/convert/export_capture.c",
-	"agent/convert/export_html.c",
-	"agent/convert/export_pprof.c",
-	"agent/convert/export_speedscope.c",
-	"agent/convert/output.c",
-	"agent/convert/report_print.c",
-	"agent/elf/inline_frames.c",
-	"agent/privileged/debug_folder.c",
-	"agent/privileged/perf_events.c",
-	"agent/privileged/privileged_process.c",
-	"agent/privileged/privileged_server.c",
-	"agent/privileged/process_tree.c",
-	"agent/privileged/sampler_program.c",
-	"agent/privileged/unwind_maps.c",
-	"agent/serve/connection.c",
-	"agent/serve/control.c",
-	"agent/serve/dump.c",
-	"agent/serve/server.c",
-	"agent/symbolize/debug_files.c",
-	"agent/symbolize/debuginfod.c",
-	"agent/symbolize/demangler.c",
-	"agent/symbolize/file_symbols.c",
-	"agent/symbolize/jit_symbols.c",
-	"agent/symbolize/provisional_names.c",
-	"agent/symbolize/source_lines.c",
-	"agent/symbolize/symbolizer.c",
-};
+/* Files that only whole programs reach: a line each, with comments. tests/e2e/out_of_memory.test.mjs does. */
+#define PROGRAMS_LIST "tests/unit/out_of_memory.programs"
 
 enum {
 	RUNS_MAX = 1 << 18,
 	JOBS_MAX = 64,
 	PATIENCE_MS = 60000, /* more than any wait of a test that is to end by itself */
+	SLOW_MS = 150, /* of a test that takes longer only what no other one reaches is refused */
 	LOG_SIZE_MAX = 64 * 1024,
 	CALLERS_IN_SHORT = 1,
 };
@@ -117,6 +81,7 @@ struct unit_test {
 	uint32_t site_count;
 	uint64_t call_count;
 	uint32_t fd_count;
+	uint32_t duration_ms;
 	bool is_sound; /* it holds with all memory */
 };
 
@@ -362,6 +327,7 @@ static void do_run(uint32_t index, struct faulty_memory *memory, struct report *
 {
 	const struct run *run = &suite.runs[index];
 	CLEANUP(fd_close) int log = memfd_create("log", MFD_CLOEXEC);
+	uint64_t start_ms = now_ms();
 	pid_t pid;
 
 	memset(report, 0, sizeof(*report));
@@ -377,6 +343,7 @@ static void do_run(uint32_t index, struct faulty_memory *memory, struct report *
 	if (pid < 0)
 		return;
 	suite.endings[index] = (uint8_t)judge(run, wait_for(pid), report, memory, log);
+	suite.durations[index] = (uint32_t)(now_ms() - start_ms);
 }
 
 static void *shared_memory(size_t size)
@@ -419,8 +386,6 @@ static bool keep_sites(struct unit_test *test, const struct faulty_memory *memor
 
 /* --- which file a site is in ---------------------------------------------------------------- */
 
-extern const char __executable_start[];
-
 static Dwarf *own_dwarf(void)
 {
 	static Dwarf *dwarf;
@@ -435,18 +400,15 @@ static const char *file_of(uintptr_t address, Dwarf_Die *die)
 {
 	Dwarf *dwarf = own_dwarf();
 
-	return dwarf && dwarf_addrdie(dwarf, address - 1 - (uintptr_t)__executable_start, die)
-		       ? dwarf_diename(die)
-		       : NULL;
+	return dwarf && dwarf_addrdie(dwarf, address - 1, die) ? dwarf_diename(die) : NULL;
 }
 
 static void describe_site(FILE *out, const struct faulty_site *site)
 {
 	for (uint32_t i = 0; i < FAULTY_CALLERS && site->callers[i]; i++) {
-		uintptr_t address = site->callers[i] - 1 - (uintptr_t)__executable_start;
 		Dwarf_Die die;
 		const char *file = file_of(site->callers[i], &die);
-		Dwarf_Line *line = file ? dwarf_getsrc_die(&die, address) : NULL;
+		Dwarf_Line *line = file ? dwarf_getsrc_die(&die, site->callers[i] - 1) : NULL;
 		int number = 0;
 
 		if (!line || dwarf_lineno(line, &number))
@@ -467,6 +429,15 @@ static void add_run(uint32_t test, const struct faulty_site *site, bool and_then
 		(struct run){ .test = test, .site = site, .and_then_all = and_then_all };
 }
 
+static bool costs_less(const struct unit_test *test, const struct unit_test *other)
+{
+	if ((test->duration_ms > SLOW_MS) != (other->duration_ms > SLOW_MS))
+		return test->duration_ms <= SLOW_MS;
+	if (test->call_count != other->call_count)
+		return test->call_count < other->call_count;
+	return test < other;
+}
+
 /* Whether another test that reaches the site costs less. */
 static bool is_cheaper_elsewhere(uint32_t index, uint64_t key)
 {
@@ -476,8 +447,7 @@ static bool is_cheaper_elsewhere(uint32_t index, uint64_t key)
 	for (uint32_t i = 0; i < suite.test_count; i++) {
 		const struct unit_test *other = &suite.tests[i];
 
-		if (i == index || !other->is_sound || other->call_count > test->call_count ||
-		    (other->call_count == test->call_count && i > index))
+		if (i == index || !other->is_sound || !costs_less(other, test))
 			continue;
 		if (bsearch(&wanted, other->sites, other->site_count, sizeof(wanted),
 			    compare_sites))
@@ -493,7 +463,8 @@ static void plan_runs(void)
 		const struct unit_test *test = &suite.tests[i];
 
 		for (uint32_t j = 0; test->is_sound && j < test->site_count; j++) {
-			if (!suite.is_whole && is_cheaper_elsewhere(i, test->sites[j].key))
+			if ((!suite.is_whole || test->duration_ms > SLOW_MS) &&
+			    is_cheaper_elsewhere(i, test->sites[j].key))
 				continue;
 			add_run(i, &test->sites[j], false);
 			if (suite.is_whole)
@@ -504,14 +475,13 @@ static void plan_runs(void)
 
 /* --- both rounds ---------------------------------------------------------------------------- */
 
-static void do_job(struct faulty_memory *surveys)
+static void do_job(uint32_t end_run, struct faulty_memory *surveys)
 {
 	struct faulty_memory *memory = shared_memory(sizeof(*memory));
 	struct report *report = shared_memory(sizeof(*report));
 	uint32_t index;
 
-	while ((index = __atomic_fetch_add(suite.next_run, 1, __ATOMIC_RELAXED)) <
-	       suite.run_count) {
+	while ((index = __atomic_fetch_add(suite.next_run, 1, __ATOMIC_RELAXED)) < end_run) {
 		do_run(index, surveys ? &surveys[index] : memory, report);
 		if (surveys) /* for the parent; there it is of no other use */
 			surveys[index].again_count = report->fd_count;
@@ -520,16 +490,15 @@ static void do_job(struct faulty_memory *surveys)
 	munmap(report, sizeof(*report));
 }
 
-static void do_runs(struct faulty_memory *surveys)
+static void do_runs(uint32_t first_run, uint32_t end_run, struct faulty_memory *surveys)
 {
-	*suite.next_run = 0;
-	memset(suite.endings, 0, RUNS_MAX * sizeof(*suite.endings));
+	*suite.next_run = first_run;
 	for (uint32_t i = 0; i < suite.jobs; i++) {
 		pid_t pid = fork();
 
 		if (pid == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			do_job(surveys);
+			do_job(end_run, surveys);
 			_exit(0);
 		}
 	}
@@ -543,26 +512,26 @@ static void survey(void)
 
 	for (uint32_t i = 0; i < suite.test_count; i++)
 		add_run(i, NULL, false);
-	do_runs(surveys);
+	do_runs(0, suite.run_count, surveys);
 	for (uint32_t i = 0; i < suite.test_count; i++) {
 		suite.tests[i].is_sound = keep_sites(&suite.tests[i], &surveys[i]) &&
 					  suite.endings[i] == HELD;
 		suite.tests[i].fd_count = surveys[i].again_count;
+		suite.tests[i].duration_ms = suite.durations[i];
 	}
+	memset(suite.endings, 0, RUNS_MAX * sizeof(*suite.endings));
 	munmap(surveys, suite.test_count * sizeof(*surveys));
 }
 
 /* --- what is told --------------------------------------------------------------------------- */
 
-static int tell_file(int number, const struct check_file *file)
+static int tell_file(int number, const struct check_file *file, uint32_t first_run,
+		     uint32_t end_run)
 {
 	uint32_t counts[BAD + 1] = { 0 }, left_out = 0;
 
-	for (uint32_t i = 0; i < suite.run_count; i++) {
-		if (suite.tests[suite.runs[i].test].file != file)
-			continue;
+	for (uint32_t i = first_run; i < end_run; i++)
 		counts[suite.endings[i]]++;
-	}
 	for (uint32_t i = 0; i < suite.test_count; i++)
 		left_out += suite.tests[i].file == file && !suite.tests[i].is_sound;
 	printf("%sok %d - %s: %u refused: %u held, %u ended, %u wrong; %u not reached again",
@@ -593,9 +562,14 @@ static bool is_reached(const char *path)
 
 static bool may_be_unreached(const char *path)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(unreached); i++)
-		if (strcmp(path, unreached[i]) == 0)
+	CLEANUP(file_close) FILE *file = fopen(PROGRAMS_LIST, "re");
+	char line[256];
+
+	while (file && fgets(line, sizeof(line), file)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (strcmp(path, line) == 0)
 			return true;
+	}
 	return false;
 }
 
@@ -613,7 +587,8 @@ static int tell_reached(int number, const char *list)
 			printf("# never asked for memory here: %s\n", path);
 		missed += is_missed && !may_be_unreached(path);
 	}
-	printf("%sok %d - each file that allocates does so here (%d of them), or is known not to\n",
+	printf("%sok %d - each file that allocates does so here (%d of them), or in whole "
+	       "programs\n",
 	       missed || !count ? "not " : "", number, count);
 	return missed || !count;
 }
@@ -622,15 +597,39 @@ static int tell_reached(int number, const char *list)
 
 extern const struct check_file *const __start_check_files[], *const __stop_check_files[];
 
+static bool is_waiting(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(waiting); i++)
+		if (strstr(name, waiting[i]))
+			return true;
+	return false;
+}
+
 static bool is_wanted(const struct check_file *file, char **names)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(waiting) && !suite.is_whole && !*names; i++)
-		if (strstr(file->path, waiting[i]))
-			return false;
+	if (!suite.is_whole && !*names && is_waiting(file->path))
+		return false;
 	for (char **name = names; *name; name++)
 		if (strstr(file->path, *name))
 			return true;
 	return !*names;
+}
+
+/* Refuses what is planned for one file's tests, which stand beside each other, from *run on. */
+static int do_file(int number, const struct check_file *file, uint32_t *run)
+{
+	uint32_t first_run = *run;
+	uint64_t start_ms = now_ms();
+	int failed;
+
+	while (*run < suite.run_count && suite.tests[suite.runs[*run].test].file == file)
+		++*run;
+	do_runs(first_run, *run, NULL);
+	failed = tell_file(number, file, first_run, *run);
+	if (suite.is_whole)
+		printf("# %u of %u runs; this file: %.1f s\n", *run, suite.run_count,
+		       (double)(now_ms() - start_ms) / 1000);
+	return failed;
 }
 
 static void list_tests(char **names)
@@ -645,8 +644,10 @@ static void list_tests(char **names)
 		if (!suite.tests)
 			exit(1);
 		for (int i = 0; i < (*file)->count; i++)
-			suite.tests[suite.test_count++] =
-				(struct unit_test){ .file = *file, .test = &(*file)->tests[i] };
+			if (suite.is_whole || *names || !is_waiting((*file)->tests[i].name))
+				suite.tests[suite.test_count++] =
+					(struct unit_test){ .file = *file,
+							    .test = &(*file)->tests[i] };
 	}
 }
 
@@ -656,6 +657,7 @@ int main(int argc, char **argv)
 	int number = 0, failed = 0, option;
 	uint64_t start_ms = now_ms();
 	const char *allocating;
+	uint32_t run = 0;
 
 	suite.jobs = 1;
 	while ((option = getopt(argc, argv, "+j:vw")) > 0) {
@@ -677,16 +679,16 @@ int main(int argc, char **argv)
 	list_tests(&argv[optind]);
 	suite.next_run = shared_memory(sizeof(*suite.next_run));
 	suite.endings = shared_memory(RUNS_MAX * sizeof(*suite.endings));
+	suite.durations = shared_memory(RUNS_MAX * sizeof(*suite.durations));
 	suite.runs = shared_memory(RUNS_MAX * sizeof(*suite.runs));
 	survey();
 	printf("# %u tests with all memory: %llu ms\n", suite.test_count,
 	       (unsigned long long)(now_ms() - start_ms));
 	plan_runs();
 	printf("# %u with some of it refused\n", suite.run_count);
-	do_runs(NULL);
 	for (file = __start_check_files; file < __stop_check_files; file++)
 		if (is_wanted(*file, &argv[optind]))
-			failed += tell_file(++number, *file);
+			failed += do_file(++number, *file, &run);
 	if (!argv[optind])
 		failed += tell_reached(++number, allocating);
 	printf("1..%d\n", number);

@@ -63,6 +63,21 @@ static inline void fixture_open_segment(struct stream_fixture *fixture, uint64_t
 	fixture_open_segment_at(fixture, seconds, 99000, 2);
 }
 
+/* Both up to @mono_ns. A segment that could not be written is over: it is not asked for again. */
+static inline void fixture_flush(struct stream_fixture *fixture, uint64_t mono_ns)
+{
+	int r = record_encoder_flush(fixture->encoder, mono_ns);
+
+	CHECK_EQ(r, 0);
+}
+
+static inline void fixture_close(struct stream_fixture *fixture, uint64_t mono_ns)
+{
+	int r = record_encoder_close(fixture->encoder, mono_ns);
+
+	CHECK_EQ(r, 0);
+}
+
 static inline void fixture_init(struct stream_fixture *fixture)
 {
 	struct record_encoder_options options = {

@@ -80,7 +80,7 @@ static void large_index_is_read(void)
 		CHECK_EQ(record_encoder_add_late_name(capture.stream.encoder, i + 1, i + 1, name),
 			 0);
 	}
-	CHECK_EQ(record_encoder_close(capture.stream.encoder, FIXTURE_START_NS), 0);
+	fixture_close(&capture.stream, FIXTURE_START_NS);
 	capture_fixture_write(&capture);
 	CHECK_EQ(capture_open_bytes(capture.bytes, capture.size, &reader), 0);
 	CHECK(capture_reader_ended(reader));

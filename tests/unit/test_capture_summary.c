@@ -93,7 +93,7 @@ static void what_changed_meanwhile_is_told(void)
 	for (uint32_t i = 0; i < 50; i++)
 		fixture_sample(&capture.stream, FIXTURE_START_NS + i * 20000000, 0, "sh",
 			       fixture_stack);
-	record_encoder_close(capture.stream.encoder, FIXTURE_START_NS + 1000000000);
+	fixture_close(&capture.stream, FIXTURE_START_NS + 1000000000);
 	fixture_open_segment_at(&capture.stream, 3601, 49500, 1);
 	record_encoder_add_gap_us(capture.stream.encoder, FIXTURE_START_US + 1000000,
 				  FIXTURE_START_US + 3601000000, WIRE_GAP_CLOCK_STEP, 0);
@@ -101,7 +101,7 @@ static void what_changed_meanwhile_is_told(void)
 		fixture_sample(&capture.stream,
 			       FIXTURE_START_NS + UINT64_C(3601000000000) + i * 20000000, 0, "make",
 			       fixture_stack);
-	record_encoder_close(capture.stream.encoder, FIXTURE_START_NS + UINT64_C(3602000000000));
+	fixture_close(&capture.stream, FIXTURE_START_NS + UINT64_C(3602000000000));
 	capture_fixture_write(&capture);
 	summary = summary_of(&capture, capture.size);
 	CHECK_EQ(summary.frequency_mhz, 99000);
@@ -164,7 +164,7 @@ static void busiest_processes_come_first(void)
 		for (uint32_t i = 0; i <= process; i++)
 			fixture_sample(&capture.stream, FIXTURE_START_NS, 0, comm, fixture_stack);
 	}
-	CHECK_EQ(record_encoder_close(capture.stream.encoder, FIXTURE_START_NS), 0);
+	fixture_close(&capture.stream, FIXTURE_START_NS);
 	capture_fixture_write(&capture);
 	summary = summary_of(&capture, capture.size);
 	CHECK_EQ(summary.process_count, 15);
@@ -204,7 +204,7 @@ static void names_are_escaped(void)
 
 	capture_fixture_init(&capture);
 	fixture_sample(&capture.stream, FIXTURE_START_NS, 0, "\x1b[2J\"x", fixture_stack);
-	CHECK_EQ(record_encoder_close(capture.stream.encoder, FIXTURE_START_NS), 0);
+	fixture_close(&capture.stream, FIXTURE_START_NS);
 	capture_fixture_write(&capture);
 	summary = summary_of(&capture, capture.size);
 	text = printed(&summary, false);

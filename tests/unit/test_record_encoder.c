@@ -19,7 +19,7 @@ static void records_come_back(void)
 	fixture_sample(&fixture, FIXTURE_START_NS + 1000000, 0, "sh", stack_a);
 	fixture_sample(&fixture, FIXTURE_START_NS + 2000000, 1, "sh", stack_b);
 	fixture_sample(&fixture, FIXTURE_START_NS + 11000000, 0, "sh", stack_a);
-	CHECK_EQ(record_encoder_close(fixture.encoder, FIXTURE_START_NS + 20000000), 0);
+	fixture_close(&fixture, FIXTURE_START_NS + 20000000);
 	CHECK_EQ(fixture.chunk_count, 1);
 	text = fixture_text(&fixture, 0, 1);
 	CHECK_STR_EQ(text,
@@ -63,7 +63,7 @@ static void headers_describe_their_chunks(void)
 	fixture_sample(&fixture, FIXTURE_START_NS + 1000000, 0, "sh", stack_a);
 	CHECK_EQ(record_encoder_flush(fixture.encoder, FIXTURE_START_NS + 1000000000), 0);
 	CHECK_EQ(record_encoder_flush(fixture.encoder, FIXTURE_START_NS + 2000000000), 0);
-	CHECK_EQ(record_encoder_close(fixture.encoder, FIXTURE_START_NS + 3000000000), 0);
+	fixture_close(&fixture, FIXTURE_START_NS + 3000000000);
 	CHECK_EQ(fixture.chunk_count, 3);
 	for (uint32_t i = 0; i < 3; i++) {
 		memcpy(&header, fixture.chunks[i]->bytes, sizeof(header));
@@ -293,7 +293,7 @@ static void many_late_names_are_all_written(void)
 	fixture_init(&fixture);
 	for (uint32_t i = 0; i < COUNT; i++)
 		CHECK_EQ(record_encoder_add_late_name(fixture.encoder, i + 1, i + 1, "name"), 0);
-	CHECK_EQ(record_encoder_close(fixture.encoder, FIXTURE_START_NS), 0);
+	fixture_close(&fixture, FIXTURE_START_NS);
 	CHECK_EQ(record_decoder_new(&counting, &found, &decoder), 0);
 	fixture_inflate(&fixture, 0, fixture.chunk_count, fixture_decode, decoder);
 	CHECK_EQ(found, COUNT);
@@ -358,7 +358,7 @@ static void large_flush_is_cut_between_records(void)
 		CHECK_EQ(synthetic_next(&load, fixture.profile, &sample), 0);
 		CHECK_EQ(profile_sample(fixture.profile, &sample), 0);
 	}
-	CHECK_EQ(record_encoder_close(fixture.encoder, load.time_ns), 0);
+	fixture_close(&fixture, load.time_ns);
 	CHECK(fixture.chunk_count > 5);
 	CHECK_EQ(record_decoder_new(&nothing, NULL, &decoder), 0);
 	expected.decoder = decoder;
@@ -395,7 +395,7 @@ static void incompressible_bytes_fit(void)
 		}
 		CHECK_EQ(profile_string(fixture.profile, name, &id), 0);
 	}
-	CHECK_EQ(record_encoder_close(fixture.encoder, FIXTURE_START_NS), 0);
+	fixture_close(&fixture, FIXTURE_START_NS);
 	text = fixture_text(&fixture, 0, fixture.chunk_count);
 	CHECK(strstr(text, "string 16 "));
 }
@@ -418,7 +418,7 @@ static void segment_closes_at_each_limit(void)
 			CHECK_EQ(record_encoder_flush(fixture.encoder, now_ns), 0);
 	CHECK(record_encoder_should_close(fixture.encoder, now_ns));
 	CHECK(fixture.chunk_count < WIRE_SEGMENT_CHUNKS_MAX);
-	CHECK_EQ(record_encoder_close(fixture.encoder, now_ns), 0);
+	fixture_close(&fixture, now_ns);
 	CHECK_EQ(record_encoder_segment(fixture.encoder), 0);
 
 	fixture_open_segment(&fixture, 60);
@@ -428,7 +428,7 @@ static void segment_closes_at_each_limit(void)
 		CHECK_EQ(profile_thread(fixture.profile, &thread, &id), 0);
 	}
 	CHECK(record_encoder_should_close(fixture.encoder, FIXTURE_START_NS));
-	CHECK_EQ(record_encoder_close(fixture.encoder, FIXTURE_START_NS), 0);
+	fixture_close(&fixture, FIXTURE_START_NS);
 
 	fixture_open_segment(&fixture, 120);
 	synthetic_load_init(&load, &load_options, FIXTURE_START_NS + UINT64_C(120000000000));
@@ -460,7 +460,7 @@ static void a_segment_of_many_cpus_is_larger(void)
 	uint64_t before, size;
 
 	fixture_init(&fixture);
-	CHECK_EQ(record_encoder_close(fixture.encoder, FIXTURE_START_NS), 0);
+	fixture_close(&fixture, FIXTURE_START_NS);
 	before = record_encoder_counters(fixture.encoder).stored_bytes;
 	CHECK_EQ(record_encoder_open(fixture.encoder, &start), 0);
 	synthetic_load_init(&load, &load_options, FIXTURE_START_NS);
@@ -487,10 +487,10 @@ static void segments_are_self_contained(void)
 
 	fixture_init(&fixture);
 	fixture_sample(&fixture, FIXTURE_START_NS + 1000000, 0, "sh", stack_a);
-	CHECK_EQ(record_encoder_close(fixture.encoder, FIXTURE_START_NS + 60000000000), 0);
+	fixture_close(&fixture, FIXTURE_START_NS + 60000000000);
 	fixture_open_segment(&fixture, 60);
 	fixture_sample(&fixture, FIXTURE_START_NS + 60001000000, 0, "sh", stack_a);
-	CHECK_EQ(record_encoder_close(fixture.encoder, FIXTURE_START_NS + 120000000000), 0);
+	fixture_close(&fixture, FIXTURE_START_NS + 120000000000);
 	CHECK_EQ(fixture.chunk_count, 2);
 	first = fixture_text(&fixture, 0, 1);
 	second = fixture_text(&fixture, 1, 1);

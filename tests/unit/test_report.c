@@ -28,7 +28,7 @@ static void fill(struct capture_fixture *capture)
 				       i < 2   ? recursive
 				       : i < 4 ? fixture_stack
 					       : fixture_other_stack);
-		record_encoder_close(capture->stream.encoder, now_ns + 1000000000);
+		fixture_close(&capture->stream, now_ns + 1000000000);
 	}
 	capture_fixture_write(capture);
 }
@@ -138,7 +138,7 @@ static void a_sample_weighs_what_the_rate_of_its_segment_says(void)
 	CLEANUP(report_close) struct report functions = { 0 }, processes = { 0 };
 
 	capture_fixture_init(&capture);
-	record_encoder_close(capture.stream.encoder, FIXTURE_START_NS);
+	fixture_close(&capture.stream, FIXTURE_START_NS);
 	for (uint32_t segment = 0; segment < 2; segment++) {
 		uint64_t now_ns = FIXTURE_START_NS + (segment + 1) * UINT64_C(1000000000);
 
@@ -147,7 +147,7 @@ static void a_sample_weighs_what_the_rate_of_its_segment_says(void)
 			fixture_sample(&capture.stream, now_ns + i * 40000000, 0,
 				       segment ? "make" : "sh",
 				       segment ? fixture_other_stack : fixture_stack);
-		record_encoder_close(capture.stream.encoder, now_ns + 1000000000);
+		fixture_close(&capture.stream, now_ns + 1000000000);
 	}
 	capture_fixture_write(&capture);
 	profile = load(&capture, NULL, NULL);
