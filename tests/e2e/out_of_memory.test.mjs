@@ -294,7 +294,7 @@ class Visitor {
 	}
 
 	async dump() {
-		const path = this.turns % 8 ? '-' : join(this.dumps, 'dump.flk');
+		const path = this.turns % 8 === 1 ? '-' : join(this.dumps, 'dump.flk');
 		const end = await start(this.memory, ['dump', '--port', String(this.agent.port), '-o', path, '--force']).ended;
 		const fault = end.code === 1 ? '' : faultOf(end); // also when it is the agent that had no memory for it
 		if (fault) this.faults.push(`dump: ${fault}\n${words(end.stderr)}`);

@@ -32,8 +32,8 @@ static void __attribute__((constructor)) use_named_file(void)
 
 	if (!path)
 		return;
-	memory = mmap(NULL, sizeof(struct faulty_memory), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-		      0);
+	memory =
+		mmap(NULL, sizeof(struct faulty_memory), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (memory == MAP_FAILED) {
 		perror(path);
 		_exit(2);
