@@ -3,20 +3,13 @@
 
 import { TransferError, profiles_list } from "transfer";
 import { by_id, element, text_set } from "views/elements";
-import { clock_text, count_text, size_text, span_text } from "views/format";
+import { clock_text, count_text, date_text, size_text, span_text } from "views/format";
 import { name_escape } from "views/names";
 import { theme_toggle, theme_watch } from "views/theme";
 import { token_forget, token_take } from "views/token";
 import { TokenForm } from "views/token_form";
 
 /** @typedef {import("transfer").ListedProfile} ListedProfile */
-
-/** Day and time of the reader's own clock. @param {number} us */
-function date_text(us) {
-	const date = new Date(us / 1000);
-	const two = (/** @type {number} */ number) => String(number).padStart(2, "0");
-	return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${clock_text(us)}`;
-}
 
 class ListPage {
 	/** @param {string | null} token */
@@ -51,7 +44,8 @@ class ListPage {
 		try {
 			const { folder, cut, profiles } = await profiles_list(token);
 			this.show(folder, profiles);
-			text_set(this.note, cut ? "There are more files: these are the newest." : "");
+			text_set(this.note, `${profiles.length > 1 ? "Click a name to open it, or tick two to compare them." : ""}${
+				cut ? " There are more files: these are the newest." : ""}`);
 		} catch (error) {
 			if (!(error instanceof TransferError))
 				throw error;
@@ -88,7 +82,7 @@ class ListPage {
 		link.href = this.address(`./?profile=${id}`);
 		/* Of what would have to be read first nothing is said. */
 		return element("tr", "", element("td", "", choice), element("td", "name", link),
-			element("td", "", date_text(changed_us)), element("td", "number", size_text(bytes)),
+			element("td", "", `${date_text(changed_us)} ${clock_text(changed_us)}`), element("td", "number", size_text(bytes)),
 			element("td", "number", duration_us === null ? "" : span_text(duration_us)),
 			element("td", "number", samples === null ? "" : count_text(samples)));
 	}

@@ -106,6 +106,29 @@ test("a burner is named by its own function, not by what starts other programs t
 	assert.equal(first.name, "burn");
 });
 
+test("of functions that call one another again and again the one is named that all of it is below", () => {
+	const sides = (random) => (random() < 0.5 ? "left" : "right");
+	const profile = profile_make((time_s, cpu, random) => (cpu === 3 && time_s >= 61 && time_s < 62
+		? ["main", "walk", sides(random), "walk", sides(random), "walk"]
+		: cpu < 2 && random() < 0.5 ? usual(random) : null));
+	const range = at(61, 62);
+	const [first, ...others] = new Changes(profile, [range], baseline_before(range, start_us)).explain();
+	assert.deepEqual([first.name, first.certainty, others], ["walk", "certain", []]);
+});
+
+test("a second function that is named is told with what the first one leaves of it", () => {
+	/* What ran in main is gone, and as much of main is another program's. */
+	const profile = profile_make((time_s, cpu, random) => (time_s >= 61 && time_s < 62 ? cpu === 3 && ["main", "pack", "deflate"]
+		: cpu < 1 && ["main", ["read", "write", "check", "sort"][Math.floor(random() * 4)]]) || null);
+	const range = at(61, 62);
+	const rows = new Changes(profile, [range], baseline_before(range, start_us)).explain();
+	const rest = rows.find(({ name }) => name === "main");
+	assert.equal(rows[0].name, "deflate");
+	assert.equal(rest.certainty, "certain");
+	assert.equal(rest.samples_now, 0);
+	assert.ok(Math.abs(rest.before - 1) < 0.05, JSON.stringify(rest));
+});
+
 test("of a stretch that is known to be unusual the function is named that chance could explain", () => {
 	/* Requests of half a second each: as much of them as here comes by chance. */
 	let end_s = 0;

@@ -341,11 +341,6 @@ export class Changes {
 			expected: this.tree.expected(before.total[node]), certainty: certainties[node] };
 	}
 
-	/** @param {number} id @returns {Certainty} of a function's change */
-	certainty(id) {
-		return this.judge.certainty(id, this.now_totals.get(id) ?? 0, this.before_totals.get(id) ?? 0);
-	}
-
 	/** CPUs for so many samples in so many seconds. @param {number} samples @param {number} seconds */
 	cpus(samples, seconds) {
 		return seconds ? samples / seconds * this.period_us / second_us : 0;
@@ -355,14 +350,15 @@ export class Changes {
 	 * @param {number} id
 	 * @param {string} process
 	 * @param {number} kind
+	 * @param {number} [samples_now] of it that are meant, where not all are
+	 * @param {number} [samples_before]
 	 * @returns {FunctionChange}
 	 */
-	row(id, process, kind) {
-		const samples_now = this.now_totals.get(id) ?? 0, samples_before = this.before_totals.get(id) ?? 0;
+	row(id, process, kind, samples_now = this.now_totals.get(id) ?? 0, samples_before = this.before_totals.get(id) ?? 0) {
 		return { function_id: id, name: this.profile.dictionary.function_text(id), kind, process,
 			before: this.cpus(samples_before, this.tree.before_s),
 			now: this.cpus(samples_now, this.tree.now_s), samples_before, samples_now,
-			certainty: this.certainty(id) };
+			certainty: this.judge.certainty(id, samples_now, samples_before) };
 	}
 
 	/**
@@ -384,7 +380,7 @@ export class Changes {
 			const share = Math.abs(best.change) / all;
 			if (share < rest_least)
 				break;
-			const row = this.row(best.id, this.process_of(best.nodes, change), best.kind);
+			const row = this.row(best.id, this.process_of(best.nodes, change), best.kind, best.now, best.before);
 			rows.push({ ...row, share: Math.min(1, share) });
 			for (let node = 0; node < tree.count; node++)
 				if (best.nodes[node])
@@ -447,7 +443,7 @@ export class Changes {
 		}
 		const nodes = this.below(id);
 		const first = nodes.indexOf(1);
-		return { id, change: most, nodes, kind: this.profile.dictionary.call_kind(tree.calls[first]) };
+		return { id, change: most, nodes, now: now.get(id) ?? 0, before: before.get(id) ?? 0, kind: this.profile.dictionary.call_kind(tree.calls[first]) };
 	}
 
 	/**
@@ -464,7 +460,7 @@ export class Changes {
 		for (let node = 1; node < tree.count; node++) {
 			const own = dictionary.call_function(tree.calls[node]);
 			const caller = tree.parent[node] > 0 && dictionary.call_function(tree.calls[tree.parent[node]]);
-			if (within[node] && caller === id && own && own !== id)
+			if (within[node] && caller === id && own && own !== id && !this.is_below(tree.parent[node], own))
 				callees.set(own, (callees.get(own) ?? 0) + total[node]);
 		}
 		let best = null;
@@ -473,6 +469,15 @@ export class Changes {
 			    (!best || Math.abs(value) > Math.abs(best.change)))
 				best = { id: callee, change: value };
 		return best;
+	}
+
+	/** Whether a node is a function or below it: what recursion counts again. @param {number} node @param {number} id */
+	is_below(node, id) {
+		const { tree, profile: { dictionary } } = this;
+		let at = node;
+		while (at > 0 && dictionary.call_function(tree.calls[at]) !== id)
+			at = tree.parent[at];
+		return at > 0;
 	}
 
 	/** Which nodes are the function or below it. @param {number} id */

@@ -51,7 +51,8 @@ export class CallersPanel {
 		this.callees = below.graph;
 		this.graphs = [this.callers, this.callees];
 		this.panel.replaceChildren(
-			element("div", "callers-list", element("h2", "", "Functions, by time in themselves"), this.list, this.rest),
+			element("div", "callers-list", element("div", "heads", element("h2", "", "Functions, by time in themselves"),
+				...["self", "total"].map((word) => element("span", "", word))), this.list, this.rest),
 			element("div", "callers-halves", above.node, below.node));
 	}
 

@@ -55,6 +55,8 @@ export class ChangesPanel {
 		const most = rows.reduce((cpus, row) => Math.max(cpus, row.now, row.before), 0);
 		parts.push(...rows.map((row) => this.row_make(row, changes, most)));
 		parts.push(...this.less_make(changes, rows));
+		if (parts.length > 2)
+			parts.push(element("p", "note", "Certain: chance alone would make such a change less than once in 10\u2009000 times. Likely: less than once in 100."));
 		this.panel.replaceChildren(...parts);
 	}
 

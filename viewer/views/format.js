@@ -83,6 +83,15 @@ export function clock_ms_text(wall_us) {
 }
 
 /**
+ * The day by the reader's own clock; of what has no date: nothing.
+ * @param {number} wall_us
+ */
+export function date_text(wall_us) {
+	const date = new Date(wall_us / 1e3);
+	return wall_us < dated_from_us ? "" : `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+}
+
+/**
  * A stretch of time: "240 ms", "8.760 s", "3 min 12 s", "1 h 2 min".
  * @param {number} us
  */

@@ -2,7 +2,7 @@
 /* The first row: what host this is, how it is sampled, what was lost, and whether the page follows. */
 
 import { announce, by_id, element, emphasized, text_set, warning_icon } from "views/elements";
-import { complete_text, clock_text, count_text, size_text, span_words } from "views/format";
+import { complete_text, clock_text, count_text, date_text, size_text, span_words } from "views/format";
 import { name_escape } from "views/names";
 
 /**
@@ -47,6 +47,12 @@ function unwind_words({ tables, bytes, building, no_room }) {
 		(no_room ? `. ${count_text(no_room)} found no room: give the agent more with --memory` : "");
 }
 
+/** The day of what is not of today, with a space behind. @param {number} us */
+function day_text(us) {
+	const day = date_text(us);
+	return day && day !== date_text(Date.now() * 1e3) ? `${day} ` : "";
+}
+
 /** @param {State} state @returns {string[]} as emphasized() takes it */
 function state_pieces(state) {
 	switch (state.kind) {
@@ -56,7 +62,7 @@ function state_pieces(state) {
 		return ["", "Paused", ` at ${clock_text(state.at_us)}, ${span_words(state.behind_us)} behind`];
 	case "capture":
 		return ["", name_escape(state.title || "Capture"),
-			` ${clock_text(state.from_us)} to ${clock_text(state.to_us)}, ` +
+			` ${day_text(state.from_us)}${clock_text(state.from_us)} to ${clock_text(state.to_us)}, ` +
 			span_words(state.to_us - state.from_us) + (state.loading ? ", loading" : "")];
 	case "connecting":
 		return ["Connecting"];
