@@ -108,6 +108,21 @@ test("room on a host that was full for a while is no news where there often is s
 	assert.equal(marks(8 * 60).length, 0);
 });
 
+test("as many CPUs as there often are is no news in a quiet minute", () => {
+	/* A server's load, then a quiet time, and in it one CPU busy for half a second. */
+	const marks = (before_s) => {
+		const work = server(4, 0.5, 5), burst = burner({ cpu: 3, at_s: [before_s + 90], seconds: 0.5 });
+		return marks_of({ cpus: 4, seconds: before_s + 120, loads: [(stretches, until_s) => {
+			const early = stretches.map(() => []);
+			work(early, until_s);
+			stretches.forEach((list, cpu) => list.push(...early[cpu].filter(({ from_s }) => from_s < before_s)));
+		}, burst] }).marks.filter(({ kind }) => kind === "up");
+	};
+	assert.equal(marks(0).length, 1);
+	assert.equal(marks(4 * 60).length, 1, "four minutes are not the hour");
+	assert.equal(marks(8 * 60).length, 0);
+});
+
 test("a stripe at a fixed offset in every second is usual", () => {
 	const at_s = Array.from({ length: 300 }, (_, second) => second + 0.4);
 	assert.deepEqual(marks_of({ cpus: 2, loads: [burner({ cpu: 0, at_s, seconds: 0.1 })], seconds: 300 }).marks, []);

@@ -28,8 +28,8 @@ const reference_least_s = 30;
 const thresholds = { up: 8, down: 5.5, mix: 3.5 };
 /** What is that much above the second largest peak of the hour's minutes is news. */
 const peak_factor = 1.5, peak_minutes = 60;
-/** Fewer CPUs busy is no news where as few were, for as long, in so many of the hour's minutes. */
-const low_minutes = 6;
+/** More or fewer CPUs busy is no news where as many, or as few, were for as long in so many of the hour's minutes. */
+const common_minutes = 6;
 /** The least change: CPUs, share of all CPUs, and seconds of CPU time. */
 const change_least_cpus = 0.3, change_least_share = { up: 0.02, down: 0.02, mix: 0.005 };
 const change_least_cpu_s = 0.04;
@@ -298,7 +298,18 @@ class Lows extends Minutes {
 
 	/** As few as this are nothing new. */
 	get common() {
-		return this.ascending[low_minutes - 1] ?? Infinity;
+		return this.ascending[common_minutes - 1] ?? Infinity;
+	}
+}
+
+/** The most, the same way. */
+class Highs extends Minutes {
+	constructor() {
+		super(Math.max, -Infinity);
+	}
+
+	get common() {
+		return this.ascending[this.ascending.length - common_minutes] ?? -Infinity;
 	}
 }
 
@@ -342,6 +353,7 @@ export class Perturbations {
 		this.cpu_count = cpu_count;
 		this.peaks = { up: new Peaks(), down: new Peaks(), mix: new Peaks() };
 		this.lows = scales.map(() => new Lows());
+		this.highs = scales.map(() => new Highs());
 		/** @type {Past[]} one second after the other */
 		this.past = [];
 		this.pyramid = new Pyramid();
@@ -459,7 +471,7 @@ export class Perturbations {
 				surprises[scale].push(surprise);
 				const usual = reference.scales[scale];
 				const beyond = busy - reference.usual;
-				const scores = { up: beyond / usual.up,
+				const scores = { up: busy > this.highs[scale].common ? beyond / usual.up : 0,
 					down: busy < this.lows[scale].common ? -beyond / usual.down : 0,
 					mix: reference.knows_surprise ? (surprise - usual.surprise) / usual.surprise_spread : 0 };
 				const changes = { up: beyond, down: -beyond,
@@ -481,6 +493,7 @@ export class Perturbations {
 			windows.means = Float32Array.from(means[scale]).sort();
 			windows.surprises = Float32Array.from(surprises[scale]).sort();
 			this.lows[scale].add(windows.means[0] ?? Infinity);
+			this.highs[scale].add(windows.means[windows.means.length - 1] ?? -Infinity);
 		}
 		for (const kind of kinds)
 			this.peaks[kind].add(most[kind]);
