@@ -837,8 +837,7 @@ export class Page {
 		const ranges = this.graph_ranges();
 		const { start_us, end_us } = ranges_hull(ranges);
 		const [from, to] = [start_us, end_us].map((us) => clock_text(source.to_wall_us(us)));
-		this.later(({ stacks_sheet_open }) => stacks_sheet_open(source.completeness(ranges),
-			(counter) => source.profile.counters.latest(counter),
+		this.later(({ stacks_sheet_open }) => stacks_sheet_open(source.profile, source.timeline(ranges),
 			`${this.selection ? "the selected stretch" : "what is on screen"}, ${from} to ${to}`));
 	}
 

@@ -7,7 +7,7 @@
 
 import { later_here } from "later_fetch";
 import { NameSearch, call_tree_build } from "model/call_tree";
-import { completeness, completeness_share } from "model/completeness";
+import { completeness_share } from "model/completeness_share";
 import { Heat, second_us } from "model/heat";
 import { GAP_LOADING, GAP_SKIPPED, Profile } from "model/profile";
 import { count_text } from "views/format";
@@ -493,11 +493,6 @@ export class ProfileSource {
 			cpu_count,
 			processes: tree.processes(),
 		};
-	}
-
-	/** Which stacks of a stretch are whole. @param {Range[]} ranges */
-	completeness(ranges) {
-		return completeness(this.profile, this.timeline(ranges));
 	}
 
 	/** How many are, lately; of a capture, in all of it. */

@@ -6,7 +6,8 @@ import { test } from "node:test";
 import { SegmentMaker, random_make } from "./records.mjs";
 
 const wire = await import("wire");
-const { completeness, completeness_share, processes_max } = await import("model/completeness");
+const { completeness, processes_max } = await import("model/completeness");
+const { completeness_share } = await import("model/completeness_share");
 const { Profile } = await import("model/profile");
 const { shed_words } = await import("views/stacks_sheet");
 

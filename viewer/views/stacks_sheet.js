@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sheet behind "stacks … complete": how many reach their first function, why others do not, what to do. */
 
+import { completeness } from "model/completeness";
 import { element } from "views/elements";
 import { complete_text, count_text } from "views/format";
 import { name_escape } from "views/names";
@@ -116,11 +117,12 @@ function shed_part(total) {
 }
 
 /**
- * @param {Completeness} found
- * @param {(counter: number) => number} total of enum wire_counter, since the agent's start
+ * @param {import("model/profile").Profile} profile
+ * @param {import("model/call_tree").Range[]} ranges
  * @param {string} stretch what it is about, in words: "what is on screen, 12:05:10 to 12:08:24"
  */
-export function stacks_sheet_open(found, total, stretch) {
+export function stacks_sheet_open(profile, ranges, stretch) {
+	const found = completeness(profile, ranges);
 	const { stacks, complete } = found;
 	const lead = element("p", "lead",
 		"A stack is the functions that called one another when a sample was taken. ",
@@ -132,5 +134,5 @@ export function stacks_sheet_open(found, total, stretch) {
 		...found.reasons.length ? [reasons_table(found)] : [],
 		...found.processes.length ? [element("h3", "", "Processes with most of them"),
 			processes_table(found)] : [],
-		...shed_part(total)]);
+		...shed_part((counter) => profile.counters.latest(counter))]);
 }
