@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `flickerscope doctor`: whether this host can be profiled, and if not, what to change. */
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,7 +91,13 @@ static struct finding look_at_privileges(void)
 	unsigned long long effective = 0;
 	char line[256];
 
-	while (file && fgets(line, sizeof(line), file))
+	if (!file) {
+		snprintf(finding.text, sizeof(finding.text), "/proc/self/status: %s",
+			 strerror(errno));
+		finding.remedy = "free some memory, or mount /proc";
+		return finding;
+	}
+	while (fgets(line, sizeof(line), file))
 		if (sscanf(line, "CapEff: %llx", &effective) == 1)
 			break;
 	if (geteuid() != 0) {

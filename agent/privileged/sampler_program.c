@@ -223,6 +223,8 @@ int sampler_program_load(const struct sampler_program_options *options,
 	CLEANUP(fd_close) int types_fd = memfd_create("kernel-types", MFD_CLOEXEC);
 	int r;
 
+	if (types_fd < 0)
+		return log_errno(-errno, "load the BPF program");
 	program = calloc(1, sizeof(*program));
 	if (!program)
 		return log_errno(-ENOMEM, "load the BPF program");

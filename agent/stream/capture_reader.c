@@ -212,8 +212,8 @@ static int load_index(struct capture_reader *reader)
 		return r;
 	list.limit = reader->index_offset;
 	r = capture_reader_visit_index(reader, &visitor, &list);
-	if (r < 0)
-		return r;
+	if (r < 0 || bytes_writer_error(&reader->segments) == -ENOMEM)
+		return r < 0 ? r : -ENOMEM;
 	reader->ended = !r && list.holds && !reader->segments.failed;
 	if (!reader->ended && !reader->quiet)
 		log_warning("%s: its index is damaged: reading the whole file instead",
@@ -228,6 +228,9 @@ static int walk(struct capture_reader *reader)
 
 	bytes_writer_clear(&reader->segments);
 	r = capture_scan(reader->chunks, reader->header.header_size, &reader->segments, &scan);
+	/* Segments that found no memory are there all the same. */
+	if (!r && bytes_writer_error(&reader->segments) == -ENOMEM)
+		r = -ENOMEM;
 	if (r < 0 || reader->quiet)
 		return r;
 	if (scan.damage_count)

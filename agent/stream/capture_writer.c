@@ -241,7 +241,7 @@ int capture_writer_open(const struct capture_writer_options *options,
 	int r;
 
 	if (!writer)
-		return -ENOMEM;
+		return log_errno(-ENOMEM, "write the capture %s", options->path);
 	writer->fd = writer->end_fd = -1;
 	writer->last = &writer->first;
 	pthread_mutex_init(&writer->lock, NULL);
@@ -249,7 +249,7 @@ int capture_writer_open(const struct capture_writer_options *options,
 	writer->queue_max = options->queue_max ? options->queue_max : CAPTURE_WRITER_QUEUE_MAX;
 	writer->path = strdup(options->path);
 	if (!writer->path)
-		return -ENOMEM;
+		return log_errno(-ENOMEM, "write the capture %s", options->path);
 	if (fd < 0) {
 		r = output_file_create(options->path, options->force, &fd);
 		if (r < 0)
@@ -258,7 +258,7 @@ int capture_writer_open(const struct capture_writer_options *options,
 	writer->fd = TAKE_FD(fd);
 	r = capture_file_new(writer->fd, options->instance_id, &writer->file);
 	if (r < 0)
-		return r;
+		return log_errno(r, "write the capture %s", options->path);
 	writer->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (writer->end_fd < 0)
 		return log_errno(-errno, "eventfd");

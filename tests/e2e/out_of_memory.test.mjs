@@ -122,7 +122,7 @@ function start(memory, args) {
 		child.on('close', (code, signal) => {
 			clearTimeout(timer);
 			run.isOver = true;
-			resolve({ code, signal, stderr: run.stderr });
+			resolve({ code, signal, stderr: run.stderr, stdout: run.stdout });
 		});
 	});
 	return run;
@@ -138,16 +138,16 @@ const processes = () => readdirSync('/proc').filter((pid) => {
 });
 
 /** What is wrong about an end, in words; '' for nothing. */
-function faultOf({ code, signal, stderr }) {
+function faultOf({ code, signal, stderr, stdout }) {
 	if (/Sanitizer|runtime error: /.test(stderr)) return 'one of its processes went wrong';
 	if (signal) return `it ended by ${signal}`;
 	if (code !== 0 && code !== 1) return `it ended with ${code}`;
 	/* What a process or a thread for which there is no memory fails with (EAGAIN) says so itself. */
-	if (code === 1 && !/memory|start .*temporarily unavailable/i.test(stderr)) return 'it does not say that memory was missing';
+	if (code === 1 && !/memory|start .*temporarily unavailable/i.test(stderr + stdout)) return 'it does not say that memory was missing';
 	return '';
 }
 
-const words = (stderr) => stderr.trim().split('\n').slice(0, 40).map((line) => `    | ${line}`).join('\n');
+const words = (stderr) => stderr.trim().split('\n').slice(-40).map((line) => `    | ${line}`).join('\n');
 
 /** Asserts that nothing is left of it: processes and, of files, those that are meant to be there. */
 async function assertNothingLeft(folder, wanted) {
@@ -375,7 +375,7 @@ test('an agent that samples and serves goes on, whatever is refused to it', asyn
 	await sleep(SURVEY_MS);
 	await assertWell(busy, 'with all memory');
 	const steady = [...surveyed(memory)].filter(([key, { count }]) => count > (busy.atStart.get(key)?.count ?? 0)).map(([key]) => key);
-	for (let round = 0; round < ROUNDS; round++)
+	for (let round = 0; round < ROUNDS; round++) {
 		for (const [i, key] of steady.entries()) {
 			memory.refuse(key);
 			for (const until_ms = Date.now() + REFUSAL_TIME_MS; !memory.refused && Date.now() < until_ms;) await sleep(5);
@@ -383,8 +383,9 @@ test('an agent that samples and serves goes on, whatever is refused to it', asyn
 			if (agent.exit || /Sanitizer/.test(agent.stderr)) assert.fail(`refused at ${places.get(key)}: ${JSON.stringify(agent.exit)}\n${agent.stderr}`);
 			if (WHOLE && i % 50 === 49) tell(`live: ${i + 1} of ${steady.length}, round ${round + 1} of ${ROUNDS}`);
 		}
-	memory.giveAll();
-	await assertWell(busy, 'after all that');
+		memory.giveAll();
+		await assertWell(busy, `after round ${round + 1}`);
+	}
 	for (let i = 0; i < DROUGHTS; i++) {
 		memory.giveNothing();
 		await sleep(DROUGHT_MS);
