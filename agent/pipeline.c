@@ -251,18 +251,17 @@ static int name_address(struct pipeline *pipeline, struct process *process,
 }
 
 /*
- * The id of the sample's stack. Each of its beginnings is remembered by its hash, since stacks
+ * Names a stack that is new as a whole. Each of its beginnings is remembered by its hash, since stacks
  * mostly differ at the leaf: only the addresses above the longest known beginning are named.
  */
-static int find_stack(struct pipeline *pipeline, const struct sample_event *event,
-		      struct process *process, uint32_t *ret_stack_id)
+static int name_stack(struct pipeline *pipeline, const struct sample_event *event,
+		      struct process *process, uint64_t hash, uint32_t *ret_stack_id)
 {
 	uint64_t hashes[SAMPLE_KERNEL_FRAMES_MAX + SAMPLE_USER_FRAMES_MAX + 1];
 	unsigned int count = event->user_frame_count + event->kernel_frame_count, known;
 	uint32_t stack_id = 0;
 
-	hashes[0] = hash_next(hash_next(hash_u64(process->id), process->generation),
-			      process->code_generation);
+	hashes[0] = hash;
 	for (unsigned int depth = 0; depth < count; depth++) {
 		struct stack_address at = stack_address(event, depth);
 
@@ -286,6 +285,27 @@ static int find_stack(struct pipeline *pipeline, const struct sample_event *even
 	}
 	*ret_stack_id = stack_id;
 	return 0;
+}
+
+/* The id of the sample's stack: most are known as a whole, by one hash of all their addresses. */
+static int find_stack(struct pipeline *pipeline, const struct sample_event *event,
+		      struct process *process, uint32_t *ret_stack_id)
+{
+	unsigned int user_count = event->user_frame_count, kernel_count = event->kernel_frame_count;
+	size_t size = (user_count + kernel_count) * sizeof(event->frames[0]);
+	uint64_t hash = hash_next(hash_next(hash_u64(process->id), process->generation),
+				  process->code_generation);
+	uint64_t whole = hash_next(hash_next(hash, (uint64_t)user_count << 8 | kernel_count),
+				   hash_bytes(event->frames, size));
+	int r;
+
+	*ret_stack_id = id_cache_find(&pipeline->stack_ids, whole);
+	if (*ret_stack_id)
+		return 0;
+	r = name_stack(pipeline, event, process, hash, ret_stack_id);
+	if (r == 0)
+		id_cache_put(&pipeline->stack_ids, whole, *ret_stack_id);
+	return r;
 }
 
 /* The id of the sample's thread; any change of what is known about it makes a new row. */
@@ -356,12 +376,11 @@ static int add_sample(struct pipeline *pipeline, const struct sample_event *even
 static void see_user_code(struct pipeline *pipeline, const struct sample_event *event,
 			  struct process *process)
 {
-	uint64_t cpu_ns = PIPELINE_SEEN_SAMPLES * NS_PER_S / pipeline->governor.rate_hz;
-
 	unwinder_see(pipeline->unwinder, process, event->time_ns);
 	if (event->user_frame_count && pipeline->seen_count++ % PIPELINE_SEEN_SAMPLES == 0)
 		symbolizer_see(pipeline->symbolizer, process,
-			       event->frames[event->kernel_frame_count], cpu_ns);
+			       event->frames[event->kernel_frame_count],
+			       PIPELINE_SEEN_SAMPLES * NS_PER_S / pipeline->governor.rate_hz);
 }
 
 static void on_sample(void *context, const struct sample_event *event)

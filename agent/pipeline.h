@@ -25,7 +25,7 @@ struct sample_window;
 struct server;
 
 enum pipeline_limits {
-	PIPELINE_DRAIN_INTERVAL_MS = 50,      /* between two drains while somebody looks */
+	PIPELINE_DRAIN_INTERVAL_MS = 66,      /* between two drains while somebody looks */
 	PIPELINE_UNWATCHED_INTERVAL_MS = 200, /* ... while nobody does ... */
 	PIPELINE_WRITE_INTERVAL_MS = 1000,    /* ... and between two chunks */
 	PIPELINE_SEEN_SAMPLES = 8,     /* one of so many tells the symbolizer where CPU time goes */

@@ -32,7 +32,7 @@ const retry_first_ms = 250;
 const retry_max_ms = 5000;
 /** A connection that does not come about within this is given up, and tried again. */
 const open_max_ms = 10000;
-/** An agent writes 20 times a second: one that is silent for so long is not there any more. */
+/** An agent writes 15 times a second: one that is silent for so long is not there any more. */
 const silence_max_ms = 10000;
 
 const message_header = wire.wire_message_header;

@@ -492,7 +492,8 @@ struct process *process_table_find(struct process_table *table, uint32_t pid,
 	if (process_start_ns)
 		process->start_ns = process_start_ns;
 	touch(table, process);
-	refresh(table, process);
+	if (process->maps_unknown) /* mostly not, and this is asked for each sample */
+		refresh(table, process);
 	return process;
 }
 

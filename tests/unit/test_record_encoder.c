@@ -80,7 +80,7 @@ static void headers_describe_their_chunks(void)
 	CHECK_EQ(fixture.chunks[1]->sample_count, 0);
 }
 
-/* A flush with nothing new is a tick and little else: it goes out 20 times a second. */
+/* A flush with nothing new is a tick and little else: it goes out 15 times a second. */
 static void flush_of_nothing_is_small(void)
 {
 	CLEANUP(fixture_free) struct stream_fixture fixture = { 0 };
