@@ -309,8 +309,8 @@ static double run(struct pipeline *pipeline, struct loop *loop, uint32_t drains,
 
 static void print(const char *what, double spent_ns, uint32_t drains)
 {
-	printf("known stack of %d frames, ring to window, %d a flush, %s  %7.1f ns a sample\n", FRAMES,
-	       DRAIN_SAMPLES, what, spent_ns / drains / DRAIN_SAMPLES);
+	printf("known stack of %d frames, ring to window, %d a flush, %s  %7.1f ns a sample\n",
+	       FRAMES, DRAIN_SAMPLES, what, spent_ns / drains / DRAIN_SAMPLES);
 }
 
 int main(int argc, char **argv)
