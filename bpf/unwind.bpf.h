@@ -79,6 +79,14 @@ __noinline __u64 unwind_find_row(__u32 page_index, __u32 pc_low)
 	return found ? found->word : 0;
 }
 
+static __always_inline __u64 unwind_file_hash(const struct file_key *key)
+{
+	__u64 hash = key->inode * 0x9e3779b97f4a7c15;
+
+	hash = (hash ^ key->changed) * 0x9e3779b97f4a7c15;
+	return (hash ^ ((__u64)key->device << 32 | key->generation)) | 1;
+}
+
 /* The table of the file that @vma maps, as a mapping; without one when it has none. */
 static __always_inline bool unwind_describe_vma(struct task_struct *task,
 						struct vm_area_struct *vma,
@@ -92,8 +100,10 @@ static __always_inline bool unwind_describe_vma(struct task_struct *task,
 	ret_mapping->bias = 0;
 	ret_mapping->first_page = 0;
 	ret_mapping->page_count = 0;
+	ret_mapping->file = 0;
 	if (!vma_file_key(task, vma, &key))
 		return true;
+	ret_mapping->file = unwind_file_hash(&key);
 	table = bpf_map_lookup_elem(&unwind_files, &key);
 	if (!table)
 		return false;
@@ -155,14 +165,21 @@ static __always_inline bool unwind_ask_kernel(struct user_walk *walk, __u64 pc,
 		walk->mapping.end = 0;
 		return false;
 	}
-	if (outcome == UNWIND_VMA_UNTOLD && known && walk->mapping.page_count)
-		return true; /* others have made the kernel forget the file */
-	walk->misses_table |= outcome == UNWIND_VMA_UNTOLD && !known;
-	if (known && walk->mapping.first_page == walk->found.first_page &&
-	    walk->mapping.bias == walk->found.bias)
+	/* A copy of a file whose table was told, or one that the kernel was made to forget by others. */
+	if (outcome == UNWIND_VMA_UNTOLD && known && walk->mapping.page_count &&
+	    (!walk->mapping.file || walk->mapping.file == walk->found.file)) {
 		known->verified = walk->changes;
-	else
+		known->file = walk->found.file;
+		return true;
+	}
+	walk->misses_table |= outcome == UNWIND_VMA_UNTOLD && (!known || walk->mapping.page_count);
+	if (known && walk->mapping.first_page == walk->found.first_page &&
+	    walk->mapping.bias == walk->found.bias) {
+		known->verified = walk->changes;
+		known->file = walk->found.file;
+	} else {
 		walk->mapping_index = UNWIND_NOT_FOUND;
+	}
 	walk->mapping = walk->found;
 	return true;
 }

@@ -223,9 +223,10 @@ struct unwind_mapping {
 	__u32 page_count; /* 0: there is no table, or not yet */
 	__u32 generation; /* of the range it belongs to; 0: none */
 	__u32 verified;	  /* kernel side's own: when it was last found to be true; 0 when new */
+	__u64 file;	  /* kernel side's own: of which file, a hash; 0: it was not seen yet */
 };
 
-_Static_assert(sizeof(struct unwind_mapping) == 40, "the same on both sides");
+_Static_assert(sizeof(struct unwind_mapping) == 48, "the same on both sides");
 
 /* The table of a file, whoever maps it. */
 struct unwind_file_table {
