@@ -228,7 +228,8 @@ test("the keyboard alone selects cells and moves among frames", async () => {
 	assert.equal(end_us - start_us, 1e6);
 	await page.keyboard.press("Shift+ArrowLeft");
 	assert.ok((await selection()).start_us < start_us);
-	assert.match(await page.textContent("#map-words"), /\d\d:\d\d:\d\d, \d+ ms: .*\d samples?\b/);
+	/* The feed has a gap, which may be just there. */
+	assert.match(await page.textContent("#map-words"), /\d\d:\d\d:\d\d, \d+ ms: (.*\d samples?\b|no data, more came than)/);
 	await page.keyboard.press("Escape");
 	assert.equal(await selection(), null);
 	await page.focus("#graph");
