@@ -73,6 +73,9 @@ test("letters of a search draw only frames that change, and the picture is that 
 	const look = () => page.evaluate(async () => {
 		const { graph } = window.flickerscope;
 		const { rect_draw } = graph;
+		/* Whatever is to be drawn yet: names may have come, or the pointer may have found another frame. */
+		while (graph.dirty || graph.animation || graph.stale || graph.hits_stale)
+			await new Promise((done) => requestAnimationFrame(done));
 		const pixels = () => {
 			const copy = new OffscreenCanvas(graph.canvas.width, graph.canvas.height);
 			const context = copy.getContext("2d", { willReadFrequently: true });
