@@ -302,17 +302,6 @@ class Lows extends Minutes {
 	}
 }
 
-/** The most, the same way. */
-class Highs extends Minutes {
-	constructor() {
-		super(Math.max, -Infinity);
-	}
-
-	get common() {
-		return this.ascending[this.ascending.length - common_minutes] ?? -Infinity;
-	}
-}
-
 /**
  * How far a stretch that begins with a cell goes on to gain by values above a floor.
  * @param {ArrayLike<number>} values
@@ -353,7 +342,8 @@ export class Perturbations {
 		this.cpu_count = cpu_count;
 		this.peaks = { up: new Peaks(), down: new Peaks(), mix: new Peaks() };
 		this.lows = scales.map(() => new Lows());
-		this.highs = scales.map(() => new Highs());
+		/** The most, as the fewest of what is negative. */
+		this.highs = scales.map(() => new Lows());
 		/** @type {Past[]} one second after the other */
 		this.past = [];
 		this.pyramid = new Pyramid();
@@ -471,7 +461,7 @@ export class Perturbations {
 				surprises[scale].push(surprise);
 				const usual = reference.scales[scale];
 				const beyond = busy - reference.usual;
-				const scores = { up: busy > this.highs[scale].common ? beyond / usual.up : 0,
+				const scores = { up: -busy < this.highs[scale].common ? beyond / usual.up : 0,
 					down: busy < this.lows[scale].common ? -beyond / usual.down : 0,
 					mix: reference.knows_surprise ? (surprise - usual.surprise) / usual.surprise_spread : 0 };
 				const changes = { up: beyond, down: -beyond,
@@ -493,7 +483,7 @@ export class Perturbations {
 			windows.means = Float32Array.from(means[scale]).sort();
 			windows.surprises = Float32Array.from(surprises[scale]).sort();
 			this.lows[scale].add(windows.means[0] ?? Infinity);
-			this.highs[scale].add(windows.means[windows.means.length - 1] ?? -Infinity);
+			this.highs[scale].add(-(windows.means[windows.means.length - 1] ?? -Infinity));
 		}
 		for (const kind of kinds)
 			this.peaks[kind].add(most[kind]);
