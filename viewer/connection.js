@@ -203,7 +203,7 @@ export class Connection {
 			this.file_problem = `This capture ends early, at ${clock_text(profile.wall_us(
 				profile.covered_us))}. All before that is shown.`;
 		if (feed instanceof JoinedFeed) {
-			source.joined_us = feed.from_us;
+			source.joined_us = profile.joined_us;
 			this.events.joined();
 		}
 	}

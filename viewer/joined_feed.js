@@ -22,8 +22,6 @@ class Behind {
 		this.profile = profile;
 		this.behind_us = profile.covered_us;
 		this.shift_s = 0;
-		/** Where it begins, once something has come. */
-		this.from_us = Infinity;
 	}
 
 	/** The same agent may have written both. @param {string} instance_id */
@@ -38,17 +36,18 @@ class Behind {
 	 * @param {number} end_us
 	 */
 	records_add(instance_id, segment, records, end_us) {
+		const { profile } = this;
 		const moved = records.map((record) => {
 			if (record.kind !== wire.WIRE_RECORD_SEGMENT)
 				return record;
 			const { head } = record;
-			if (this.from_us === Infinity)
+			if (profile.joined_us === Infinity)
 				this.shift_s = Math.ceil((this.behind_us - head.start_us) / second_us) + apart_s;
 			const start_us = head.start_us + this.shift_s * second_us;
-			this.from_us = Math.min(this.from_us, start_us);
+			profile.joined_us = Math.min(profile.joined_us, start_us);
 			return { ...record, head: { ...head, start_us, wall_shift_s: head.wall_shift_s + this.shift_s } };
 		});
-		this.profile.records_add(this.instance(instance_id), segment, moved, end_us + this.shift_s * second_us);
+		profile.records_add(this.instance(instance_id), segment, moved, end_us + this.shift_s * second_us);
 	}
 
 	/** @param {string} instance_id @param {number} segment @param {Parameters<FeedSink["segment_end"]>[2]} state */
@@ -71,8 +70,6 @@ export class JoinedFeed {
 		this.file = file;
 		this.sink = sink;
 		this.feed = new FileFeed({ file: before, sink });
-		/** Where the second one begins on the timeline. */
-		this.from_us = Infinity;
 		this.stopped = false;
 	}
 
@@ -86,10 +83,8 @@ export class JoinedFeed {
 		const first = await this.feed.read();
 		if (this.stopped)
 			return first;
-		const behind = new Behind(this.sink);
-		this.feed = new FileFeed({ file: this.file, sink: behind });
+		this.feed = new FileFeed({ file: this.file, sink: new Behind(this.sink) });
 		const second = await this.feed.read();
-		this.from_us = behind.from_us;
 		return { complete: first.complete && second.complete, damaged: first.damaged + second.damaged,
 			error: first.error ?? second.error, segments: first.segments + second.segments };
 	}

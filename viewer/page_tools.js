@@ -8,7 +8,7 @@ import { SampleFilter } from "model/filter";
 import { filter_choices } from "model/filter_choices";
 import { Lanes, single_cells } from "model/lanes";
 import { Overview } from "model/overview";
-import { GAP_LOADING } from "model/profile";
+import { gap_is_loss } from "model/profile";
 import { single_color } from "views/colors";
 import { announce, by_id } from "views/elements";
 import { span_words } from "views/format";
@@ -245,7 +245,7 @@ export class PageTools {
 	/** Where data was lost for good. @param {number} first @param {number} end @returns {import("views/ranges").Range[]} */
 	gaps(first, end) {
 		const { profile, base_us } = this.page.source;
-		return profile.gaps(base_us + first * second_us, base_us + end * second_us).filter(({ reason }) => reason !== GAP_LOADING)
+		return profile.gaps(base_us + first * second_us, base_us + end * second_us).filter(gap_is_loss)
 			.map(({ from_us, to_us }) => ({ start_us: from_us - base_us, end_us: to_us - base_us }));
 	}
 

@@ -9,7 +9,7 @@ import { later_here } from "later_fetch";
 import { NameSearch, call_tree_build } from "model/call_tree";
 import { completeness_share } from "model/completeness_share";
 import { Heat, second_us } from "model/heat";
-import { GAP_LOADING, GAP_SKIPPED, Profile } from "model/profile";
+import { GAP_JOINED, GAP_LOADING, GAP_SKIPPED, Profile, gap_is_loss } from "model/profile";
 import { count_text } from "views/format";
 import * as wire from "wire";
 
@@ -52,6 +52,7 @@ const gap_words = {
 	[wire.WIRE_GAP_DAMAGED]: "this part of the file cannot be read",
 	[GAP_LOADING]: "it is still on its way",
 	[GAP_SKIPPED]: "the agent had forgotten it before it was sent",
+	[GAP_JOINED]: "one capture ends here, and the other begins",
 };
 
 /**
@@ -258,8 +259,7 @@ export class ProfileSource {
 			cells: column.busy.map((busy) => busy * scale),
 			from_us: column.from_us,
 			until_us: column.to_us,
-			gaps: column.gaps.map(({ from_us, to_us, reason }) =>
-				({ from_us, to_us, hatched: reason !== GAP_LOADING })),
+			gaps: column.gaps.map((gap) => ({ ...gap, hatched: gap_is_loss(gap) })),
 			hits: this.hits(this.base_second + second, rows, column),
 			single: this.single_rows?.(this.base_second + second, rows) ?? null,
 		};
@@ -517,8 +517,7 @@ export class ProfileSource {
 		const { profile } = this;
 		const facts = profile.facts();
 		const { counters } = profile;
-		const gaps = profile.gaps(profile.oldest_us, profile.covered_us)
-			.filter(({ reason }) => reason !== GAP_LOADING);
+		const gaps = profile.gaps(profile.oldest_us, profile.covered_us).filter(gap_is_loss);
 		const agent_us = counters.rate(wire.WIRE_COUNTER_AGENT_CPU_US, agent_span_s);
 		const bpf_us = counters.rate(wire.WIRE_COUNTER_AGENT_BPF_US, agent_span_s);
 		const seconds = (profile.covered_us - profile.oldest_us) / second_us;

@@ -140,6 +140,13 @@ test('a folder is a list: a click opens a profile, two are compared, names stay 
 	const [selected, all] = await page.evaluate(() => [window.flickerscope.graph.tree.now.total[0], window.flickerscope.source.profile.sample_count]);
 	assert.equal(selected, 100);
 	assert.ok(all > 100);
+	/* Between the two nothing was lost. */
+	const border = await page.evaluate(() => {
+		const { source } = window.flickerscope, us = source.joined_us - source.base_us - 500_000;
+		const second = Math.floor(us / 1e6), row = Math.floor((us - second * 1e6) / 20_000), start_us = second * 1e6 + row * 20_000;
+		return { hatched: source.column(second, 50).gaps.some(({ hatched }) => hatched), gap: source.cell({ start_us, end_us: start_us + 20_000 }).gap };
+	});
+	assert.deepEqual(border, { hatched: false, gap: { lost: 0, reason: 'one capture ends here, and the other begins', whole: true } });
 	assert.deepEqual(problems, []);
 	await context.close();
 });

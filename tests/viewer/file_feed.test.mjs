@@ -12,7 +12,7 @@ const wire = await import("wire");
 const { FileFeed } = await import("file_feed");
 const { JoinedFeed } = await import("joined_feed");
 const { Changes } = await import("model/changes");
-const { Profile } = await import("model/profile");
+const { GAP_JOINED, Profile, gap_is_loss } = await import("model/profile");
 const { WireError } = await import("wire_bytes");
 
 const start_us = 1_700_000_000_000_000;
@@ -167,7 +167,11 @@ test("two captures are one profile: a rebuilt program's functions are the same o
 	const outcome = await feed.read();
 	assert.deepEqual([outcome.damaged, outcome.segments, profile.blocks.length, profile.loading], [0, 2, 2, false]);
 	const [first, second] = profile.blocks;
-	assert.equal(feed.from_us, second.start_us);
+	assert.equal(profile.joined_us, second.start_us);
+	const [border, ...others] = profile.gaps(profile.oldest_us, profile.covered_us);
+	assert.deepEqual([border.from_us, border.to_us, border.reason, others.length], [first.covered_us, second.start_us, GAP_JOINED, 0]);
+	assert.equal(gap_is_loss(border), false);
+	assert.deepEqual(profile.known(first.start_us, second.covered_us), [[first.start_us, first.covered_us], [second.start_us, second.covered_us]]);
 	assert.ok(second.start_us - first.covered_us >= 1e6 && second.start_us - first.covered_us < 2e6);
 	assert.equal((second.start_us - start_us) % 1e6, 0, "offsets within the second stay what they were");
 	assert.deepEqual([profile.wall_us(first.start_us), profile.wall_us(second.start_us)], [start_us + 9e9 + 123_456 - 1e6, start_us - 2e6]);

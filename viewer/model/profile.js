@@ -20,6 +20,11 @@ import * as wire from "wire";
 /** Reasons of gaps that nobody sent: they follow from what is missing. */
 export const GAP_LOADING = 0x100;
 export const GAP_SKIPPED = 0x101;
+/** Nothing was lost: one capture ends there, and the other one begins. */
+export const GAP_JOINED = 0x102;
+
+/** Whether data that there was is missing for good. @param {Gap} gap */
+export const gap_is_loss = ({ reason }) => reason !== GAP_LOADING && reason !== GAP_JOINED;
 
 /** What the page keeps at most, in bytes of samples and names, unless told otherwise: with all the rest of it it is to stay below 300 MB. */
 export const profile_bytes_max = 270e6;
@@ -83,6 +88,8 @@ export class Profile {
 		this.cpu_count = 0;
 		/** Whether more of the past is on its way; set by the feed. */
 		this.loading = false;
+		/** Where the second of two captures begins; set by the feed. */
+		this.joined_us = Infinity;
 		/** What memory made the page forget. */
 		this.evicted = { segments: 0, samples: 0 };
 		/** @type {Set<(change: Change) => void>} */
@@ -410,6 +417,8 @@ export class Profile {
 	 * @param {Block} after
 	 */
 	hole_reason(before, after) {
+		if (before.start_us < this.joined_us && after.start_us >= this.joined_us)
+			return GAP_JOINED;
 		if (before.state === "damaged")
 			return wire.WIRE_GAP_DAMAGED;
 		if (before.state === "skipped")
