@@ -128,6 +128,8 @@ export class Page {
 		/** @type {Range[] | null} */
 		this.selection = null;
 		this.frame_asked = false;
+		/** Of the search, in the graph. @type {ReturnType<ProfileSource["matches"]> | null} */
+		this.matches = null;
 		/** The graph is of another stretch than is shown, or of other data. */
 		this.graph_stale = true;
 		/** Of the drag that goes on. */
@@ -599,30 +601,40 @@ export class Page {
 		map.overlay_changed();
 	}
 
-	matches_show() {
-		this.panel.result_show(0, 0);
+	/** Which frames match. */
+	hits_show() {
 		for (const graph of this.graphs()) {
-			const { tree } = graph;
-			if (!tree || !this.panel.pattern) {
-				graph.search(null);
-				continue;
-			}
-			const { is_hit, samples } = this.source.matches(tree);
-			graph.search(is_hit);
+			const found = graph.tree && this.panel.pattern ? this.source.matches(graph.tree) : null;
+			graph.search(found && found.is_hit);
 			if (graph === this.graph)
-				this.panel.result_show(samples, tree.total[0]);
+				this.matches = found;
 		}
+	}
+
+	matches_show() {
+		this.hits_show();
+		this.share_show();
+	}
+
+	/** How much it is that matches. */
+	share_show() {
+		this.panel.result_show(this.matches?.samples ?? 0, this.graph.tree?.total[0] ?? 0);
 	}
 
 	/** @param {RegExp | null} pattern */
 	search_changed(pattern) {
 		this.source.search(pattern);
-		this.matches_show();
+		this.hits_show();
+		if (!pattern)
+			this.share_show();
 		this.table_show();
 		this.callers_show();
 		this.frame_ask();
-		/* The graph comes first: the map begins in the frame after it. */
-		requestAnimationFrame(() => this.map.cells_changed());
+		/* The graph comes first; then how much it is, behind which the map begins. */
+		requestAnimationFrame(() => requestAnimationFrame(() => {
+			this.share_show();
+			this.map.cells_changed();
+		}));
 	}
 
 	/* ---- selection ---- */

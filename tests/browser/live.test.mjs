@@ -6,7 +6,7 @@ import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { run, sleep, startAgent, startLoad, temporaryFolder, until } from '../e2e/agent.mjs';
-import { dragTimes, framePoint, graphShare, lightness, mapPixels, openBrowser, openPage } from './page.mjs';
+import { dragTimes, framePoint, graphShare, lightness, mapPixels, openBrowser, openPage, painted } from './page.mjs';
 
 let browser;
 before(async () => (browser = await openBrowser()));
@@ -105,6 +105,7 @@ test('the page freezes and follows, its selection is text, its graph is searched
 	await page.keyboard.press('Escape');
 	await page.click('#search');
 	await page.keyboard.type('known_func');
+	await painted(page);
 	const { samples, total } = await graphShare(page, FUNCTION);
 	const share = Number(/matches ([\d.]+)/.exec(await page.textContent('#search-result'))[1]);
 	assert.ok(Math.abs(share - (100 * samples) / total) < 1.01, `${share} %, ${samples} of ${total}`);

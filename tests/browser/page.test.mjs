@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The page's own behaviour in a real browser, on the synthetic feed: the same work in every second. */
 
-import { loaded, openBrowser, startFeed } from "./page.mjs";
+import { loaded, openBrowser, painted, startFeed } from "./page.mjs";
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 
@@ -182,6 +182,7 @@ test("a click zooms, updates keep the zoom, Backspace leads back", async () => {
 test("a search tells its share, keeps hits and says what is wrong with a pattern", async () => {
 	await page.keyboard.press("/");
 	await page.keyboard.type("^ingest::|qsort");
+	await painted(page);
 	assert.match(await page.textContent("#search-result"), /^matches \d+/);
 	const cells = await look(() => {
 		const { map, source } = window.flickerscope;

@@ -137,6 +137,7 @@ test('the table tells the same by function, module, process and thread, sorted a
 	await page.click('#table tbody >> text=compare_sku');
 	assert.equal(await page.getAttribute('#tab-graph', 'aria-selected'), 'true');
 	assert.equal(await page.inputValue('#search'), 'compare_sku');
+	await painted(page);
 	assert.match(await page.textContent('#search-result'), /^matches \d/);
 	assert.deepEqual(page.problems, []);
 });

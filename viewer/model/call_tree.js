@@ -138,16 +138,23 @@ export class CallTree {
 
 	/**
 	 * Nodes whose function's name matches, and the samples in any of them or below: a stack that holds
-	 * several counts once.
+	 * several counts once. They are counted when they are asked for, since that is a look at all nodes.
 	 * @param {NameSearch} search
 	 */
 	matches(search) {
-		const { calls, self, count } = this, within = search.within_update();
-		let samples = 0;
-		for (let node = 1; node < count; node++)
-			if (within[calls[node]])
-				samples += self[node];
-		return { is_hit: (/** @type {number} */ node) => search.is_named(calls[node]), samples };
+		search.names_update();
+		const { calls, self, count } = this;
+		return {
+			is_hit: (/** @type {number} */ node) => search.is_named(calls[node]),
+			get samples() {
+				const within = search.within_update();
+				let samples = 0;
+				for (let node = 1; node < count; node++)
+					if (within[calls[node]])
+						samples += self[node];
+				return samples;
+			},
+		};
 	}
 
 	/**
@@ -384,19 +391,24 @@ export class NameSearch {
 		this.blocks = new WeakMap();
 	}
 
-	/** Brings it up to date. @returns {Uint8Array} by call: whether it or one of its callers matches */
-	within_update() {
+	/** Makes is_named() know what functions are called now. */
+	names_update() {
 		const { dictionary } = this.profile;
-		dictionary.calls_update();
-		const { calls, symbols } = dictionary;
 		if (this.names_version !== dictionary.names_version) {
 			this.names_version = dictionary.names_version;
 			this.known = 1;
 			this.answers.fill(0);
 			this.blocks = new WeakMap();
 		}
+		this.answers = array_grown(this.answers, dictionary.symbols.count);
+	}
+
+	/** Brings it up to date. @returns {Uint8Array} by call: whether it or one of its callers matches */
+	within_update() {
+		const { calls } = this.profile.dictionary;
+		this.profile.dictionary.calls_update();
+		this.names_update();
 		this.within = array_grown(this.within, calls.count);
-		this.answers = array_grown(this.answers, symbols.count);
 		const { within, answers } = this;
 		const [parents, shown] = calls.columns, { count } = calls;
 		for (let call = this.known; call < count; call++) {
@@ -409,7 +421,7 @@ export class NameSearch {
 		return within;
 	}
 
-	/** Whether a call itself matches, once within_update() knows it. @param {number} call */
+	/** Whether a call itself matches, behind names_update(). @param {number} call */
 	is_named(call) {
 		const symbol = this.profile.dictionary.calls.columns[1][call];
 		return symbol > 0 && (this.answers[symbol] || this.symbol_ask(symbol)) === 2;

@@ -29,38 +29,53 @@ const table = (title) => console.log(`\n## ${title}\n\n| what | target | median 
 
 /* ---- in the page ---- */
 
-/**
- * What a frame costs the page: what its events take, and from its first callback until all is drawn; and from frame
- * to frame. The time that an event waits for its frame is nobody's work: a key's comes at any time, a pointer's at
- * the frame. Raster is done by other threads, and shows in the second only.
- */
+/** Notes when frames begin; asks for one after the other. */
 const meter_add = (page) => page.evaluate(() => {
-	const { port1, port2 } = new MessageChannel();
-	const meter = window.meter = { costs: [], steps: [], on: false, events_ms: 0, last: 0 };
-	for (const name of ['pointermove', 'pointerdown', 'pointerup', 'mousemove', 'click', 'input', 'keydown', 'wheel']) {
-		let began = 0;
-		addEventListener(name, () => (began = performance.now()), { capture: true });
-		addEventListener(name, () => (meter.events_ms += performance.now() - began));
-	}
-	port1.onmessage = ({ data: { began, events_ms } }) => meter.on && meter.costs.push(performance.now() - began + events_ms);
-	const frame = () => {
-		const began = performance.now();
-		if (meter.on && meter.last) meter.steps.push(began - meter.last);
-		meter.last = began;
-		port2.postMessage({ began, events_ms: meter.events_ms });
-		meter.events_ms = 0;
+	const meter = window.meter = { steps: [], on: false, last: 0 };
+	const frame = (now) => {
+		if (meter.on && meter.last) meter.steps.push(now - meter.last);
+		meter.last = now;
+		if (meter.on) performance.mark('frame');
 		requestAnimationFrame(frame);
 	};
 	requestAnimationFrame(frame);
 });
 
+/**
+ * What frames cost the page: all that its main thread does from the end of one frame to the end of the next, its events and its
+ * waits for other threads included, by the clock and by its CPU time, as the browser traces it; and how far apart frames are. A
+ * message that the page sends itself from a frame says too much: behind a key the browser holds it back, and the
+ * thread does nothing until the next frame is done.
+ */
 async function metered(page, act) {
-	await page.evaluate(() => Object.assign(window.meter, { costs: [], steps: [], last: 0, on: true }));
-	await act();
-	return page.evaluate(() => {
-		window.meter.on = false;
-		return { costs: window.meter.costs, steps: window.meter.steps };
+	const browser = page.context().browser();
+	await browser.startTracing(page, { categories: ['toplevel', 'blink.user_timing'] });
+	await page.evaluate(() => {
+		performance.mark('metered');
+		Object.assign(window.meter, { steps: [], last: 0, on: true });
 	});
+	await act();
+	const steps = await page.evaluate(() => {
+		window.meter.on = false;
+		performance.mark('metered');
+		return window.meter.steps;
+	});
+	const { traceEvents } = JSON.parse(await browser.stopTracing());
+	const [from, to] = traceEvents.filter(({ name }) => name === 'metered');
+	const own = traceEvents.filter(({ pid, tid, ts }) => pid === from.pid && tid === from.tid && ts > from.ts && ts < to.ts);
+	const frames = own.filter(({ name }) => name === 'frame').map(({ ts }) => ts).sort((a, b) => a - b);
+	const costs = [], cpu = [];
+	let cost = 0, cpu_ms = 0, frame = 0;
+	for (const { ts, dur, tdur } of own.filter(({ name }) => name === 'ThreadControllerImpl::RunTask').sort((a, b) => a.ts - b.ts)) {
+		cost += dur / 1e3;
+		cpu_ms += (tdur ?? 0) / 1e3;
+		if (!(frames[frame] < ts + dur)) continue;
+		frame++;
+		costs.push(cost);
+		cpu.push(cpu_ms);
+		cost = cpu_ms = 0;
+	}
+	return { costs, cpu, steps };
 }
 
 /** From an event to the end of the frame that it changed. */
@@ -103,7 +118,7 @@ async function memory(page) {
 
 async function drags(page) {
 	const now_us = await page.evaluate(() => window.flickerscope.source.now_us());
-	const ends = [], previews = { costs: [], steps: [] };
+	const ends = [], previews = { costs: [], cpu: [], steps: [] };
 	let facts;
 	for (let turn = 0; turn < TURNS; turn++) {
 		const from_us = now_us - (DRAG_S + 5 + turn / 10) * 1e6;
@@ -116,15 +131,17 @@ async function drags(page) {
 		const from = await mapPoint(page, from_us);
 		await page.mouse.move(from.x, from.y);
 		await page.mouse.down();
-		const { costs, steps } = await metered(page, async () => {
+		const { costs, cpu, steps } = await metered(page, async () => {
 			for (let step = 1; step <= 30; step++) await page.mouse.move(from.x + step * 30, from.y + step % 7);
 		});
 		previews.costs.push(...costs);
+		previews.cpu.push(...cpu);
 		previews.steps.push(...steps);
 		await page.mouse.up();
 	}
 	row(`drag end to painted graph, ${facts.samples} samples, ${facts.calls} calls`, ends, 50);
 	row('frame while dragging, work of the page', previews.costs, 16);
+	row('... of that CPU', previews.cpu);
 	row('... from frame to frame', previews.steps);
 }
 
@@ -169,6 +186,7 @@ async function zooms(page) {
 		}
 	});
 	row('frame while zooming, work of the page', zoom.costs, 16);
+	row('... of that CPU', zoom.cpu);
 	row('... from frame to frame', zoom.steps);
 	const search = await metered(page, async () => {
 		await page.focus('#search');
@@ -179,6 +197,7 @@ async function zooms(page) {
 			}
 	});
 	row('frame while searching, work of the page', search.costs, 16);
+	row('... of that CPU', search.cpu);
 	row('... from frame to frame', search.steps);
 	await page.fill('#search', '');
 }
