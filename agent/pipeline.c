@@ -158,7 +158,9 @@ static void pass_chunk(struct chunk *chunk, void *context)
 {
 	struct pipeline *pipeline = context;
 
-	sample_window_add(pipeline->window, chunk);
+	/* Nobody looks at the window of a recording. */
+	if (sample_window_add(pipeline->window, chunk) != 0 && pipeline->server)
+		pipeline->lost_overload += chunk->sample_count;
 	if (pipeline->writer)
 		capture_writer_add(pipeline->writer, chunk);
 	if (pipeline->server)
@@ -501,11 +503,22 @@ static void add_late_names(struct pipeline *pipeline)
 	}
 }
 
+/*
+ * Whether the window or the file is without a chunk of the open segment, for want of memory: nothing that
+ * follows it could be read, so pages and the file would have nothing more until the segment's end.
+ */
+static bool is_cut(const struct pipeline *pipeline)
+{
+	return sample_window_open(pipeline->window) != record_encoder_segment(pipeline->encoder) ||
+	       (pipeline->writer && capture_writer_wants_segment(pipeline->writer));
+}
+
 static void write_chunks(struct pipeline *pipeline, uint64_t now_ns)
 {
 	record_encoder_flush(pipeline->encoder, pipeline->drained_ns);
 	pipeline->written_ns = now_ns;
-	if (record_encoder_should_close(pipeline->encoder, pipeline->drained_ns) ||
+	if (is_cut(pipeline) ||
+	    record_encoder_should_close(pipeline->encoder, pipeline->drained_ns) ||
 	    pipeline->drained_ns - pipeline->segment_start_ns >= pipeline->segment_span_ns)
 		next_segment(pipeline, pipeline->drained_ns);
 }
@@ -605,6 +618,12 @@ static uint64_t resident_bytes(const struct pipeline *pipeline)
 	return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* Samples for which there was no room, in a table of ours or in memory. */
+static uint64_t samples_without_room(const struct pipeline *pipeline)
+{
+	return pipeline->lost_overload + record_encoder_counters(pipeline->encoder).samples_lost;
+}
+
 /* Every counter that the page shows, joined with where it comes from. */
 void pipeline_counters(const struct pipeline *pipeline, uint64_t *values)
 {
@@ -633,7 +652,7 @@ void pipeline_counters(const struct pipeline *pipeline, uint64_t *values)
 	values[WIRE_COUNTER_LOST_RING_FULL] = kernel[SAMPLER_LOST_RING_FULL];
 	values[WIRE_COUNTER_LOST_RING_BUSY] =
 		kernel[SAMPLER_LOST_RING_BUSY] + kernel[SAMPLER_LOST_SCRATCH];
-	values[WIRE_COUNTER_LOST_OVERLOAD] = pipeline->lost_overload;
+	values[WIRE_COUNTER_LOST_OVERLOAD] = samples_without_room(pipeline);
 	values[WIRE_COUNTER_LOST_SIDE_BAND] = session.side_band_lost;
 	values[WIRE_COUNTER_AGENT_CPU_US] = cpu_us_of_self() + worker->cpu_us +
 					    privileged_process_cpu_us(pipeline->privileged) +
@@ -1091,7 +1110,7 @@ struct pipeline_progress pipeline_progress(const struct pipeline *pipeline)
 {
 	return (struct pipeline_progress){
 		.samples = pipeline->profile->sample_count,
-		.samples_lost = pipeline->lost_samples + pipeline->lost_overload,
+		.samples_lost = pipeline->lost_samples + samples_without_room(pipeline),
 		.span_us = (pipeline->drained_ns - pipeline->start_ns) / 1000,
 	};
 }

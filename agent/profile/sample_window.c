@@ -166,9 +166,9 @@ static int make_room(struct sample_window *window, struct held_segment *segment)
 int sample_window_add(struct sample_window *window, struct chunk *chunk)
 {
 	struct held_segment *segment = segment_for(window, chunk);
-	int r = segment ? make_room(window, segment) : 0;
+	int r = segment ? make_room(window, segment) : SAMPLE_WINDOW_CUT;
 
-	if (!segment || r < 0) {
+	if (r != 0) {
 		if (segment)
 			segment->closed = true;
 		window->lost_bytes += chunk->size;

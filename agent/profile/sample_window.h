@@ -45,12 +45,17 @@ int sample_window_new(const struct sample_window_options *options,
 void sample_window_free(struct sample_window *window); /* NULL is fine */
 DEFINE_CLEANUP(struct sample_window *, sample_window_free);
 
+enum sample_window_outcome {
+	SAMPLE_WINDOW_CUT = 1,
+};
+
 /*
  * Adds the next chunk of the open segment, or the first of a new one, and evicts what no longer
  * fits. Takes a reference of its own.
  *
- * Returns 0 or -ENOMEM; then the rest of that segment is refused too, because readers could not
- * inflate it, and counted in sample_window_lost_bytes().
+ * Returns 0; -ENOMEM, which closes the segment; or SAMPLE_WINDOW_CUT: a chunk before it is missing, without
+ * which readers could not inflate it. What is refused is counted in sample_window_lost_bytes(); nothing is
+ * taken until another segment begins.
  */
 int sample_window_add(struct sample_window *window, struct chunk *chunk);
 

@@ -359,6 +359,13 @@ void capture_writer_add(struct capture_writer *writer, struct chunk *chunk)
 	count_lost(writer, chunk);
 }
 
+bool capture_writer_wants_segment(struct capture_writer *writer)
+{
+	/* A segment repeats what the one before said: not while most of it would be lost as well. */
+	return writer->cut_segment && writer->cut_segment >= writer->last_segment &&
+	       capture_writer_status(writer).queued_bytes <= writer->queue_max / 2;
+}
+
 void capture_writer_finish(struct capture_writer *writer)
 {
 	pthread_mutex_lock(&writer->lock);

@@ -49,6 +49,12 @@ DEFINE_CLEANUP(struct capture_writer *, capture_writer_free);
 void capture_writer_add(struct capture_writer *writer, struct chunk *chunk);
 
 /*
+ * Whether the last chunk was lost, and there is room again: only the first chunk of another segment can be read
+ * without it.
+ */
+bool capture_writer_wants_segment(struct capture_writer *writer);
+
+/*
  * Asks the thread to write what waits, the index and the trailer, to sync, and to end. Does not
  * wait: the file is complete when the status says so.
  */

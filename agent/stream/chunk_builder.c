@@ -31,6 +31,7 @@ struct chunk_builder {
 	uint64_t end_us; /* of the last flush */
 	uint64_t stored_bytes;
 	uint64_t raw_bytes;
+	uint64_t samples, samples_lost; /* of all streams */
 	/* The chunk in the making. */
 	uint32_t raw_size;
 	uint32_t sample_count;
@@ -123,6 +124,7 @@ static int emit(struct chunk_builder *builder, bool last)
 
 	if (!chunk) {
 		builder->broken = true;
+		builder->samples_lost += builder->sample_count;
 		return -ENOMEM;
 	}
 	chunk->segment = builder->segment;
@@ -175,6 +177,7 @@ void chunk_builder_count(struct chunk_builder *builder, uint32_t sample_count, u
 	if (!builder->sample_count || first_us < builder->first_us)
 		builder->first_us = first_us;
 	builder->sample_count += sample_count;
+	builder->samples += sample_count;
 }
 
 void chunk_builder_late_name(struct chunk_builder *builder, uint64_t key, uint64_t function_key,
@@ -227,4 +230,14 @@ uint64_t chunk_builder_stored_bytes(const struct chunk_builder *builder)
 uint64_t chunk_builder_raw_bytes(const struct chunk_builder *builder)
 {
 	return builder->raw_bytes;
+}
+
+uint64_t chunk_builder_samples(const struct chunk_builder *builder)
+{
+	return builder->samples;
+}
+
+uint64_t chunk_builder_samples_lost(const struct chunk_builder *builder)
+{
+	return builder->samples_lost;
 }

@@ -63,4 +63,8 @@ uint32_t chunk_builder_chunk_count(const struct chunk_builder *builder);
 uint64_t chunk_builder_stored_bytes(const struct chunk_builder *builder);
 uint64_t chunk_builder_raw_bytes(const struct chunk_builder *builder);
 
+/* Of all streams so far: samples that were counted, and of these those whose chunk found no memory. */
+uint64_t chunk_builder_samples(const struct chunk_builder *builder);
+uint64_t chunk_builder_samples_lost(const struct chunk_builder *builder);
+
 #endif

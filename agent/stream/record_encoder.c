@@ -238,6 +238,7 @@ static int write_tick(struct record_encoder *encoder, uint64_t time_us)
 static int write_pending(struct record_encoder *encoder)
 {
 	struct profile_pending *pending = &encoder->profile->pending;
+	uint64_t before = chunk_builder_samples(encoder->builder), written;
 	int r = table_records_write(encoder->builder, encoder->profile, &encoder->written);
 
 	if (!r)
@@ -248,10 +249,9 @@ static int write_pending(struct record_encoder *encoder)
 	if (!r)
 		r = write_notes(encoder);
 	/* Written, or lost with the rest of a broken segment: in both cases they're gone. */
-	if (r < 0)
-		encoder->counters.samples_lost += pending->sample_count;
-	else
-		encoder->counters.samples += pending->sample_count;
+	written = chunk_builder_samples(encoder->builder) - before;
+	encoder->counters.samples += written;
+	encoder->counters.samples_lost += pending->sample_count - written;
 	pending->sample_count = 0;
 	return r;
 }
@@ -411,7 +411,10 @@ int record_encoder_add_late_name(struct record_encoder *encoder, uint64_t key,
 struct record_encoder_counters record_encoder_counters(const struct record_encoder *encoder)
 {
 	struct record_encoder_counters counters = encoder->counters;
+	uint64_t lost = chunk_builder_samples_lost(encoder->builder);
 
+	counters.samples -= lost;
+	counters.samples_lost += lost;
 	if (encoder->is_open)
 		count_builder(encoder, &counters);
 	return counters;

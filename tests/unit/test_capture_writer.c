@@ -117,6 +117,7 @@ static void full_queue_costs_the_rest_of_the_segment(void)
 		if (i != 5) {
 			capture_writer_add(writer, capture.stream.chunks[i]);
 			lost_bytes += i == 6 || i == 7 ? capture.stream.chunks[i]->size : 0;
+			CHECK_EQ(capture_writer_wants_segment(writer), i == 6 || i == 7);
 			continue;
 		}
 		large = chunk_new(2 << 20, 0);
@@ -139,6 +140,25 @@ static void full_queue_costs_the_rest_of_the_segment(void)
 	CHECK_EQ(capture_reader_segment_count(reader), 3);
 	CHECK_EQ(capture_read_totals(reader).samples, 20 + 5 + 20);
 	CHECK_EQ(capture_read_totals(reader).damaged, 1);
+}
+
+/* While more than half of the queue waits, another segment would mostly be lost as well: here for a disk that is full. */
+static void full_queue_wants_no_segment(void)
+{
+	CLEANUP(capture_fixture_free) struct capture_fixture capture = { 0 };
+	struct capture_writer_options options = { .path = "/dev/full", .instance_id = 1 };
+	CLEANUP(capture_writer_free) struct capture_writer *writer = NULL;
+
+	capture_fixture_init(&capture);
+	capture_fixture_fill(&capture, 1, 4, 50);
+	for (uint32_t i = 0; i < 3; i++)
+		options.queue_max += chunk_memory(capture.stream.chunks[i]);
+	options.fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	CHECK_EQ(capture_writer_open(&options, &writer), 0);
+	for (uint32_t i = 0; i < 4; i++)
+		capture_writer_add(writer, capture.stream.chunks[i]);
+	CHECK_EQ(capture_writer_status(writer).lost_bytes, capture.stream.chunks[3]->size);
+	CHECK(!capture_writer_wants_segment(writer));
 }
 
 /* A recording that begins in the middle of a segment begins with the next one. */
@@ -281,6 +301,6 @@ static void end_makes_the_descriptor_readable(void)
 
 TESTS(TEST(file_is_header_chunks_and_index), TEST(file_that_is_there_is_kept),
       TEST(other_places_are_refused), TEST(full_queue_costs_the_rest_of_the_segment),
-      TEST(recording_begins_with_a_whole_segment), TEST(full_disk_is_tried_again),
-      TEST(disk_that_stays_full_is_told), TEST(free_without_finish_leaves_whole_chunks),
-      TEST(end_makes_the_descriptor_readable))
+      TEST(full_queue_wants_no_segment), TEST(recording_begins_with_a_whole_segment),
+      TEST(full_disk_is_tried_again), TEST(disk_that_stays_full_is_told),
+      TEST(free_without_finish_leaves_whole_chunks), TEST(end_makes_the_descriptor_readable))

@@ -179,9 +179,9 @@ static void chunk_after_a_hole_is_refused(void)
 
 	CHECK_EQ(sample_window_new(&unbounded, &window), 0);
 	CHECK_EQ(add(window, 1, 0, 10, false, 1000), 0);
-	CHECK_EQ(add(window, 1, 2, 20, false, 2000), 0);
-	CHECK_EQ(add(window, 7, 1, 40, false, 3000), 0);
-	CHECK_EQ(add(window, 1, 0, 80, false, 3000), 0);
+	CHECK_EQ(add(window, 1, 2, 20, false, 2000), SAMPLE_WINDOW_CUT);
+	CHECK_EQ(add(window, 7, 1, 40, false, 3000), SAMPLE_WINDOW_CUT);
+	CHECK_EQ(add(window, 1, 0, 80, false, 3000), SAMPLE_WINDOW_CUT);
 	CHECK_EQ(sample_window_lost_bytes(window), 140);
 	CHECK(sample_window_segment(window, 1, &segment));
 	CHECK_EQ(segment.size, 10);
@@ -199,7 +199,7 @@ static void sealed_window_is_closed(void)
 	CHECK_EQ(sample_window_open(window), 1);
 	sample_window_seal(window);
 	CHECK_EQ(sample_window_open(window), 0);
-	CHECK_EQ(add(window, 1, 1, 10, false, 2000), 0);
+	CHECK_EQ(add(window, 1, 1, 10, false, 2000), SAMPLE_WINDOW_CUT);
 	CHECK_EQ(sample_window_lost_bytes(window), 10);
 }
 
