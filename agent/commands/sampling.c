@@ -15,6 +15,7 @@
 #include "base/output_file.h"
 #include "commands/options.h"
 #include "pipeline.h"
+#include "privileged/privileged_process.h"
 #include "stream/capture_writer.h"
 #include "wire.h"
 
@@ -177,6 +178,10 @@ int sampling_start(const struct options *options, struct loop *loop, const char 
 		if (r < 0)
 			return r;
 		sampling->made_file = strcmp(options->output, "-") != 0 && !options->force;
+		/* Who is confined cannot; should it fail, an empty file may stay. */
+		if (sampling->made_file)
+			privileged_process_remove_empty(pipeline_privileged(sampling->pipeline),
+							sampling->file_fd);
 	}
 	*ret_sampling = TAKE(sampling);
 	return 0;

@@ -45,6 +45,7 @@ enum privileged_kind {
 	PRIVILEGED_BEGIN_DEBUG_FILE, /* build id as text -> @new file */
 	PRIVILEGED_END_DEBUG_FILE,   /* build id as text; enum debug_folder_end */
 	PRIVILEGED_OPEN_CPU,	     /* cpu, period of the timer or 0 -> @process events, @timer */
+	PRIVILEGED_REMOVE_EMPTY,     /* @file, for writing: goes when the agent ends, if empty */
 	PRIVILEGED_KINDS,
 };
 

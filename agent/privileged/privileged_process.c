@@ -148,6 +148,11 @@ int privileged_process_remove_at_end(struct privileged_process *process, int soc
 	return socket < 0 ? 0 : order(process, PRIVILEGED_REMOVE_AT_END, 0, socket);
 }
 
+int privileged_process_remove_empty(struct privileged_process *process, int fd)
+{
+	return order(process, PRIVILEGED_REMOVE_EMPTY, 0, fd);
+}
+
 int privileged_process_create_dump(struct privileged_process *process,
 				   char ret_name[DUMP_NAME_SIZE_MAX], int *ret_fd)
 {

@@ -62,6 +62,9 @@ int privileged_process_signal(struct privileged_process *process, int signal);
 /* The path of a unix socket that we listen on goes when we have ended; -1: there is none. Returns 0 or -errno. */
 int privileged_process_remove_at_end(struct privileged_process *process, int socket);
 
+/* A new file, open for writing, goes when we have ended, if nothing was written to it. Returns 0 or -errno. */
+int privileged_process_remove_empty(struct privileged_process *process, int fd);
+
 /* A new file in the folder of dumps, and its name. Returns 0 or -errno: -ENOTDIR: there is no such folder. */
 int privileged_process_create_dump(struct privileged_process *process,
 				   char ret_name[DUMP_NAME_SIZE_MAX], int *ret_fd);

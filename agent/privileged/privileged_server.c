@@ -423,6 +423,71 @@ static void remove_sockets(const struct privileged_server *server)
 	}
 }
 
+static bool is_empty_file_at(const struct privileged_file *file, struct stat *ret_status)
+{
+	return fstatat(file->folder_fd, file->name, ret_status, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISREG(ret_status->st_mode) && ret_status->st_size == 0;
+}
+
+/* The folder is held: whatever its path leads to at the end, nothing is removed elsewhere. */
+static int find_place(int fd, struct privileged_file *ret_file)
+{
+	char link[32], path[PATH_MAX];
+	ssize_t size;
+	char *slash;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	size = readlinkat(AT_FDCWD, link, path, sizeof(path) - 1);
+	if (size < 0)
+		return -errno;
+	path[size] = '\0';
+	slash = strrchr(path, '/');
+	if (path[0] != '/' || !slash[1] || strlen(slash + 1) > NAME_MAX)
+		return -EINVAL;
+	strcpy(ret_file->name, slash + 1);
+	slash[1] = '\0';
+	ret_file->folder_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return ret_file->folder_fd < 0 ? -errno : 0;
+}
+
+/* Nobody names a path, and who may not write to a file cannot have it removed. One file, once: main asks before it reads anything. */
+static int answer_remove_empty(const struct asked *asked)
+{
+	struct privileged_server *server = asked->server;
+	struct privileged_file file = { .folder_fd = -1 };
+	struct stat status, there;
+	int flags, r;
+
+	if (asked->fd_count != 1)
+		return -EBADF;
+	if (server->file.folder_fd >= 0)
+		return -ENOSPC;
+	flags = fcntl(asked->fds[0], F_GETFL);
+	if (flags < 0 || flags & O_PATH || (flags & O_ACCMODE) == O_RDONLY)
+		return -EBADF;
+	r = find_place(asked->fds[0], &file);
+	if (r < 0)
+		return r;
+	if (fstat(asked->fds[0], &status) < 0 || !is_empty_file_at(&file, &there) ||
+	    status.st_dev != there.st_dev || status.st_ino != there.st_ino) {
+		close(file.folder_fd);
+		return -EINVAL;
+	}
+	file.device = status.st_dev;
+	file.inode = status.st_ino;
+	server->file = file;
+	return 0;
+}
+
+static void remove_empty(const struct privileged_file *file)
+{
+	struct stat status;
+
+	if (file->folder_fd >= 0 && is_empty_file_at(file, &status) &&
+	    status.st_dev == file->device && status.st_ino == file->inode)
+		unlinkat(file->folder_fd, file->name, 0);
+}
+
 /* --- new files --------------------------------------------------------------------------------- */
 
 /* Named here: nobody chooses where it is made, or what it replaces. */
@@ -501,6 +566,7 @@ static int (*const answers[PRIVILEGED_KINDS])(const struct asked *asked) = {
 	[PRIVILEGED_FIND_DEBUG_FILE] = answer_find_debug_file,
 	[PRIVILEGED_BEGIN_DEBUG_FILE] = answer_begin_debug_file,
 	[PRIVILEGED_END_DEBUG_FILE] = answer_end_debug_file,
+	[PRIVILEGED_REMOVE_EMPTY] = answer_remove_empty,
 };
 
 void privileged_server_answer(struct privileged_server *server, const void *bytes, size_t size,
@@ -596,5 +662,6 @@ noreturn void privileged_server_run(int socket, const struct privileged_server *
 	while (serve(fds[0], &server, message, message_size) >= 0)
 		;
 	remove_sockets(&server);
+	remove_empty(&server.file);
 	_exit(0);
 }

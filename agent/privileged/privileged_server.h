@@ -5,6 +5,7 @@
 #ifndef FLICKERSCOPE_PRIVILEGED_SERVER_H
 #define FLICKERSCOPE_PRIVILEGED_SERVER_H
 
+#include <limits.h>
 #include <stdint.h>
 #include <stdnoreturn.h>
 #include <stddef.h>
@@ -23,6 +24,13 @@ struct privileged_socket {
 	char path[PRIVILEGED_SOCKET_PATH_SIZE];
 };
 
+/* A file that is removed at the end, if it still is there and nothing was written to it. */
+struct privileged_file {
+	uint64_t device, inode;
+	int folder_fd; /* -1: there is none */
+	char name[NAME_MAX + 1];
+};
+
 struct privileged_server {
 	struct process_files *files; /* borrowed; that are opened here, not by asking */
 	int command_fd;		     /* a pidfd of the command that is recorded; -1: none */
@@ -30,6 +38,7 @@ struct privileged_server {
 	int debug_folder_fd;	     /* of debug files that are downloaded; -1: none are */
 	size_t socket_count;
 	struct privileged_socket sockets[PRIVILEGED_SOCKETS_MAX];
+	struct privileged_file file;
 };
 
 /*
@@ -44,7 +53,9 @@ void privileged_server_answer(struct privileged_server *server, const void *byte
 /* One to which nothing is known. */
 #define PRIVILEGED_SERVER_NONE                                                                     \
 	{                                                                                          \
-		.command_fd = -1, .dump_folder_fd = -1, .debug_folder_fd = -1                      \
+		.command_fd = -1, .dump_folder_fd = -1, .debug_folder_fd = -1, .file = {           \
+			.folder_fd = -1                                                            \
+		}                                                                                  \
 	}
 
 /*

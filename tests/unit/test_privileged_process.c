@@ -302,6 +302,69 @@ static void no_other_path_is_removed(void)
 	close(ends[1]);
 }
 
+/* A new file that nothing was written to goes when we end; one with something in it stays, and what took its place. */
+static void empty_file_goes_at_the_end(void)
+{
+	static const char *const contents[] = { "", "a capture", NULL };
+
+	for (size_t i = 0; i < ARRAY_SIZE(contents); i++) {
+		char folder[] = "/tmp/flickerscope-test-XXXXXX", path[64], other[64];
+		CLEANUP(place_close) struct place place = { 0 };
+		CLEANUP(fd_close) int fd = -1;
+
+		CHECK_OR_RETURN(mkdtemp(folder) && place_open(&place));
+		snprintf(path, sizeof(path), "%s/capture", folder);
+		snprintf(other, sizeof(other), "%s/other", folder);
+		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		CHECK_EQ(privileged_process_remove_empty(place.process, fd), 0);
+		CHECK_EQ(privileged_process_remove_empty(place.process, fd), -ENOSPC);
+		if (contents[i]) {
+			CHECK_EQ(write(fd, contents[i], strlen(contents[i])), strlen(contents[i]));
+		} else {
+			CHECK_EQ(rename(path, other), 0);
+			close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+		}
+		privileged_process_free(TAKE(place.process));
+		CHECK_EQ(access(path, F_OK), i == 0 ? -1 : 0);
+		unlink(path);
+		unlink(other);
+		rmdir(folder);
+	}
+}
+
+/* Nothing is removed that could not be written to, has something in it, or is not where it was. */
+static void no_other_file_is_removed(void)
+{
+	char folder[] = "/tmp/flickerscope-test-XXXXXX", path[64], full[64];
+	CLEANUP(place_close) struct place place = { 0 };
+	int files[6];
+
+	CHECK_OR_RETURN(mkdtemp(folder) && place_open(&place));
+	snprintf(path, sizeof(path), "%s/empty", folder);
+	snprintf(full, sizeof(full), "%s/full", folder);
+	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	files[0] = open(path, O_RDONLY | O_CLOEXEC);
+	files[1] = open(path, O_PATH | O_CLOEXEC);
+	files[2] = open(full, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	CHECK_EQ(write(files[2], "x", 1), 1);
+	files[3] = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	files[4] = memfd_create("file", MFD_CLOEXEC);
+	files[5] = open(folder, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		CHECK(privileged_process_remove_empty(place.process, files[i]) < 0);
+	CHECK_EQ(ask(&place, (struct privileged_request){ .kind = PRIVILEGED_REMOVE_EMPTY }, path,
+		     strlen(path) + 1, -1),
+		 -EBADF);
+	privileged_process_free(TAKE(place.process));
+	CHECK_EQ(access(path, F_OK), 0);
+	CHECK_EQ(access(full, F_OK), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		fd_close(files[i]);
+	unlink(path);
+	unlink(full);
+	rmdir(folder);
+}
+
 /* --- what it makes ------------------------------------------------------------------------------- */
 
 static bool is_new_file_of_ours(int fd, int access_mode)
@@ -659,7 +722,8 @@ TESTS(TEST(programs_come_by_any_way), TEST(a_look_tells_all_of_one_process),
       TEST(a_dump_is_made_in_its_folder_and_named_there),
       TEST(a_debug_file_is_there_when_it_is_whole), TEST(debug_files_have_names_of_one_form),
       TEST(its_requests_are_those_of_the_readme), TEST(our_sockets_go_at_the_end),
-      TEST(no_other_path_is_removed), TEST(only_folders_of_processes_are_taken),
+      TEST(no_other_path_is_removed), TEST(empty_file_goes_at_the_end),
+      TEST(no_other_file_is_removed), TEST(only_folders_of_processes_are_taken),
       TEST(what_is_no_program_is_not_given), TEST(paths_are_whole_and_absolute),
       TEST(there_are_no_other_requests), TEST(it_has_no_more_rights_than_it_needs),
       TEST(when_it_is_gone_all_is_refused))
