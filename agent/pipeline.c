@@ -685,8 +685,9 @@ void pipeline_counters(const struct pipeline *pipeline, uint64_t *values)
 	values[WIRE_COUNTER_NAMES_EVICTED] = names->tables_evicted;
 	values[WIRE_COUNTER_READS_DEFERRED] =
 		processes->executables.fds_closed_early + processes->executables.fds_short +
-		processes->proc_reads_short + worker->queue_full + unwind_worker->queue_full +
-		unwind_large_worker->queue_full + debug_worker->queue_full;
+		processes->proc_reads_short + names->reads_deferred + unwinder->tables.deferred +
+		worker->queue_full + unwind_worker->queue_full + unwind_large_worker->queue_full +
+		debug_worker->queue_full;
 	values[WIRE_COUNTER_ACCEPTS_DEFERRED] = server.accepts_deferred;
 }
 

@@ -288,7 +288,7 @@ enum wire_counter {
 	WIRE_COUNTER_TOKENS_REFUSED,  /* wrong ones, and those that were not looked at any more */
 	WIRE_COUNTER_FREQUENCY_ASKED_MHZ, /* not a total; the segments have the one that holds, which
 					     is lower while the agent would take too much */
-	WIRE_COUNTER_READS_DEFERRED, /* of files and processes: too many waited, or no descriptor was left */
+	WIRE_COUNTER_READS_DEFERRED, /* of files and processes: too many waited, or no descriptor or memory was left */
 	WIRE_COUNTER_ACCEPTS_DEFERRED, /* times that new connections waited for descriptors */
 	WIRE_COUNTER_COUNT,
 };

@@ -45,6 +45,7 @@ struct row {
 	uint64_t retry_ns;		/* not before */
 	uint32_t tries;			/* to open and read the file */
 	uint32_t crashes;
+	uint32_t shortages;
 	uint32_t pid;  /* a process that maps it */
 	bool searched; /* its debug file was looked for */
 	bool waits;    /* somebody wants it, and should ask again at retry_ns */
@@ -390,6 +391,16 @@ static bool search(struct row *row, const struct executable *executable, int out
 	return r == 0 || is_shortage(r);
 }
 
+/* The worker's own limit may be what was met, so not for ever. True: the file is read once more, later. */
+static bool count_shortage(struct row *row, int outcome)
+{
+	if (!is_shortage(outcome) || ++row->shortages >= UNWIND_TABLES_SHORTAGES_MAX)
+		return false;
+	row->owner->counters.deferred++;
+	retry_later(row, (uint64_t)UNWIND_TABLES_SHORTAGE_MS << (row->shortages - 1));
+	return true;
+}
+
 static void on_table(int outcome, struct worker_result result, void *context)
 {
 	struct row *row = context;
@@ -410,7 +421,7 @@ static void on_table(int outcome, struct worker_result result, void *context)
 			take_table(row, executable, &view);
 		else if (outcome == WORKER_CRASHED && ++row->crashes < UNWIND_TABLES_CRASHES_MAX)
 			retry_later(row, UNWIND_TABLES_RETRY_MS); /* somebody else's doing, maybe */
-		else
+		else if (!count_shortage(row, outcome))
 			fail(row);
 	}
 	end_reading(row);

@@ -83,7 +83,8 @@ static const struct metric metrics[] = {
 	{ "name_tables_evicted_total", "", "Files whose names made room for those of others.",
 	  WIRE_COUNTER_NAMES_EVICTED, 0 },
 	{ "reads_deferred_total", "",
-	  "Files and processes that were not read yet: too many wait, or descriptors ran out.",
+	  "Files and processes that were not read yet: too many wait, or descriptors or memory ran "
+	  "out.",
 	  WIRE_COUNTER_READS_DEFERRED, 0 },
 	{ "accepts_deferred_total", "", "Times that new connections waited for descriptors.",
 	  WIRE_COUNTER_ACCEPTS_DEFERRED, 0 },

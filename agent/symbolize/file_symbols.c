@@ -57,6 +57,7 @@ struct row {
 	uint32_t pid;	     /* that was sampled in it last, while it has no table */
 	uint32_t tries;	     /* to open it since then */
 	uint32_t crashes;
+	uint32_t shortages;
 	uint32_t changes;   /* while it was read */
 	bool search_missed; /* too many went on: the next sample begins one */
 	bool draining;	    /* the provisional and unnamed ones get their names */
@@ -223,6 +224,8 @@ static const char *reason_of(int outcome)
 		return text;
 	if (outcome > 0)
 		return executable_file_outcome_text(outcome);
+	if (is_shortage(outcome))
+		return "needs more memory than there is to read it";
 	return outcome == -EBADMSG ? "gave a damaged table" : "cannot be read";
 }
 
@@ -388,6 +391,7 @@ static void begin_anew(struct row *row, const struct executable *executable)
 	row->complained = false;
 	row->not_elf = false;
 	row->crashes = 0;
+	row->shortages = 0;
 	row->retry_ns = 0;
 }
 
@@ -396,6 +400,19 @@ static bool count_change(struct row *row)
 {
 	row->owner->counters.changed++;
 	return ++row->changes < FILE_SYMBOLS_CHANGES_MAX;
+}
+
+/* The worker's own limit may be what was met, so not for ever. True: the file may be read once more, later. */
+static bool count_shortage(struct row *row, int outcome)
+{
+	struct file_symbols *symbols = row->owner;
+
+	if (!is_shortage(outcome) || ++row->shortages >= FILE_SYMBOLS_SHORTAGES_MAX)
+		return false;
+	symbols->counters.deferred++;
+	row->retry_ns = symbols->now_ns +
+			((uint64_t)FILE_SYMBOLS_SHORTAGE_MS << (row->shortages - 1)) * NS_PER_MS;
+	return true;
 }
 
 /* --- better tables, with a debug file -------------------------------------------------------- */
@@ -454,6 +471,7 @@ static void on_better_table(int outcome, struct worker_result result, void *cont
 		take_better_table(row, executable, &table);
 		row->draining = row->state == ROW_READY;
 	}
+	row->search_missed |= count_shortage(row, outcome);
 	if (!row->draining)
 		provisional_names_free(&row->unnamed); /* they stay what they are */
 }
@@ -556,6 +574,9 @@ static void on_table(int outcome, struct worker_result result, void *context)
 		outcome = symbol_bytes_open(result, &table);
 	if (outcome == 0) {
 		take_table(row, executable, &table);
+	} else if (count_shortage(row, outcome)) {
+		row->state = ROW_NEW;
+		row->owner->retry_wanted = true;
 	} else if (outcome == WORKER_CRASHED && ++row->crashes < FILE_SYMBOLS_CRASHES_MAX) {
 		row->state = ROW_NEW; /* the worker may have been killed by somebody else */
 		row->owner->retry_wanted = true;

@@ -6,7 +6,8 @@
  * under provisional keys. When the file lacks symbols and has a separate debug file, a better table
  * follows, and the functions that went out without a name get theirs. Tables of the same contents are kept once. Tables are bounded by bytes: the
  * one used longest ago makes room, and is not built again for FILE_SYMBOLS_EVICTED_PAUSE_MS. A file
- * that could not be read stays without names, unless it changes. What was read of a file that changed
+ * that could not be read stays without names, unless it changes; one for which the worker had no memory is tried
+ * again some times. What was read of a file that changed
  * meanwhile is dropped, and the file read once more. Owned by the loop thread.
  */
 #ifndef FLICKERSCOPE_FILE_SYMBOLS_H
@@ -34,6 +35,8 @@ enum file_symbols_limits {
 	FILE_SYMBOLS_CHECK_MS = 1000, /* how often a file may be looked at for changes */
 	FILE_SYMBOLS_EVICTED_PAUSE_MS = 10000,
 	FILE_SYMBOLS_CRASHES_MAX = 2,	   /* tries that may end with the worker's death */
+	FILE_SYMBOLS_SHORTAGES_MAX = 4,	   /* tries for which the worker finds no memory, ... */
+	FILE_SYMBOLS_SHORTAGE_MS = 5000,   /* ... the second one after this, then twice that, ... */
 	FILE_SYMBOLS_CHANGES_MAX = 10,	   /* tries in which the file may change */
 	FILE_SYMBOLS_COMPLAINTS_PER_S = 5, /* lines in the log; the rest is counted */
 };
@@ -66,7 +69,8 @@ struct file_symbols_counters {
 	uint64_t evicted;
 	uint64_t failed;
 	uint64_t open_failed;
-	uint64_t changed; /* while they were read */
+	uint64_t changed;  /* while they were read */
+	uint64_t deferred; /* to be read again, since there was no memory for them */
 	uint64_t provisional_lost;
 };
 

@@ -73,6 +73,7 @@ struct file {
 	bool is_program; /* of some process, and no library */
 	uint32_t tries;
 	uint32_t crashes;
+	uint32_t shortages;
 	uint32_t changes; /* while it was read */
 	bool complained;
 };
@@ -439,11 +440,27 @@ static int take_answer(struct file *file, const struct executable *executable,
 	return r < 0 ? r : settle_asked(file, known_count);
 }
 
-/* The file changed while it was read. False: too often. */
-static bool ask_again(struct file *file)
+static void want_again(struct file *file)
 {
 	for (uint32_t i = 0; i < file->asked_count; i++)
 		want(file, file->asked[i]);
+	file->owner->is_wanted = true;
+}
+
+/* The worker's own limit may be what was met, so not for ever. True: the file may be read once more, later. */
+static bool count_shortage(struct file *file, int outcome)
+{
+	if (!is_shortage(outcome) || ++file->shortages >= SOURCE_LINES_SHORTAGES_MAX)
+		return false;
+	file->owner->counters.deferred++;
+	want_again(file);
+	return true;
+}
+
+/* The file changed while it was read. False: too often. */
+static bool ask_again(struct file *file)
+{
+	want_again(file);
 	file->owner->counters.changed++;
 	return ++file->changes < SOURCE_LINES_CHANGES_MAX;
 }
@@ -469,6 +486,7 @@ static void on_table(int outcome, struct worker_result result, void *context)
 	uint64_t took_ns = take_time(lines, file->submitted_ns);
 	bool is_same = file_reading_is_same(&file->reading) &&
 		       file_reading_is_same(&file->debug_reading);
+	bool is_deferred;
 
 	file->building_id = 0;
 	lines->building_count--;
@@ -479,6 +497,7 @@ static void on_table(int outcome, struct worker_result result, void *context)
 	}
 	file->state = FILE_OPEN;
 	file->spent_ns += took_ns;
+	is_deferred = is_same && count_shortage(file, outcome);
 	if (is_same && outcome == 0)
 		outcome = take_answer(file, executable, result);
 	else
@@ -487,11 +506,14 @@ static void on_table(int outcome, struct worker_result result, void *context)
 		outcome = ask_again(file) ? 0 : -ESTALE;
 	if (outcome == -E2BIG) {
 		refuse(file, executable);
-	} else if (outcome &&
+	} else if (outcome && !is_deferred &&
 		   (outcome != WORKER_CRASHED || ++file->crashes == SOURCE_LINES_CRASHES_MAX)) {
 		fail(file, executable, outcome);
 	}
 	file->next_ns = monotonic_ns() + file->pause_ns;
+	if (is_deferred)
+		file->next_ns +=
+			((uint64_t)SOURCE_LINES_SHORTAGE_MS << (file->shortages - 1)) * NS_PER_MS;
 	free(TAKE(file->asked));
 	file->asked_count = 0;
 }
@@ -555,8 +577,7 @@ static void submit(struct file *file, int file_fd, int debug_fd)
 				       on_table, file);
 	if (r) {
 		end_reading(file);
-		for (uint32_t i = 0; i < file->asked_count; i++)
-			want(file, file->asked[i]);
+		want_again(file);
 		free(TAKE(file->asked));
 		file->asked_count = 0;
 		file->next_ns = lines->now_ns + SOURCE_LINES_PAUSE_LEAST_MS * NS_PER_MS;

@@ -40,6 +40,8 @@ enum source_lines_limits {
 	SOURCE_LINES_EVICTED_PAUSE_MS = 10000,
 	SOURCE_LINES_CHANGES_MAX = 10,	 /* jobs during which the file may change */
 	SOURCE_LINES_CRASHES_MAX = 2,	 /* tries that may end with the worker's death */
+	SOURCE_LINES_SHORTAGES_MAX = 4,	 /* tries for which there is no memory, ... */
+	SOURCE_LINES_SHORTAGE_MS = 5000, /* ... the second one after this, then twice that, ... */
 	SOURCE_LINES_TRIES_MAX = 10,	 /* to open the file for what waits */
 	SOURCE_LINES_FDS_MAX = 64,	 /* debug files that stay open ... */
 	SOURCE_LINES_FD_KEPT_MS = 10000, /* ... so long after they were read last */
@@ -53,6 +55,7 @@ struct source_lines_counters {
 	uint64_t evicted;   /* files that made room */
 	uint64_t failed;    /* files that could not be read */
 	uint64_t changed;   /* while they were read */
+	uint64_t deferred;  /* to be read again, since there was no memory for them */
 	uint64_t refused;   /* files that got no more: they need more than there is */
 	uint64_t left_out;  /* units of files beyond the limits of their reader */
 	uint64_t forgotten; /* addresses that found no room to wait */

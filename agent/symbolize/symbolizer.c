@@ -441,6 +441,7 @@ const struct symbolizer_counters *symbolizer_counters(struct symbolizer *symboli
 	counters->tables_evicted = files->evicted + jit->evicted + lines->evicted;
 	counters->parse_failed = files->failed + jit->failed + lines->failed;
 	counters->open_failed = files->open_failed;
+	counters->reads_deferred = files->deferred + lines->deferred;
 	counters->changed = files->changed + lines->changed;
 	counters->provisional_lost = files->provisional_lost + jit->provisional_lost;
 	counters->demangled = demangler->demangled;

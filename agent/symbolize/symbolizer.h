@@ -78,6 +78,7 @@ struct symbolizer_counters {
 	uint64_t parse_failed;	 /* files, maps or /proc texts that could not be read */
 	uint64_t open_failed;	 /* files gone before they could be opened */
 	uint64_t changed;	 /* files that changed while they were read, and were read again */
+	uint64_t reads_deferred; /* files to be read again, since there was no memory for them */
 	uint64_t names_left_out; /* symbols that a limit kept out, and all of the next */
 	uint64_t provisional_lost; /* offsets that will never get their late name */
 	uint64_t late_names;

@@ -120,7 +120,9 @@ static int run_job(const struct worker_job_type *types, size_t type_count,
 			  ? type->run_pair(inputs->at[0], inputs->at[1], argument, ret_result)
 			  : type->run(inputs->at[0], argument, ret_result);
 	/* A job may fail because its result did; then that is the reason. */
-	return ret_result->failed ? WORKER_TOO_LARGE : outcome;
+	if (ret_result->failed)
+		return ret_result->is_at_cap ? WORKER_TOO_LARGE : -ENOMEM;
+	return outcome;
 }
 
 static int send_reply(int socket, struct worker_reply reply, const struct bytes_writer *result)

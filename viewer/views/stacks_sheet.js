@@ -59,7 +59,7 @@ export const shed_words = {
 	[wire.WIRE_COUNTER_PARSE_FAILED]: { title: "Files and lists of processes that could not be read",
 		text: "They were damaged, or gone too soon: functions there may be without names." },
 	[wire.WIRE_COUNTER_READS_DEFERRED]: { title: "Files and processes that were read late",
-		text: "Too many came at once, or the agent had as many files open as it may. They are tried again; until then " +
+		text: "Too many came at once, or the agent had as many files open as it may, or no memory. They are tried again; until then " +
 			`their functions have no names and their stacks may end early. ${more_files}` },
 	[wire.WIRE_COUNTER_ACCEPTS_DEFERRED]: { title: "Times that new pages had to wait",
 		text: `The agent had as many files and connections open as it may, and lets them in a second later. ${more_files}` },
