@@ -42,6 +42,17 @@ export function temporaryFolder(test) {
 	return folder;
 }
 
+/*
+ * A test that is killed ends nothing: the kernel ends the agent then (prctl(2), PR_SET_PDEATHSIG, which setpriv sets
+ * before it becomes the agent). And a file of tests whose runner is gone ends, which it would not notice itself.
+ */
+const spawnMortal = (path, args, options) => spawn('/usr/bin/setpriv', ['--pdeathsig', 'TERM', '--', path, ...args], options);
+
+if (process.env.NODE_TEST_CONTEXT) {
+	const { ppid } = process;
+	setInterval(() => process.ppid === ppid || process.exit(1), 1000).unref();
+}
+
 /** Runs the program to its end. */
 export function run(args, { timeMs = 60_000, env = process.env } = {}) {
 	return new Promise((resolve) => {
@@ -68,7 +79,7 @@ export async function startAgent(test, args = [], { command = 'live', port = 0, 
 	if (!existsSync(path)) throw new Error(`${path} is not built`);
 	const home = folder ?? temporaryFolder(test);
 	const startedAt = performance.now();
-	const child = spawn(
+	const child = spawnMortal(
 		path,
 		[command, '--listen', `127.0.0.1:${port}`, '--token-file', join(home, 'token'), ...args],
 		{ stdio: ['ignore', 'pipe', 'pipe'], env },
