@@ -4,8 +4,9 @@
 # Installs what is missing to build (and with `test`, to test) flickerscope: with apt on Debian and
 # Ubuntu; elsewhere it prints the names and fails. Does nothing, quickly, when all is there.
 #
-#   packaging/install-deps.sh build   to build and run
-#   packaging/install-deps.sh test    also what the tests need: a browser, Node, perf, a fuzzer's runtime, kernels
+#   packaging/install-deps.sh build     to build and run
+#   packaging/install-deps.sh package   also what makes a package for Debian of it
+#   packaging/install-deps.sh test      also what the tests need: a browser, Node, perf, a fuzzer's runtime, kernels
 set -euo pipefail
 
 build_packages=(
@@ -18,18 +19,18 @@ build_packages=(
 	linux-libc-dev
 	esbuild zopfli                   # minify and pack the page
 )
+package_packages=(dpkg-dev binutils)
 test_packages=(
 	nodejs npm chromium              # the page in a real browser
 	libclang-rt-dev                  # AddressSanitizer and libFuzzer for clang
 	linux-perf                       # the peer that the benches measure beside
 	llvm                             # its addr2line, the judge of lines
 	python3-prometheus-client        # reads /metrics as Prometheus does
-	dpkg-dev                         # makes the package
 	systemd                          # its systemd-analyze judges the service; it is not run
 	openssl                          # makes a certificate
 	strace                           # what reaches the disk, and when
 	xz-utils                         # packs .gnu_debugdata
-	jq binutils g++ clang-format cppcheck fonts-liberation
+	jq g++ clang-format cppcheck fonts-liberation
 	qemu-system-x86 cpio             # other kernels, in a virtual machine
 )
 
@@ -40,9 +41,10 @@ kernels_folder=/var/cache/flickerscope/kernels
 mode=${1:-build}
 case $mode in
 build) wanted=("${build_packages[@]}") ;;
-test) wanted=("${build_packages[@]}" "${test_packages[@]}") ;;
+package) wanted=("${build_packages[@]}" "${package_packages[@]}") ;;
+test) wanted=("${build_packages[@]}" "${package_packages[@]}" "${test_packages[@]}") ;;
 *)
-	echo "usage: $0 build|test" >&2
+	echo "usage: $0 build|package|test" >&2
 	exit 2
 	;;
 esac
