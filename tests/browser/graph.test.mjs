@@ -115,6 +115,36 @@ test("letters of a search draw only frames that change, and the picture is that 
 	await page.keyboard.press("Escape");
 });
 
+test("where a frame's name and how it changed have no room beside each other, the name is drawn", async () => {
+	await page.evaluate(() => {
+		const { source, tools } = window.flickerscope, end_us = Math.floor(source.now_us() / 1e6) * 1e6 - 5e6;
+		tools.page.select([{ start_us: end_us - 10e6, end_us }]);
+	});
+	await page.click("#tab-compare");
+	await painted(page);
+	const drawn = await page.evaluate(() => {
+		const { graph } = window.flickerscope, { label_draw, width } = graph;
+		const labels = new Map();
+		graph.label_draw = (context, label, style, ink, rect, y, taken) => labels.set(rect, graph.text.fit(graph.fonts[style], label, rect.x1 - rect.x0 - 11 - taken));
+		const named = [];
+		/* As in narrower windows. */
+		for (graph.width = width; graph.width > 300; graph.width -= 4) {
+			graph.dirty = true;
+			graph.paint(performance.now());
+			for (const rect of graph.rects)
+				if (rect.node >= 0 && rect.x1 - rect.x0 > 150)
+					named.push(labels.get(rect));
+		}
+		Object.assign(graph, { label_draw, width, dirty: true });
+		graph.changed();
+		return { named, changes: "certainties" in graph.tree };
+	});
+	assert.ok(drawn.changes && drawn.named.length > 100);
+	assert.deepEqual(drawn.named.filter((name) => !name), []);
+	await page.click("#tab-graph");
+	await page.evaluate(() => window.flickerscope.tools.page.select(null));
+});
+
 test("a frame's menu shows it alone, leaves it out, counts it elsewhere, closes it; chips take that back", async () => {
 	const all = await totals();
 	await menu_choose("ingest::run(int)", /^Show only it/);

@@ -256,10 +256,11 @@ test("rows and themes change, the cards come and go, nothing complains", async (
 	assert.ok(await page.isVisible("#sheet"));
 	await page.keyboard.press("Escape");
 	await page.click("#theme");
-	for (const [width, height] of [[700, 500], [1100, 700], [1920, 1080], [1440, 900]]) {
+	for (const [width, height] of [[390, 844], [700, 500], [1100, 700], [1920, 1080], [1440, 900]]) {
 		await page.setViewportSize({ width, height });
 		await page.waitForTimeout(100);
-		const right = await look(() => document.documentElement.scrollWidth - innerWidth);
+		const right = await look(() => Math.max(document.documentElement.scrollWidth,
+			...[...document.querySelectorAll("#legend *, #kinds *, #search")].map((one) => one.getBoundingClientRect().right)) - innerWidth);
 		assert.ok(right <= 0, `nothing sticks out at ${width}`);
 	}
 	assert.deepEqual(problems, []);

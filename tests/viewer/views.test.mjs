@@ -83,7 +83,7 @@ test("numbers are grouped, shares have two figures below ten", () => {
 
 test("CPUs busy have two figures", () => {
 	assert.deepEqual([0, 0.04, 0.0998, 0.27, 0.994, 0.996, 1.66, 9.94, 9.96, 63.7].map(format.cpus_text),
-		["0.0", "0.04", "0.10", "0.27", "0.99", "1.0", "1.7", "9.9", "10", "64"]);
+		["0", "0.04", "0.10", "0.27", "0.99", "1.0", "1.7", "9.9", "10", "64"]);
 });
 
 test("stretches of time are told in the unit that fits", () => {

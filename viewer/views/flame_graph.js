@@ -39,6 +39,8 @@ import * as wire from "wire";
 
 export const row_height = 18;
 const share_room = 150;
+/** What a name has beside a share: how a frame changed takes more than a share of all. */
+const name_room_least = 100;
 const text_padding = 5;
 const zoom_ms = 120;
 const padding = 16;
@@ -375,18 +377,21 @@ export class FlameGraph {
 		const style = !kind ? "bold" : kind === wire.WIRE_FRAME_INLINED ? "italic" : "plain";
 		const ink = fade ? tokens.ink2 : frame_ink;
 		const differs = rect.parent < 0 || tree.total[rect.parent] !== rect.total;
+		const font = /** @type {Record<string, string>} */ (this.fonts)[style], label = name_shorten(name);
 		let share_width = 0;
 		if (width >= share_room && differs) {
 			const share = tree_is_of_changes(tree) ? this.change_words(tree, rect.node)
 				: share_text(rect.total, tree.total[0]);
 			const fonts = /** @type {{ plain: string }} */ (this.fonts);
-			share_width = this.text.width(fonts.plain, share) + 8;
-			context.font = fonts.plain;
-			context.fillStyle = ink;
-			context.fillText(share, rect.x0 + width - share_width + 8 - text_padding,
-				y + 9);
+			const taken = this.text.width(fonts.plain, share) + 8, room = width - 2 * text_padding - taken;
+			if (room >= name_room_least || this.text.width(font, label) <= room) {
+				share_width = taken;
+				context.font = fonts.plain;
+				context.fillStyle = ink;
+				context.fillText(share, rect.x0 + width - taken + 8 - text_padding, y + 9);
+			}
 		}
-		this.label_draw(context, name_shorten(name), style, ink, rect, y, share_width);
+		this.label_draw(context, label, style, ink, rect, y, share_width);
 	}
 
 	/**

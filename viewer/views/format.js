@@ -44,12 +44,12 @@ export function complete_text(part, whole) {
 }
 
 /**
- * CPUs busy, of two figures: 0.04, 0.10, 0.27, 1.7, 12.
+ * CPUs busy, of two figures: 0, 0.04, 0.10, 0.27, 1.7, 12.
  * @param {number} cpus
  */
 export function cpus_text(cpus) {
-	if (cpus > 0 && cpus < 0.995)
-		return cpus.toFixed(2);
+	if (cpus < 0.995)
+		return cpus > 0 ? cpus.toFixed(2) : "0";
 	return cpus < 9.95 ? cpus.toFixed(1) : String(Math.round(cpus));
 }
 
