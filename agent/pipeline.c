@@ -65,13 +65,13 @@ struct pipeline {
 	struct timeline timeline;
 	struct loop_source *drain_timer;
 	bool watched; /* the drain timer is set for somebody who looks */
-	struct loop_source *second_timer;
 	struct loop_source *session_source;
 	uint64_t source_generation; /* of the symbolizer, that the stacks in the cache are of */
 	uint64_t instance_id;
 	uint64_t start_ns;
 	uint64_t drained_ns; /* every event before this has been taken from the kernel */
 	uint64_t written_ns; /* when the last chunk was written */
+	uint64_t second_ns;  /* when what is done once a second is due */
 	uint64_t seen_count; /* samples with user code */
 	uint64_t segment_start_ns;
 	uint64_t segment_span_ns; /* how long a segment may become */
@@ -573,31 +573,6 @@ void pipeline_watch(struct pipeline *pipeline)
 	set_pace(pipeline, true);
 }
 
-static void on_drain_timer(void *context)
-{
-	struct pipeline *pipeline = context;
-	bool watched = pipeline->server && server_counters(pipeline->server).clients > 0;
-	uint64_t now_ns, due_ns;
-
-	set_pace(pipeline, watched);
-	drain(pipeline);
-	now_ns = monotonic_ns();
-	process_table_expire(pipeline->processes, now_ns);
-	unwinder_tick(pipeline->unwinder, now_ns);
-	symbolizer_tick(pipeline->symbolizer, now_ns);
-	add_late_names(pipeline);
-	/* Small chunks cost bytes. */
-	due_ns = watched ? 0 : PIPELINE_WRITE_INTERVAL_MS * NS_PER_MS;
-	if (now_ns - pipeline->written_ns >= due_ns)
-		write_chunks(pipeline, now_ns);
-}
-
-/* The kernel side asks before the timer does: the ring fills, or a new process needs its files. */
-static void on_session(uint32_t events, void *context)
-{
-	drain(context);
-}
-
 static uint64_t cpu_us_of_self(void)
 {
 	struct rusage usage;
@@ -753,13 +728,10 @@ static void govern(struct pipeline *pipeline, uint64_t now_ns, uint64_t cpu_us)
 		log_errno(r, "sample at another rate");
 }
 
-static void on_second(void *context)
+static void on_second(struct pipeline *pipeline)
 {
-	struct pipeline *pipeline = context;
-	uint64_t values[WIRE_COUNTER_COUNT] = { 0 }, now_ns;
+	uint64_t values[WIRE_COUNTER_COUNT] = { 0 }, now_ns = pipeline->drained_ns;
 
-	drain(pipeline);
-	now_ns = pipeline->drained_ns;
 	follow_clock(pipeline, now_ns);
 	/* A segment has one number of CPUs. */
 	if (sampler_session_follow_cpus(pipeline->session) == SAMPLER_SESSION_CPUS_CHANGED)
@@ -768,6 +740,41 @@ static void on_second(void *context)
 	pipeline_counters(pipeline, values);
 	record_encoder_add_counters(pipeline->encoder, now_ns, values);
 	govern(pipeline, now_ns, values[WIRE_COUNTER_AGENT_CPU_US]);
+}
+
+/* With a drain, since a timer of its own would wake the agent once more. */
+static void do_each_second(struct pipeline *pipeline, uint64_t now_ns)
+{
+	if (now_ns < pipeline->second_ns)
+		return;
+	pipeline->second_ns += ((now_ns - pipeline->second_ns) / NS_PER_S + 1) * NS_PER_S;
+	on_second(pipeline);
+}
+
+static void on_drain_timer(void *context)
+{
+	struct pipeline *pipeline = context;
+	bool watched = pipeline->server && server_counters(pipeline->server).clients > 0;
+	uint64_t now_ns, due_ns;
+
+	set_pace(pipeline, watched);
+	drain(pipeline);
+	now_ns = monotonic_ns();
+	process_table_expire(pipeline->processes, now_ns);
+	unwinder_tick(pipeline->unwinder, now_ns);
+	symbolizer_tick(pipeline->symbolizer, now_ns);
+	add_late_names(pipeline);
+	do_each_second(pipeline, now_ns);
+	/* Small chunks cost bytes. */
+	due_ns = watched ? 0 : PIPELINE_WRITE_INTERVAL_MS * NS_PER_MS;
+	if (now_ns - pipeline->written_ns >= due_ns)
+		write_chunks(pipeline, now_ns);
+}
+
+/* The kernel side asks before the timer does: the ring fills, or a new process needs its files. */
+static void on_session(uint32_t events, void *context)
+{
+	drain(context);
 }
 
 /* --- life -------------------------------------------------------------------------------------- */
@@ -947,18 +954,15 @@ static int start(struct pipeline *pipeline)
 	read_clocks(&pipeline->start_ns,
 		    &wall_ns); /* when it was far off, the next second corrects it */
 	pipeline->drained_ns = pipeline->start_ns;
+	pipeline->second_ns = pipeline->start_ns + NS_PER_S;
 	pipeline->timeline = timeline_start(pipeline->start_ns, wall_ns);
 	open_segment(pipeline, pipeline->start_ns);
 	r = loop_add_fd(pipeline->loop, sampler_session_fd(pipeline->session), EPOLLIN, on_session,
 			pipeline, &pipeline->session_source);
 	if (r < 0)
 		return r;
-	r = loop_add_timer(pipeline->loop, PIPELINE_UNWATCHED_INTERVAL_MS * NS_PER_MS,
-			   on_drain_timer, pipeline, &pipeline->drain_timer);
-	if (r < 0)
-		return r;
-	return loop_add_timer(pipeline->loop, NS_PER_S, on_second, pipeline,
-			      &pipeline->second_timer);
+	return loop_add_timer(pipeline->loop, PIPELINE_UNWATCHED_INTERVAL_MS * NS_PER_MS,
+			      on_drain_timer, pipeline, &pipeline->drain_timer);
 }
 
 int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_pipeline)
@@ -1009,8 +1013,7 @@ static void stop_timers(struct pipeline *pipeline)
 {
 	loop_remove(pipeline->session_source);
 	loop_remove(pipeline->drain_timer);
-	loop_remove(pipeline->second_timer);
-	pipeline->session_source = pipeline->drain_timer = pipeline->second_timer = NULL;
+	pipeline->session_source = pipeline->drain_timer = NULL;
 }
 
 void pipeline_free(struct pipeline *pipeline)

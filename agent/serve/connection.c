@@ -193,18 +193,6 @@ bool connection_table_expire(struct connection_table *table)
 	return running || table->guest_count || table->reader_count;
 }
 
-void connection_table_wake(struct connection_table *table)
-{
-	struct connection *connection;
-
-	for (connection = TAILQ_FIRST(&table->clients); connection;
-	     connection = TAILQ_NEXT(connection, link)) {
-		/* Without memory it is tried again, and told, when the client is served. */
-		client_track(connection->client);
-		lws_callback_on_writable(connection->wsi);
-	}
-}
-
 struct server_counters connection_table_counters(const struct connection_table *table)
 {
 	struct server_counters counters = table->counters;
@@ -867,6 +855,29 @@ static int on_client_writeable(struct connection *connection)
 	if (!client_is_up_to_date(connection->client))
 		lws_callback_on_writable(wsi);
 	return 0;
+}
+
+/*
+ * What is new goes out at once to a page that keeps up: to ask for libwebsockets' callback takes another turn of its
+ * loop. Returns whether no callback is needed for it.
+ */
+static bool send_now(struct connection *connection)
+{
+	return !connection->close_code && client_resumed(connection->client) &&
+	       !lws_send_pipe_choked(connection->wsi) && on_client_writeable(connection) == 0;
+}
+
+void connection_table_wake(struct connection_table *table)
+{
+	struct connection *connection;
+
+	for (connection = TAILQ_FIRST(&table->clients); connection;
+	     connection = TAILQ_NEXT(connection, link)) {
+		/* Without memory it is tried again, and told, when the client is served. */
+		client_track(connection->client);
+		if (!send_now(connection))
+			lws_callback_on_writable(connection->wsi);
+	}
 }
 
 int connection_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
