@@ -723,6 +723,7 @@ export class Page {
 		const ranges = this.graph_ranges();
 		this.selection_bar.show({
 			ranges: source.wall(ranges),
+			timeline: ranges,
 			chosen: this.selection !== null,
 			following: this.map.following && source.live(),
 			can_save: source.live() && this.connection.can_save(),

@@ -300,7 +300,7 @@ export class Connection {
 		const { source } = this;
 		return { kind: "capture", title: this.file_feed ? this.title ?? "" : source.facts().title,
 			from_us: source.to_wall_us(source.oldest_us()), to_us: source.to_wall_us(source.now_us()),
-			loading: source.profile.loading };
+			span_us: source.now_us() - source.oldest_us(), loading: source.profile.loading };
 	}
 
 	/** A sentence that takes the place of the one on how to read the map; empty: none. */

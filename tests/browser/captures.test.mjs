@@ -147,6 +147,10 @@ test('a folder is a list: a click opens a profile, two are compared, names stay 
 		return { hatched: source.column(second, 50).gaps.some(({ hatched }) => hatched), gap: source.cell({ start_us, end_us: start_us + 20_000 }).gap };
 	});
 	assert.deepEqual(border, { hatched: false, gap: { lost: 0, reason: 'one capture ends here, and the other begins', whole: true } });
+	/* The second one's clock is behind the first one's: what is on screen of both is a stretch all the same. */
+	await page.keyboard.press('Escape');
+	await page.waitForFunction(() => /^\s*On screen/.test(document.querySelector('#selection').textContent));
+	assert.doesNotMatch(await page.textContent('#state'), /, -/);
 	assert.deepEqual(problems, []);
 	await context.close();
 });

@@ -26,6 +26,7 @@ import { rate_text } from "views/status_bar";
  * Times are microseconds of the wall clock.
  * @typedef {object} Shown
  * @property {Range[]} ranges the first one is the one that can be edited; the others are the same part of other seconds
+ * @property {Range[]} timeline the same on the page's own time: the wall clock may have been set back between, or be another capture's
  * @property {boolean} chosen selected by somebody; else it is what the map shows
  * @property {boolean} following
  * @property {boolean} can_save
@@ -188,7 +189,7 @@ export class SelectionBar {
 	show(shown) {
 		const before = this.shown;
 		const moved = !before || before.chosen !== shown.chosen || JSON.stringify(before.ranges) !== JSON.stringify(shown.ranges);
-		const [{ start_us, end_us }] = shown.ranges;
+		const [{ start_us, end_us }] = shown.timeline;
 		const repeated = shown.ranges.length > 1;
 		this.shown = shown;
 		if (shown.chosen && moved)
@@ -212,7 +213,7 @@ export class SelectionBar {
 		this.fields_fill(moved && document.activeElement !== this.start &&
 			document.activeElement !== this.end);
 		const empty = end_us <= start_us;
-		this.span.textContent = empty ? "" : ranges_text(shown.ranges);
+		this.span.textContent = empty ? "" : ranges_text(shown.timeline);
 		this.samples.hidden = this.words.hidden = empty;
 		if (empty)
 			this.lead.textContent = "Nothing to select yet";

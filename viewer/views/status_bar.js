@@ -25,7 +25,7 @@ import { name_escape } from "views/names";
 /**
  * @typedef {{ kind: "live", behind_ms: number }
  * | { kind: "paused", at_us: number, behind_us: number }
- * | { kind: "capture", title: string, from_us: number, to_us: number, loading: boolean }
+ * | { kind: "capture", title: string, from_us: number, to_us: number, span_us: number, loading: boolean }
  * | { kind: "connecting" } | { kind: "token", refused: boolean } | { kind: "ended", why: string }
  * | { kind: "lost", since_s: number }} State times are of the wall clock
  */
@@ -63,7 +63,7 @@ function state_pieces(state) {
 	case "capture":
 		return ["", name_escape(state.title || "Capture"),
 			` ${day_text(state.from_us)}${clock_text(state.from_us)} to ${clock_text(state.to_us)}, ` +
-			span_words(state.to_us - state.from_us) + (state.loading ? ", loading" : "")];
+			span_words(state.span_us) + (state.loading ? ", loading" : "")];
 	case "connecting":
 		return ["Connecting"];
 	case "token":
