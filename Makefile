@@ -285,8 +285,8 @@ tests/node_modules/.installed: tests/package.json tests/package-lock.json
 unit: unit-programs ## The unit tests alone
 	@tests/run unit
 
-out-of-memory: build/san/bin/out_of_memory build/san/bin/flickerscope_faulty build/flickerscope $(LOADS:%=build/release/bin/%) tests/node_modules/.installed ## With memory refused to the agent, at each place in each test (or FILES="test_input")
-	@$< -w -j $$(nproc) build/san/allocating $(FILES)
+out-of-memory: build/san/bin/out_of_memory build/san/bin/flickerscope_faulty build/flickerscope $(LOADS:%=build/release/bin/%) tests/node_modules/.installed ## With memory refused to the agent, at each place in each test (or FILES="test_input"; TESTS=3 tests a call)
+	@$< -w -t $(or $(TESTS),1) -j $$(nproc) build/san/allocating $(FILES)
 	@[ "$(FILES)" ] || FLICKERSCOPE_LONG=1 $(NODE) --test tests/e2e/out_of_memory.test.mjs
 
 viewer: tests/node_modules/.installed ## The viewer's models alone, under node

@@ -206,5 +206,5 @@ int report_make(struct call_tree *tree, enum report_by by, int64_t from_us, int6
 
 void report_close(struct report *report)
 {
-	free(report->rows);
+	free(TAKE(report->rows));
 }

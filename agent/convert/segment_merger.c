@@ -324,6 +324,10 @@ static void on_string(void *context, uint32_t id, const char *bytes, uint32_t si
 	struct string_row row = { .offset = (uint32_t)merger->string_bytes.size, .size = size };
 
 	bytes_write(&merger->string_bytes, bytes, size);
+	if (merger->string_bytes.failed) {
+		fail(merger, bytes_writer_error(&merger->string_bytes));
+		row.size = 0; /* it has its number, and nothing to read */
+	}
 	bytes_write(&merger->strings, &row, sizeof(row));
 }
 

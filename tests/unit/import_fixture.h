@@ -158,6 +158,8 @@ static inline char *import_text_of(struct capture_reader *reader)
 		if (capture_reader_visit(reader, i, &import_visitor, text))
 			check_give_up();
 	bytes_write_u8(&text->text, 0);
+	if (text->text.failed)
+		check_give_up();
 	result = (char *)text->text.bytes;
 	for (size_t i = 0; i < ARRAY_SIZE(text->strings); i++)
 		free(text->strings[i]);

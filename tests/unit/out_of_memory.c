@@ -2,7 +2,7 @@
 /*
  * Runs the unit tests with memory refused to the agent, one call at a time. Prints TAP.
  *
- *	out_of_memory [-w] [-v] [-j JOBS] ALLOCATING [TEST_FILE...]
+ *	out_of_memory [-w] [-t TESTS] [-v] [-j JOBS] ALLOCATING [TEST_FILE...]
  *
  * Each test runs once with all memory, to see at which sites (faulty_memory.h) the agent asks for some, then
  * again for each site, whose first call is refused. A check that was told -ENOMEM asks again; another that
@@ -13,8 +13,8 @@
  *
  * Without -w a site is a call in the agent, is refused in one test only, of those that reach it in the
  * one with the fewest calls, and tests that wait for others are left out. With it a site is a call and the
- * three that led to it, and is refused in all tests, and once more with every call after it refused as
- * well. -v tells as well which checks ended tests.
+ * three that led to it, and is refused in the TESTS tests that reach it with the fewest calls (-t; all without it),
+ * and once more with every call after it refused as well. -v tells as well which checks ended tests.
  *
  * ALLOCATING lists the files of the agent that call what can be refused: each must be reached, here or by
  * whole programs.
@@ -108,6 +108,7 @@ static struct {
 	uint8_t *endings;    /* shared, by run */
 	uint32_t *durations; /* shared, by run */
 	uint32_t jobs;
+	uint32_t tests_max; /* in which a site is refused, of those that are not slow */
 	bool is_whole, is_verbose;
 } suite;
 
@@ -438,8 +439,8 @@ static bool costs_less(const struct unit_test *test, const struct unit_test *oth
 	return test < other;
 }
 
-/* Whether another test that reaches the site costs less. */
-static bool is_cheaper_elsewhere(uint32_t index, uint64_t key)
+/* Whether @count other tests that reach the site cost less. */
+static bool is_cheaper_elsewhere(uint32_t index, uint64_t key, uint32_t count)
 {
 	const struct unit_test *test = &suite.tests[index];
 	struct faulty_site wanted = { .key = key };
@@ -450,7 +451,8 @@ static bool is_cheaper_elsewhere(uint32_t index, uint64_t key)
 		if (i == index || !other->is_sound || !costs_less(other, test))
 			continue;
 		if (bsearch(&wanted, other->sites, other->site_count, sizeof(wanted),
-			    compare_sites))
+			    compare_sites) &&
+		    !--count)
 			return true;
 	}
 	return false;
@@ -463,14 +465,26 @@ static void plan_runs(void)
 		const struct unit_test *test = &suite.tests[i];
 
 		for (uint32_t j = 0; test->is_sound && j < test->site_count; j++) {
-			if ((!suite.is_whole || test->duration_ms > SLOW_MS) &&
-			    is_cheaper_elsewhere(i, test->sites[j].key))
+			bool is_thorough = suite.is_whole && test->duration_ms <= SLOW_MS;
+
+			if (is_cheaper_elsewhere(i, test->sites[j].key,
+						 is_thorough ? suite.tests_max : 1))
 				continue;
 			add_run(i, &test->sites[j], false);
 			if (suite.is_whole)
 				add_run(i, &test->sites[j], true);
 		}
 	}
+}
+
+/* What the tests of the runs take with all memory, one after the other. */
+static double planned_s(void)
+{
+	uint64_t planned_ms = 0;
+
+	for (uint32_t i = 0; i < suite.run_count; i++)
+		planned_ms += suite.tests[suite.runs[i].test].duration_ms;
+	return (double)planned_ms / 1000;
 }
 
 /* --- both rounds ---------------------------------------------------------------------------- */
@@ -660,9 +674,12 @@ int main(int argc, char **argv)
 	uint32_t run = 0;
 
 	suite.jobs = 1;
-	while ((option = getopt(argc, argv, "+j:vw")) > 0) {
+	suite.tests_max = UINT32_MAX;
+	while ((option = getopt(argc, argv, "+j:t:vw")) > 0) {
 		if (option == 'j')
 			suite.jobs = (uint32_t)atoi(optarg);
+		else if (option == 't')
+			suite.tests_max = (uint32_t)atoi(optarg);
 		else if (option == 'v')
 			suite.is_verbose = true;
 		else if (option == 'w')
@@ -671,7 +688,8 @@ int main(int argc, char **argv)
 			break;
 	}
 	if (optind >= argc) {
-		fprintf(stderr, "out_of_memory [-w] [-v] [-j JOBS] ALLOCATING [TEST_FILE...]\n");
+		fprintf(stderr,
+			"out_of_memory [-w] [-t TESTS] [-v] [-j JOBS] ALLOCATING [TEST_FILE...]\n");
 		return 2;
 	}
 	allocating = argv[optind++];
@@ -685,7 +703,8 @@ int main(int argc, char **argv)
 	printf("# %u tests with all memory: %llu ms\n", suite.test_count,
 	       (unsigned long long)(now_ms() - start_ms));
 	plan_runs();
-	printf("# %u with some of it refused\n", suite.run_count);
+	printf("# %u with some of it refused, which take %.0f s with it\n", suite.run_count,
+	       planned_s());
 	for (file = __start_check_files; file < __stop_check_files; file++)
 		if (is_wanted(*file, &argv[optind]))
 			failed += do_file(++number, *file, &run);

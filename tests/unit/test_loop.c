@@ -211,7 +211,7 @@ static void the_loops_own_descriptor_tells_that_something_waits(void)
 	struct pollfd event;
 
 	setup(&fixture);
-	loop_add_fd(fixture.loop, fixture.fd, EPOLLIN, count_event, &fixture, NULL);
+	CHECK_EQ(loop_add_fd(fixture.loop, fixture.fd, EPOLLIN, count_event, &fixture, NULL), 0);
 	event = (struct pollfd){ .fd = loop_fd(fixture.loop), .events = POLLIN };
 	CHECK_EQ(poll(&event, 1, 0), 0);
 	make_readable(&fixture);
@@ -232,7 +232,7 @@ static void running_ends_with_the_stoppers_code(void)
 	CHECK(!loop_stopped(fixture.loop, &code));
 	CHECK_EQ(code, 99);
 	make_readable(&fixture);
-	loop_add_fd(fixture.loop, fixture.fd, EPOLLIN, stop_with_7, &fixture, NULL);
+	CHECK_EQ(loop_add_fd(fixture.loop, fixture.fd, EPOLLIN, stop_with_7, &fixture, NULL), 0);
 	CHECK_EQ(loop_run(fixture.loop), 7);
 	CHECK(loop_stopped(fixture.loop, &code));
 	CHECK_EQ(code, 7);

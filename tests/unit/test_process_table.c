@@ -122,6 +122,15 @@ static void an_exec_and_its_mappings_make_a_process(void)
 	CHECK_EQ(process_table_counters(fixture.table)->proc_reads, 0);
 }
 
+static struct process *find_or_give_up(struct fixture *fixture, uint32_t pid)
+{
+	struct process *process = process_table_find(fixture->table, pid, 0);
+
+	if (!process)
+		check_give_up();
+	return process;
+}
+
 /* Each once, however often it changed, and those that did not change not at all. */
 static void who_follows_changes_is_told_of_those_alone(void)
 {
@@ -131,11 +140,11 @@ static void who_follows_changes_is_told_of_those_alone(void)
 	CHECK_OR_RETURN(open_fixture(&fixture));
 	CHECK_EQ(process_table_next_changed(fixture.table), 0);
 	exec_program(&fixture, PID, "/bin/program");
-	slot = process_table_find(fixture.table, PID, 0)->slot;
+	slot = find_or_give_up(&fixture, PID)->slot;
 	CHECK_EQ(process_table_next_changed(fixture.table), slot);
 	CHECK_EQ(process_table_next_changed(fixture.table), 0);
 	exec_program(&fixture, OTHER, "/bin/other");
-	slot_of_other = process_table_find(fixture.table, OTHER, 0)->slot;
+	slot_of_other = find_or_give_up(&fixture, OTHER)->slot;
 	CHECK_EQ(process_table_next_changed(fixture.table), slot_of_other);
 	map(&fixture, PID, 0x20000, 0x1000, "/lib/late.so", 13, 130);
 	map(&fixture, PID, 0x30000, 0x1000, "/lib/later.so", 14, 140);
@@ -145,7 +154,7 @@ static void who_follows_changes_is_told_of_those_alone(void)
 	map(&fixture, PID, 0x40000, 0x1000, "/lib/last.so", 15, 150);
 	process_table_exit(fixture.table, PID, PID, 200);
 	process_table_fork(fixture.table, OTHER, PID, 300);
-	CHECK_EQ(process_table_find(fixture.table, PID, 0)->slot, slot);
+	CHECK_EQ(find_or_give_up(&fixture, PID)->slot, slot);
 	CHECK_EQ(process_table_next_changed(fixture.table), slot);
 	CHECK_EQ(process_table_next_changed(fixture.table), 0);
 }
@@ -651,7 +660,7 @@ static void a_process_whose_main_thread_ended_still_has_maps(void)
 
 	CHECK_OR_RETURN(pid > 0);
 	if (open_fixture(&fixture)) {
-		const struct process *process = process_table_find(fixture.table, (uint32_t)pid, 0);
+		const struct process *process = find_or_give_up(&fixture, (uint32_t)pid);
 
 		CHECK(strcmp(path_at(&fixture, (uint32_t)pid, here), "") != 0);
 		CHECK(strcmp(process->executable_path, "") != 0);
@@ -674,12 +683,12 @@ static void a_process_whose_main_thread_ended_stays_with_its_others(void)
 	struct process *process;
 
 	CHECK_OR_RETURN(pid > 0 && open_fixture(&fixture));
-	process = process_table_find(fixture.table, (uint32_t)pid, 0);
+	process = find_or_give_up(&fixture, (uint32_t)pid);
 	process->start_ns = 1; /* as if it had been sampled; nobody compares it here */
 	id = process->id;
 	process_table_exit(fixture.table, (uint32_t)pid, (uint32_t)pid, now_ns);
 	expire_all(&fixture, now_ns + 6 * second);
-	CHECK_EQ(process_table_find(fixture.table, (uint32_t)pid, 0)->id, id);
+	CHECK_EQ(find_or_give_up(&fixture, (uint32_t)pid)->id, id);
 	end(pid);
 	expire_all(&fixture, now_ns + 20 * second);
 	CHECK_EQ(process_table_counters(fixture.table)->processes, 0);
@@ -705,8 +714,7 @@ static uint64_t map_own(struct fixture *fixture, const char *path)
 	CHECK(memory != MAP_FAILED && fstat(fd, &status) == 0);
 	event.identity.inode = status.st_ino;
 	process_table_mmap(fixture->table, &event);
-	mapping = process_find_mapping(process_table_find(fixture->table, (uint32_t)getpid(), 0),
-				       event.address);
+	mapping = process_find_mapping(find_or_give_up(fixture, (uint32_t)getpid()), event.address);
 	return mapping ? mapping->executable->id : 0;
 }
 

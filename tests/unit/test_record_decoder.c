@@ -109,6 +109,8 @@ static int read_all(struct fixture *fixture)
 static const char *text_of(struct fixture *fixture)
 {
 	bytes_write_u8(&fixture->text.text, 0);
+	if (fixture->text.text.failed)
+		check_give_up();
 	fixture->text.text.size--;
 	return (const char *)fixture->text.text.bytes;
 }

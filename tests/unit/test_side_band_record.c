@@ -33,6 +33,8 @@ static void write_name(struct bytes_writer *record, const char *name)
 static void record_end(struct bytes_writer *record)
 {
 	bytes_write_u64(record, TIME_NS);
+	if (record->failed)
+		check_give_up();
 	record->bytes[6] = (uint8_t)record->size;
 	record->bytes[7] = (uint8_t)(record->size >> 8);
 }
