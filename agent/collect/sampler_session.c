@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "collect/cpu_list.h"
 #include "collect/pid_filter.h"
@@ -36,7 +37,7 @@ enum {
 /* One CPU, online or not, and what was seen of its counters at the last look. */
 struct cpu_watch {
 	bool is_chosen;	 /* to be sampled while it is online */
-	bool is_refused; /* its events could not be opened: not before it comes again */
+	bool is_refused; /* its events cannot be had: not before it comes again */
 	int process_fd;	 /* the side band's; -1: it is not followed */
 	int timer_fd;	 /* -1: it is not sampled */
 	uint64_t ticks;
@@ -509,7 +510,7 @@ static void add_cpu(struct sampler_session *session, uint32_t cpu)
 		log_warning("CPU %u is online now and will be sampled from the next start on: "
 			    "there is no ring for it",
 			    cpu);
-	watch->is_refused = r < 0;
+	watch->is_refused = r < 0 && !is_shortage(r);
 	if (r < 0)
 		remove_cpu(session, cpu);
 }
