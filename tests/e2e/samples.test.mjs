@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
+import { randomFillSync } from 'node:crypto';
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, rmdirSync, writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { join } from 'node:path';
@@ -269,10 +270,21 @@ test('with --user only processes of these users are sampled, by name or number',
 	assert.match(stream.profile.facts().filter, /61234.*games/);
 });
 
+/** Files of one build id are one file to the agent: what is like another program but for this must not be taken for it, as that may run as well. */
+function renewBuildId(path) {
+	const bytes = readFileSync(path);
+	const note = Buffer.from('040000001400000003000000474e5500', 'hex'); // sizes of name and id, NT_GNU_BUILD_ID, "GNU"
+	const at = bytes.indexOf(note);
+	assert.ok(at > 0, 'it has a build id');
+	randomFillSync(bytes, at + note.length, 20);
+	writeFileSync(path, bytes);
+}
+
 test('a stripped program\'s functions go by their place in the file', async (t) => {
 	const folder = temporaryFolder(t);
 	const stripped = join(folder, 'stripped');
 	assert.equal(spawnSync('strip', ['-s', '-o', stripped, loadPath('busy')]).status, 0);
+	renewBuildId(stripped);
 	const agent = await startAgent(t, ['-F', '199']);
 	const stream = await openStream(t, agent);
 	const load = startProgram(t, stripped, ['-s', '20', '-d', '5']);
@@ -363,6 +375,7 @@ test('a malformed ELF file costs its own names and one line in the log, and noth
 	const malformed = join(folder, 'malformed');
 	copyFileSync(loadPath('busy'), malformed);
 	breakSymbolTable(malformed);
+	renewBuildId(malformed);
 	const agent = await startAgent(t, ['-F', '199']);
 	const stream = await openStream(t, agent);
 	const load = startProgram(t, malformed, ['-s', '20', '-d', '5']);
