@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <sys/resource.h>
 
+#include "base/clock.h"
+
 uint32_t descriptors_share(uint32_t parts, uint32_t least, uint32_t most)
 {
 	struct rlimit limit;
@@ -23,4 +25,11 @@ bool descriptors_are_short(int error)
 bool is_shortage(int error)
 {
 	return descriptors_are_short(error) || error == -ENOMEM;
+}
+
+uint64_t shortage_pause_ns(uint32_t *shortages, int error)
+{
+	if (!is_shortage(error) || ++*shortages >= SHORTAGES_MAX)
+		return 0;
+	return (SHORTAGE_PAUSE_MS << (*shortages - 1)) * NS_PER_MS;
 }

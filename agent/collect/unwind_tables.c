@@ -391,13 +391,15 @@ static bool search(struct row *row, const struct executable *executable, int out
 	return r == 0 || is_shortage(r);
 }
 
-/* The worker's own limit may be what was met, so not for ever. True: the file is read once more, later. */
+/* True: the file is read once more, later. */
 static bool count_shortage(struct row *row, int outcome)
 {
-	if (!is_shortage(outcome) || ++row->shortages >= UNWIND_TABLES_SHORTAGES_MAX)
+	uint64_t pause_ns = shortage_pause_ns(&row->shortages, outcome);
+
+	if (!pause_ns)
 		return false;
 	row->owner->counters.deferred++;
-	retry_later(row, (uint64_t)UNWIND_TABLES_SHORTAGE_MS << (row->shortages - 1));
+	retry_later(row, pause_ns / NS_PER_MS);
 	return true;
 }
 

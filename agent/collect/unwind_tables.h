@@ -32,9 +32,7 @@ enum unwind_tables_limits {
 	UNWIND_TABLES_REST_MS = 1100,	     /* after others made room: see UNWIND_UPLOAD_REST_MS */
 	UNWIND_TABLES_FULL_PAUSE_MS = 10000, /* after there was no room */
 	UNWIND_TABLES_CRASHES_MAX = 2,	     /* tries that may end with the worker's death */
-	UNWIND_TABLES_SHORTAGES_MAX = 4,     /* tries for which the worker finds no memory, ... */
-	UNWIND_TABLES_SHORTAGE_MS = 5000, /* ... the second one after this, then twice that, ... */
-	UNWIND_TABLES_START_CODE_MAX = 512, /* bytes that the C library brings into each program */
+	UNWIND_TABLES_START_CODE_MAX = 512,  /* bytes that the C library brings into each program */
 };
 
 /* What is known about a file's table. */

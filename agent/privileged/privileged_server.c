@@ -423,10 +423,14 @@ static void remove_sockets(const struct privileged_server *server)
 	}
 }
 
-static bool is_empty_file_at(const struct privileged_file *file, struct stat *ret_status)
+/* Whether it still is there, and nothing was written to it. */
+static bool is_empty_there(const struct privileged_file *file)
 {
-	return fstatat(file->folder_fd, file->name, ret_status, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       S_ISREG(ret_status->st_mode) && ret_status->st_size == 0;
+	struct stat status;
+
+	return fstatat(file->folder_fd, file->name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISREG(status.st_mode) && status.st_size == 0 && status.st_dev == file->device &&
+	       status.st_ino == file->inode;
 }
 
 /* The folder is held: whatever its path leads to at the end, nothing is removed elsewhere. */
@@ -455,10 +459,10 @@ static int answer_remove_empty(const struct asked *asked)
 {
 	struct privileged_server *server = asked->server;
 	struct privileged_file file = { .folder_fd = -1 };
-	struct stat status, there;
+	struct stat status;
 	int flags, r;
 
-	if (asked->fd_count != 1)
+	if (asked->fd_count != 1 || fstat(asked->fds[0], &status) < 0)
 		return -EBADF;
 	if (server->file.folder_fd >= 0)
 		return -ENOSPC;
@@ -468,23 +472,19 @@ static int answer_remove_empty(const struct asked *asked)
 	r = find_place(asked->fds[0], &file);
 	if (r < 0)
 		return r;
-	if (fstat(asked->fds[0], &status) < 0 || !is_empty_file_at(&file, &there) ||
-	    status.st_dev != there.st_dev || status.st_ino != there.st_ino) {
+	file.device = status.st_dev;
+	file.inode = status.st_ino;
+	if (!is_empty_there(&file)) {
 		close(file.folder_fd);
 		return -EINVAL;
 	}
-	file.device = status.st_dev;
-	file.inode = status.st_ino;
 	server->file = file;
 	return 0;
 }
 
 static void remove_empty(const struct privileged_file *file)
 {
-	struct stat status;
-
-	if (file->folder_fd >= 0 && is_empty_file_at(file, &status) &&
-	    status.st_dev == file->device && status.st_ino == file->inode)
+	if (file->folder_fd >= 0 && is_empty_there(file))
 		unlinkat(file->folder_fd, file->name, 0);
 }
 

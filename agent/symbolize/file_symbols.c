@@ -402,16 +402,16 @@ static bool count_change(struct row *row)
 	return ++row->changes < FILE_SYMBOLS_CHANGES_MAX;
 }
 
-/* The worker's own limit may be what was met, so not for ever. True: the file may be read once more, later. */
+/* True: the file may be read once more, later. */
 static bool count_shortage(struct row *row, int outcome)
 {
 	struct file_symbols *symbols = row->owner;
+	uint64_t pause_ns = shortage_pause_ns(&row->shortages, outcome);
 
-	if (!is_shortage(outcome) || ++row->shortages >= FILE_SYMBOLS_SHORTAGES_MAX)
+	if (!pause_ns)
 		return false;
 	symbols->counters.deferred++;
-	row->retry_ns = symbols->now_ns +
-			((uint64_t)FILE_SYMBOLS_SHORTAGE_MS << (row->shortages - 1)) * NS_PER_MS;
+	row->retry_ns = symbols->now_ns + pause_ns;
 	return true;
 }
 

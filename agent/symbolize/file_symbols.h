@@ -35,8 +35,6 @@ enum file_symbols_limits {
 	FILE_SYMBOLS_CHECK_MS = 1000, /* how often a file may be looked at for changes */
 	FILE_SYMBOLS_EVICTED_PAUSE_MS = 10000,
 	FILE_SYMBOLS_CRASHES_MAX = 2,	   /* tries that may end with the worker's death */
-	FILE_SYMBOLS_SHORTAGES_MAX = 4,	   /* tries for which the worker finds no memory, ... */
-	FILE_SYMBOLS_SHORTAGE_MS = 5000,   /* ... the second one after this, then twice that, ... */
 	FILE_SYMBOLS_CHANGES_MAX = 10,	   /* tries in which the file may change */
 	FILE_SYMBOLS_COMPLAINTS_PER_S = 5, /* lines in the log; the rest is counted */
 };

@@ -447,16 +447,6 @@ static void want_again(struct file *file)
 	file->owner->is_wanted = true;
 }
 
-/* The worker's own limit may be what was met, so not for ever. True: the file may be read once more, later. */
-static bool count_shortage(struct file *file, int outcome)
-{
-	if (!is_shortage(outcome) || ++file->shortages >= SOURCE_LINES_SHORTAGES_MAX)
-		return false;
-	file->owner->counters.deferred++;
-	want_again(file);
-	return true;
-}
-
 /* The file changed while it was read. False: too often. */
 static bool ask_again(struct file *file)
 {
@@ -486,7 +476,7 @@ static void on_table(int outcome, struct worker_result result, void *context)
 	uint64_t took_ns = take_time(lines, file->submitted_ns);
 	bool is_same = file_reading_is_same(&file->reading) &&
 		       file_reading_is_same(&file->debug_reading);
-	bool is_deferred;
+	uint64_t shortage_ns;
 
 	file->building_id = 0;
 	lines->building_count--;
@@ -497,7 +487,11 @@ static void on_table(int outcome, struct worker_result result, void *context)
 	}
 	file->state = FILE_OPEN;
 	file->spent_ns += took_ns;
-	is_deferred = is_same && count_shortage(file, outcome);
+	shortage_ns = is_same ? shortage_pause_ns(&file->shortages, outcome) : 0;
+	if (shortage_ns) {
+		lines->counters.deferred++;
+		want_again(file);
+	}
 	if (is_same && outcome == 0)
 		outcome = take_answer(file, executable, result);
 	else
@@ -506,14 +500,11 @@ static void on_table(int outcome, struct worker_result result, void *context)
 		outcome = ask_again(file) ? 0 : -ESTALE;
 	if (outcome == -E2BIG) {
 		refuse(file, executable);
-	} else if (outcome && !is_deferred &&
+	} else if (outcome && !shortage_ns &&
 		   (outcome != WORKER_CRASHED || ++file->crashes == SOURCE_LINES_CRASHES_MAX)) {
 		fail(file, executable, outcome);
 	}
-	file->next_ns = monotonic_ns() + file->pause_ns;
-	if (is_deferred)
-		file->next_ns +=
-			((uint64_t)SOURCE_LINES_SHORTAGE_MS << (file->shortages - 1)) * NS_PER_MS;
+	file->next_ns = monotonic_ns() + file->pause_ns + shortage_ns;
 	free(TAKE(file->asked));
 	file->asked_count = 0;
 }

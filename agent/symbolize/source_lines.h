@@ -40,8 +40,6 @@ enum source_lines_limits {
 	SOURCE_LINES_EVICTED_PAUSE_MS = 10000,
 	SOURCE_LINES_CHANGES_MAX = 10,	 /* jobs during which the file may change */
 	SOURCE_LINES_CRASHES_MAX = 2,	 /* tries that may end with the worker's death */
-	SOURCE_LINES_SHORTAGES_MAX = 4,	 /* tries for which there is no memory, ... */
-	SOURCE_LINES_SHORTAGE_MS = 5000, /* ... the second one after this, then twice that, ... */
 	SOURCE_LINES_TRIES_MAX = 10,	 /* to open the file for what waits */
 	SOURCE_LINES_FDS_MAX = 64,	 /* debug files that stay open ... */
 	SOURCE_LINES_FD_KEPT_MS = 10000, /* ... so long after they were read last */
