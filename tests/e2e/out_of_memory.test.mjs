@@ -34,7 +34,7 @@ const faulty = join(root, 'build', 'san', 'bin', 'flickerscope_faulty');
 /* --- struct faulty_memory, as tests/unit/faulty_program.c holds it ---------------------------------- */
 
 const SITES_MAX = 2048, SITES_AT = 32, SITE_SIZE = 48;
-const KEY_AT = 8, THEN_ALL_AT = 16, ON_AT = 17, SHORT_AT = 18, REFUSED_AT = 20, FULL_AT = 28;
+const KEY_AT = 8, THEN_ALL_AT = 16, ON_AT = 17, SHORT_AT = 18, LASTING_AT = 19, REFUSED_AT = 20, FULL_AT = 28;
 const NO_KEY = Buffer.from('0300000000000000', 'hex'); // no site's, in all likelihood
 
 class FaultyMemory {
@@ -55,12 +55,13 @@ class FaultyMemory {
 		writeSync(this.fd, bytes, 0, bytes.length, at);
 	}
 
-	/** Refuses the next call of a site. */
-	refuse(key, thenAll = false) {
+	/** Refuses the next call of a site; with thenAll all calls behind it too, with isLasting each of that site. */
+	refuse(key, { thenAll = false, isLasting = false } = {}) {
 		const bytes = Buffer.alloc(8);
 		this.write(KEY_AT, NO_KEY);
 		this.write(REFUSED_AT, Buffer.alloc(4));
 		this.write(THEN_ALL_AT, Buffer.from([thenAll ? 1 : 0]));
+		this.write(LASTING_AT, Buffer.from([isLasting ? 1 : 0]));
 		bytes.writeBigUInt64LE(key);
 		this.write(KEY_AT, bytes);
 	}
@@ -175,7 +176,7 @@ async function refuseEach(t, sites, label, once) {
 	let refusedCount = 0, heldCount = 0;
 	for (const [i, [key, thenAll]] of turns.entries()) {
 		const folder = temporaryFolder(t), memory = new FaultyMemory(folder);
-		memory.refuse(key, thenAll);
+		memory.refuse(key, { thenAll });
 		const end = await once(folder, memory);
 		const fault = faultOf(end) || end.fault;
 		refusedCount += memory.refused > 0;
@@ -435,12 +436,12 @@ test('a file for which a worker had no memory is read a while later', async (t) 
 	runCopy('seen', 1);
 	await until(() => isNamed('seen'), 'it has names', 30_000);
 	const key = [...surveyed(memory).keys()].find((site) => places.get(site).startsWith('agent/elf/symbol_table_builder.c'));
-	memory.refuse(key);
+	memory.refuse(key, { isLasting: true }); // a library may be asked for before the program
 	runCopy('refused', 2);
-	await until(() => memory.refused, 'the worker was refused', 30_000);
+	await until(() => memory.refused && stream.counter(wire.WIRE_COUNTER_READS_DEFERRED) > 0, 'the worker was refused, and that is counted', 30_000);
+	assert.ok(!isNamed('refused'), 'without memory it has no names');
 	memory.giveAll();
 	await until(() => isNamed('refused'), 'it has names as well', 30_000);
-	assert.ok(stream.counter(wire.WIRE_COUNTER_READS_DEFERRED) > 0, 'that it had to wait is counted');
 	assert.doesNotMatch(agent.stderr, /without names/);
 });
 

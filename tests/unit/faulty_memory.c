@@ -114,8 +114,9 @@ static __attribute__((noinline)) bool is_refused(const void *frame)
 		count_call(key, callers);
 		return false;
 	}
-	if (key != memory->refused_key ||
-	    __atomic_fetch_add(&memory->refused_count, 1, __ATOMIC_RELAXED))
+	if (key != memory->refused_key)
+		return false;
+	if (__atomic_fetch_add(&memory->refused_count, 1, __ATOMIC_RELAXED) && !memory->is_lasting)
 		return false;
 	if (memory->and_then_all)
 		__atomic_store_n(&memory->is_short, true, __ATOMIC_RELAXED);

@@ -32,7 +32,8 @@ struct faulty_memory {
 	uint64_t refused_key;  /* the site whose first call fails; 0: none */
 	bool and_then_all;     /* ... and every call of any site after it, until asked again */
 	bool is_on;
-	bool is_short; /* without memory: from the first refusal until asked again */
+	bool is_short;	 /* without memory: from the first refusal until asked again */
+	bool is_lasting; /* each call of the refused site fails, not the first alone */
 	uint32_t refused_count;
 	uint32_t again_count;
 	bool is_full; /* there were more than FAULTY_SITES_MAX sites */

@@ -16,6 +16,7 @@
 _Static_assert(offsetof(struct faulty_memory, refused_key) == 8 &&
 		       offsetof(struct faulty_memory, and_then_all) == 16 &&
 		       offsetof(struct faulty_memory, is_on) == 17 &&
+		       offsetof(struct faulty_memory, is_lasting) == 19 &&
 		       offsetof(struct faulty_memory, refused_count) == 20 &&
 		       offsetof(struct faulty_memory, is_full) == 28 &&
 		       offsetof(struct faulty_memory, sites) == 32 &&
