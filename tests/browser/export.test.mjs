@@ -92,6 +92,8 @@ test('hostile names are text in the page', async (t) => {
 	t.after(() => page.close());
 	assert.equal(await page.evaluate(() => window.owned), undefined);
 	assert.match(await page.textContent('#state'), /"><b>evil\.folded/);
+	/* What was read is drawn with the next frame. */
+	await page.waitForFunction(() => window.flickerscope.graph.tree?.total[0] > 0);
 	const { samples, total } = await graphShare(page, names[1]);
 	assert.deepEqual([samples, total], [30, 30]);
 	assert.deepEqual(page.problems, []);
