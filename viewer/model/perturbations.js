@@ -461,16 +461,18 @@ export class Perturbations {
 				surprises[scale].push(surprise);
 				const usual = reference.scales[scale];
 				const beyond = busy - reference.usual;
-				const scores = { up: -busy < this.highs[scale].common ? beyond / usual.up : 0,
-					down: busy < this.lows[scale].common ? -beyond / usual.down : 0,
+				const scores = { up: beyond / usual.up, down: -beyond / usual.down,
 					mix: reference.knows_surprise ? (surprise - usual.surprise) / usual.surprise_spread : 0 };
 				const changes = { up: beyond, down: -beyond,
 					mix: (surprise - usual.surprise) * (busy + mix_usual_part * reference.usual) /
 						-Math.log2(share_floor) };
+				/* What is common is no news, but the peaks are learned from it too. */
+				const common = { up: -busy >= this.highs[scale].common,
+					down: busy >= this.lows[scale].common, mix: false };
 				for (const kind of kinds) {
 					most[kind] = Math.max(most[kind], scores[kind]);
 					const ratio = scores[kind] / limits[kind];
-					if (ratio < 1 || best && !is_better(kind, ratio, best) ||
+					if (ratio < 1 || common[kind] || best && !is_better(kind, ratio, best) ||
 					    !this.is_large(kind, changes[kind], cells))
 						continue;
 					const first = past.second * cells_per_second + cell + 1 - cells;
