@@ -257,16 +257,6 @@ static int put_table(struct row *row, const struct unwind_table_view *view)
 	return 0;
 }
 
-/* Whether the file that was read is the one that was mapped, as far as the event told. */
-static bool is_meant(const struct executable *executable, const struct build_id *build_id)
-{
-	const struct executable_identity *identity = &executable->identity;
-
-	return !identity->build_id_size ||
-	       (identity->build_id_size == build_id->size &&
-		memcmp(identity->build_id, build_id->bytes, build_id->size) == 0);
-}
-
 static void take_table(struct row *row, struct executable *executable,
 		       const struct unwind_table_view *view)
 {
@@ -275,7 +265,7 @@ static void take_table(struct row *row, struct executable *executable,
 	struct unwind_table_use *equal = build_id->size ? find_equal(tables, build_id) : NULL;
 	int r = 0;
 
-	if (!is_meant(executable, build_id)) {
+	if (!executable_may_be(executable, build_id)) {
 		tables->counters.open_failed++;
 		executable_table_close_fd(tables->options.executables, executable);
 		try_again(row); /* another process may lead to it */

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "base/hash_index.h"
+#include "elf/build_id.h"
 #include "privileged/process_files.h"
 
 struct executable_table {
@@ -388,6 +389,15 @@ int executable_table_open(struct executable_table *table, struct executable *exe
 	}
 	keep_fd(table, executable, fd, now_ns);
 	return 0;
+}
+
+bool executable_may_be(const struct executable *executable, const struct build_id *build_id)
+{
+	const struct executable_identity *identity = &executable->identity;
+
+	return !identity->build_id_size ||
+	       (identity->build_id_size == build_id->size &&
+		memcmp(identity->build_id, build_id->bytes, build_id->size) == 0);
 }
 
 struct executable *executable_table_at(const struct executable_table *table, uint32_t slot)

@@ -19,6 +19,7 @@
 
 #include "base/cleanup.h"
 
+struct build_id;
 struct process_files;
 struct executable_table;
 
@@ -142,6 +143,9 @@ int executable_table_open(struct executable_table *table, struct executable *exe
  * found by its path alone.
  */
 int executable_table_fd(const struct executable_table *table, const struct executable *executable);
+
+/* Whether a file that was read may be the one that was mapped: it has the build id that was told, if one was. */
+bool executable_may_be(const struct executable *executable, const struct build_id *build_id);
 
 /* The executable that has the slot now, or NULL. */
 struct executable *executable_table_at(const struct executable_table *table, uint32_t slot);

@@ -327,23 +327,13 @@ static int share_table(struct row *row, struct symbol_bytes *table)
 	return 0;
 }
 
-/* Whether the file that was read is the one that was mapped, as far as the event told. */
-static bool is_meant(const struct executable *executable, const struct build_id *build_id)
-{
-	const struct executable_identity *identity = &executable->identity;
-
-	return !identity->build_id_size ||
-	       (identity->build_id_size == build_id->size &&
-		memcmp(identity->build_id, build_id->bytes, build_id->size) == 0);
-}
-
 static void take_table(struct row *row, const struct executable *executable,
 		       struct symbol_bytes *table)
 {
 	struct file_symbols *symbols = row->owner;
 	const struct build_id build_id = *build_id_of(table);
 
-	if (!is_meant(executable, &build_id)) {
+	if (!executable_may_be(executable, &build_id)) {
 		symbol_bytes_free(table);
 		symbols->counters.open_failed++;
 		row->state = ROW_NEW;
@@ -424,7 +414,7 @@ static void take_better_table(struct row *row, const struct executable *executab
 	struct file_symbols *symbols = row->owner;
 	const struct build_id build_id = *build_id_of(table);
 
-	if (!is_meant(executable, &build_id) || table->bytes.size > symbols->options.bytes_max) {
+	if (!executable_may_be(executable, &build_id) || table->bytes.size > symbols->options.bytes_max) {
 		symbol_bytes_free(table);
 		return;
 	}

@@ -336,16 +336,6 @@ static void keep_bytes(struct source_lines *lines, const struct file *spared)
 
 /* --- building -------------------------------------------------------------------------------- */
 
-/* Whether the file that was read is the one that was mapped, as far as the event told. */
-static bool is_meant(const struct executable *executable, const struct build_id *build_id)
-{
-	const struct executable_identity *identity = &executable->identity;
-
-	return !identity->build_id_size ||
-	       (identity->build_id_size == build_id->size &&
-		memcmp(identity->build_id, build_id->bytes, build_id->size) == 0);
-}
-
 static int take_table(struct file *file, const struct executable *executable,
 		      struct worker_result result)
 {
@@ -355,7 +345,7 @@ static int take_table(struct file *file, const struct executable *executable,
 	int r;
 
 	r = source_table_view_open(result.bytes, result.size, &table.view);
-	if (r == 0 && !is_meant(executable, &table.view.header->build_id))
+	if (r == 0 && !executable_may_be(executable, &table.view.header->build_id))
 		r = -ESTALE; /* another file has its path by now */
 	if (r == 0 && (file->table_count == SOURCE_LINES_TABLES_MAX ||
 		       file->bytes + result.size > lines->bytes_max))
