@@ -67,18 +67,17 @@ static uint32_t parts_of(const struct executable_file *file, uint32_t wanted)
 /* A name, filling up to four bytes, and the CRC in the file's byte order. */
 static void read_link(const struct executable_file *file, struct debug_reference *reference)
 {
-	CLEANUP(memory_free) uint8_t *bytes = NULL;
 	const Elf64_Shdr *section =
 		executable_file_find_section(file, ".gnu_debuglink", SHT_PROGBITS);
+	uint8_t bytes[LINK_SIZE_MAX]; /* that there is none is nothing that memory may decide */
 	struct bytes_reader reader;
 	const char *name;
-	size_t size;
 	uint32_t crc;
 
-	if (!section ||
-	    executable_file_read_section(file, section, LINK_SIZE_MAX, &bytes, &size) != 0)
+	if (!section || section->sh_size > sizeof(bytes) || section->sh_flags & SHF_COMPRESSED ||
+	    executable_file_read_into(file, section->sh_offset, section->sh_size, bytes) != 0)
 		return;
-	reader = bytes_reader_of(bytes, size);
+	reader = bytes_reader_of(bytes, section->sh_size);
 	name = bytes_read_string(&reader);
 	bytes_read(&reader, -bytes_offset(&reader) % sizeof(crc));
 	crc = bytes_read_u32(&reader);

@@ -400,11 +400,16 @@ uint64_t executable_file_code_size(const struct executable_file *file)
 static bool find_build_id(const struct executable_file *file, uint64_t offset, uint64_t size,
 			  uint64_t alignment, struct build_id *ret_build_id)
 {
-	CLEANUP(memory_free) uint8_t *notes = NULL;
+	CLEANUP(memory_free) uint8_t *many = NULL;
+	uint8_t few
+		[EXECUTABLE_NOTES_SIZE_USUAL]; /* nobody is told that there was no memory to look */
 
-	if (size > EXECUTABLE_NOTES_SIZE_MAX || read_allocated(file, offset, size, &notes))
+	if (size > EXECUTABLE_NOTES_SIZE_MAX)
 		return false;
-	return build_id_find(bytes_reader_of(notes, size), alignment, ret_build_id);
+	if (size > sizeof(few) ? read_allocated(file, offset, size, &many)
+			       : executable_file_read_into(file, offset, size, few))
+		return false;
+	return build_id_find(bytes_reader_of(many ? many : few, size), alignment, ret_build_id);
 }
 
 bool executable_file_build_id(const struct executable_file *file, struct build_id *ret_build_id)

@@ -26,9 +26,10 @@
 enum executable_file_limits {
 	EXECUTABLE_SEGMENTS_MAX = 512,	  /* program headers; linkers make about a dozen */
 	EXECUTABLE_SECTIONS_MAX = 131072, /* section headers; -ffunction-sections has thousands */
-	EXECUTABLE_NAMES_SIZE_MAX = 4 << 20, /* names of sections */
-	EXECUTABLE_NOTES_SIZE_MAX = 1 << 20, /* one segment or section of notes */
-	EXECUTABLE_NOTE_PARTS_MAX = 64,	     /* segments and sections of notes looked at */
+	EXECUTABLE_NAMES_SIZE_MAX = 4 << 20,   /* names of sections */
+	EXECUTABLE_NOTES_SIZE_MAX = 1 << 20,   /* one segment or section of notes ... */
+	EXECUTABLE_NOTES_SIZE_USUAL = 4 << 10, /* ... mostly below this */
+	EXECUTABLE_NOTE_PARTS_MAX = 64,	       /* segments and sections of notes looked at */
 };
 
 /* Also outcomes of the worker's jobs that read ELF files. */

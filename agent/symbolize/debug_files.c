@@ -33,7 +33,10 @@ enum search_place {
 struct search {
 	struct debug_files *owner;
 	enum search_place place;
-	bool waits; /* for the next tick, since the worker's queue was full or no descriptor was left */
+	bool waits; /* for a tick, since the worker's queue was full or something was short */
+	uint64_t retry_ns;  /* not before */
+	uint32_t shortages; /* that its jobs ended with */
+	bool was_crash;	    /* ... and a crash, which may have been somebody else's doing */
 	enum debug_part wanted;
 	struct build_id build_id;
 	struct bytes_writer paths; /* of the candidates: see process_files_open_first() */
@@ -54,6 +57,7 @@ struct debug_files {
 	struct debuginfod *debuginfod;
 	struct search searches[DEBUG_FILES_SEARCHES_MAX];
 	bool some_wait; /* mostly none does, and all of them are much to look at */
+	uint64_t now_ns;
 	struct debug_files_counters counters;
 };
 
@@ -140,12 +144,31 @@ static void wait_for_tick(struct search *search)
 	search->owner->some_wait = true;
 }
 
+/* True: it stays where it is, and goes on there later. */
+static bool wait_for_shortage(struct search *search, int error)
+{
+	bool is_first_crash = error == WORKER_CRASHED && !search->was_crash;
+	uint64_t pause_ns;
+
+	search->was_crash |= is_first_crash;
+	pause_ns = shortage_pause_ns(&search->shortages, is_first_crash ? -ENOMEM : error);
+	if (!pause_ns)
+		return false;
+	search->owner->counters.deferred++;
+	search->retry_ns = search->owner->now_ns + pause_ns;
+	wait_for_tick(search);
+	return true;
+}
+
 static void on_checked(int outcome, struct worker_result result, void *context)
 {
 	struct search *search = context;
-	CLEANUP(fd_close) int debug_fd = TAKE_FD(search->debug_fd);
+	CLEANUP(fd_close) int debug_fd = -1;
 
 	worker_result_free(&result);
+	if (wait_for_shortage(search, outcome))
+		return;
+	debug_fd = TAKE_FD(search->debug_fd);
 	if (outcome == 0) {
 		search->owner->counters.found++;
 		finish(search, debug_fd);
@@ -194,8 +217,13 @@ static void on_fetched(int debug_fd, void *context)
 
 	if (debug_fd >= 0)
 		search->debug_fd = fcntl(debug_fd, F_DUPFD_CLOEXEC, 0);
-	step(search);
+	if (debug_fd >= 0 && search->debug_fd < 0 && wait_for_shortage(search, -errno))
+		search->place = SEARCH_DEBUGINFOD; /* which keeps it */
+	else
+		step(search);
 }
+
+static void ask_for_reference(struct search *search);
 
 /* Goes on with the search until the worker or debuginfod has the next word. */
 static void step(struct search *search)
@@ -204,6 +232,10 @@ static void step(struct search *search)
 	int r;
 
 	search->waits = false;
+	if (search->place == SEARCH_REFERENCE) {
+		ask_for_reference(search);
+		return;
+	}
 	if (search->debug_fd >= 0) {
 		check(search);
 		return;
@@ -243,18 +275,40 @@ static void on_reference(int outcome, struct worker_result result, void *context
 	if (outcome == 0)
 		outcome = debug_reference_read(result.bytes, result.size, &reference);
 	worker_result_free(&result);
+	if (outcome == 0 && !reference.parts) {
+		bytes_writer_free(&search->paths);
+		search->paths = bytes_writer_with_max(PATHS_SIZE_MAX);
+		add_paths(search, &reference);
+		outcome = bytes_writer_error(&search->paths);
+	}
+	if (wait_for_shortage(search, outcome))
+		return;
 	if (outcome != 0 || reference.parts) {
 		finish(search, -1); /* unreadable, or complete by itself */
 		return;
 	}
 	search->build_id = reference.build_id;
-	add_paths(search, &reference);
-	if (search->paths.failed) {
-		finish(search, -1);
-		return;
-	}
 	search->place = search->process_fd >= 0 ? SEARCH_PROCESS : SEARCH_HOST;
 	step(search);
+}
+
+static int submit_reference(struct search *search)
+{
+	uint32_t argument = search->wanted;
+
+	return worker_submit(search->owner->worker, SYMBOL_JOB_DEBUG_REFERENCE, search->file_fd,
+			     &argument, sizeof(argument), on_reference, search);
+}
+
+/* Once more, as there was no memory for it. */
+static void ask_for_reference(struct search *search)
+{
+	int r = submit_reference(search);
+
+	if (r == WORKER_QUEUE_FULL)
+		wait_for_tick(search);
+	else if (r != 0)
+		finish(search, -1);
 }
 
 static int open_process(struct search *search, uint32_t pid)
@@ -275,7 +329,6 @@ static int begin(struct search *search, const struct executable *executable, uin
 	const char *slash = strrchr(executable->path, '/');
 	struct stat status;
 
-	search->paths = bytes_writer_with_max(PATHS_SIZE_MAX);
 	search->folder = strndup(executable->path, slash ? (size_t)(slash - executable->path) : 0);
 	if (!search->folder)
 		return -ENOMEM;
@@ -291,7 +344,6 @@ int debug_files_find(struct debug_files *files, const struct executable *executa
 		     debug_files_callback callback, void *context)
 {
 	struct search *search = files->searches;
-	uint32_t argument = wanted;
 	int r;
 
 	while (search->place != SEARCH_NONE)
@@ -307,8 +359,7 @@ int debug_files_find(struct debug_files *files, const struct executable *executa
 				   .debug_fd = -1 };
 	r = begin(search, executable, pid, file_fd);
 	if (r == 0)
-		r = worker_submit(files->worker, SYMBOL_JOB_DEBUG_REFERENCE, search->file_fd,
-				  &argument, sizeof(argument), on_reference, search);
+		r = submit_reference(search);
 	if (r != 0) {
 		close_search(search);
 		return r == WORKER_QUEUE_FULL ? DEBUG_FILES_BUSY : r;
@@ -318,14 +369,20 @@ int debug_files_find(struct debug_files *files, const struct executable *executa
 	return 0;
 }
 
-void debug_files_tick(struct debug_files *files)
+void debug_files_tick(struct debug_files *files, uint64_t now_ns)
 {
+	files->now_ns = now_ns;
 	if (!files->some_wait)
 		return;
 	files->some_wait = false;
-	for (size_t i = 0; i < DEBUG_FILES_SEARCHES_MAX; i++)
-		if (files->searches[i].waits)
-			step(&files->searches[i]);
+	for (size_t i = 0; i < DEBUG_FILES_SEARCHES_MAX; i++) {
+		struct search *search = &files->searches[i];
+
+		if (search->waits && search->retry_ns > now_ns)
+			files->some_wait = true;
+		else if (search->waits)
+			step(search);
+	}
 }
 
 const struct debug_files_counters *debug_files_counters(const struct debug_files *files)

@@ -8,8 +8,8 @@
  * executable's owner, since names are shared by all who map the file, and the worker checks that it
  * is the right one.
  *
- * A search takes some jobs of the worker, or minutes with debuginfod, and never waits. Owned by the
- * loop thread.
+ * A search takes some jobs of the worker, or minutes with debuginfod, and never waits. A job for which memory
+ * or descriptors are short is tried again, as base/descriptors.h says. Owned by the loop thread.
  */
 #ifndef FLICKERSCOPE_DEBUG_FILES_H
 #define FLICKERSCOPE_DEBUG_FILES_H
@@ -37,7 +37,8 @@ struct debug_files_counters {
 	uint64_t searches; /* now */
 	uint64_t found;
 	uint64_t not_found;
-	uint64_t refused; /* files that were there, but not the right ones */
+	uint64_t refused;  /* files that were there, but not the right ones */
+	uint64_t deferred; /* to be read again, since there was no memory for them */
 };
 
 /* @worker, @files: borrowed. @debuginfod: borrowed; NULL: nothing is asked of the network. */
@@ -69,8 +70,8 @@ int debug_files_find(struct debug_files *files, const struct executable *executa
 		     int file_fd, enum debug_part wanted, uint64_t tag,
 		     debug_files_callback callback, void *context);
 
-/* Goes on with what had to wait. */
-void debug_files_tick(struct debug_files *files);
+/* Goes on with what had to wait. @now_ns: CLOCK_MONOTONIC; pauses count from it. */
+void debug_files_tick(struct debug_files *files, uint64_t now_ns);
 
 const struct debug_files_counters *debug_files_counters(const struct debug_files *files);
 

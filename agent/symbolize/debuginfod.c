@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "privileged/privileged_process.h"
 #include "symbolize/debuginfod_fetch.h"
@@ -17,6 +18,8 @@ struct request {
 	struct build_id build_id;
 	debuginfod_callback callback;
 	void *context;
+	uint64_t retry_ns; /* not before */
+	uint32_t shortages;
 };
 
 struct debuginfod {
@@ -143,12 +146,25 @@ static void count_outcome(struct debuginfod *debuginfod, int outcome)
 
 static void answer_next(struct debuginfod *debuginfod);
 
+/* True: the first one stays the first, and is asked for once more, later. */
+static bool wait_for_shortage(struct debuginfod *debuginfod, int error)
+{
+	struct request *request = &debuginfod->waiting[0];
+	uint64_t pause_ns = shortage_pause_ns(&request->shortages, error);
+
+	if (!pause_ns)
+		return false;
+	debuginfod->counters.deferred++;
+	request->retry_ns = debuginfod->now_ns + pause_ns;
+	return true;
+}
+
 static enum debug_folder_end end_of(int outcome)
 {
 	if (outcome == 0)
 		return DEBUG_FOLDER_CAME;
 	return outcome == DEBUGINFOD_NO_LIBRARY || outcome == DEBUGINFOD_UNREACHABLE ||
-			       outcome >= WORKER_OUTCOME_FIRST
+			       outcome >= WORKER_OUTCOME_FIRST || is_shortage(outcome)
 		       ? DEBUG_FOLDER_FAILED
 		       : DEBUG_FOLDER_NONE_HAD_IT;
 }
@@ -161,20 +177,23 @@ static void on_fetched(int outcome, struct worker_result result, void *context)
 
 	worker_result_free(&result);
 	debuginfod->is_running = false;
-	count_outcome(debuginfod, outcome);
 	end_download(debuginfod, &build_id, end_of(outcome));
+	if (wait_for_shortage(debuginfod, outcome))
+		return;
+	count_outcome(debuginfod, outcome);
 	if (outcome == DEBUGINFOD_NO_LIBRARY) {
 		log_warning("debuginfod: libcurl is not installed (libcurl4, or libcurl3-gnutls): "
 			    "nothing is downloaded");
 		debuginfod->is_off = true;
-	} else if (end_of(outcome) == DEBUG_FOLDER_FAILED) {
+	} else if (end_of(outcome) == DEBUG_FOLDER_FAILED && !is_shortage(outcome)) {
 		if (!debuginfod->pause_end_ns)
 			log_warning("debuginfod: no server gives an answer; asked again in %d s",
 				    DEBUGINFOD_UNREACHABLE_PAUSE_S);
 		debuginfod->pause_end_ns =
 			debuginfod->now_ns + DEBUGINFOD_UNREACHABLE_PAUSE_S * NS_PER_S;
-	} else if (outcome == 0) {
-		find_file(debuginfod, &build_id, &debug_fd);
+	} else if (outcome == 0 &&
+		   wait_for_shortage(debuginfod, find_file(debuginfod, &build_id, &debug_fd))) {
+		return; /* it is in the folder by now */
 	}
 	answer(debuginfod, debug_fd);
 	answer_next(debuginfod);
@@ -204,13 +223,15 @@ static int submit(struct debuginfod *debuginfod, const struct build_id *build_id
 	int r;
 
 	debuginfod_request_write(&request, &argument);
-	r = begin_download(debuginfod, build_id);
+	r = bytes_writer_error(&argument);
+	if (r == 0)
+		r = begin_download(debuginfod, build_id);
 	if (r < 0)
 		return r;
-	if (argument.failed)
-		return -E2BIG;
 	r = worker_submit(debuginfod->options.worker, 0, debuginfod->running_fd, argument.bytes,
 			  argument.size, on_fetched, debuginfod);
+	if (r == WORKER_QUEUE_FULL) /* there is one at a time */
+		return -EMFILE;
 	if (r != 0)
 		return r;
 	debuginfod->is_running = true;
@@ -222,7 +243,8 @@ static int submit(struct debuginfod *debuginfod, const struct build_id *build_id
 /* Until the worker has to be waited for. */
 static void answer_next(struct debuginfod *debuginfod)
 {
-	while (debuginfod->waiting_count && !debuginfod->is_running) {
+	while (debuginfod->waiting_count && !debuginfod->is_running &&
+	       debuginfod->waiting[0].retry_ns <= debuginfod->now_ns) {
 		const struct build_id build_id = debuginfod->waiting[0].build_id;
 		CLEANUP(fd_close) int debug_fd = -1;
 		int r = find_file(debuginfod, &build_id, &debug_fd);
@@ -230,12 +252,16 @@ static void answer_next(struct debuginfod *debuginfod)
 		if (r == 0) {
 			debuginfod->counters.cached++;
 			answer(debuginfod, debug_fd);
-		} else if (r != -ENOENT || !may_ask(debuginfod)) {
-			answer(debuginfod, -1);
-		} else if (submit(debuginfod, &build_id) != 0) {
-			end_download(debuginfod, &build_id, DEBUG_FOLDER_FAILED);
-			answer(debuginfod, -1);
+			continue;
 		}
+		if (r == -ENOENT && may_ask(debuginfod)) {
+			r = submit(debuginfod, &build_id);
+			if (r == 0)
+				return;
+			end_download(debuginfod, &build_id, DEBUG_FOLDER_FAILED);
+		}
+		if (!wait_for_shortage(debuginfod, r))
+			answer(debuginfod, -1);
 	}
 }
 

@@ -46,6 +46,7 @@ struct debuginfod_counters {
 	uint64_t not_found;
 	uint64_t refused; /* too large, or not what was asked for */
 	uint64_t unreachable;
+	uint64_t deferred; /* to be asked for again, since there was no memory or no descriptor */
 };
 
 const struct worker_job_type *debuginfod_job_type(void);

@@ -366,7 +366,7 @@ void symbolizer_tick(struct symbolizer *symbolizer, uint64_t now_ns)
 {
 	if (symbolizer->debuginfod)
 		debuginfod_tick(symbolizer->debuginfod, now_ns);
-	debug_files_tick(symbolizer->debug_files);
+	debug_files_tick(symbolizer->debug_files, now_ns);
 	file_symbols_tick(symbolizer->files, now_ns);
 	source_lines_tick(symbolizer->lines, now_ns);
 	jit_symbols_tick(symbolizer->jit, now_ns);
@@ -432,16 +432,20 @@ const struct symbolizer_counters *symbolizer_counters(struct symbolizer *symboli
 	const struct jit_symbols_counters *jit = jit_symbols_counters(symbolizer->jit);
 	const struct source_lines_counters *lines = source_lines_counters(symbolizer->lines);
 	const struct demangler_counters *demangler = demangler_counters(symbolizer->demangler);
+	const struct debug_files_counters *debug_files =
+		debug_files_counters(symbolizer->debug_files);
 	struct symbolizer_counters *counters = &symbolizer->counters;
 
-	counters->debug_files = debug_files_counters(symbolizer->debug_files)->found;
+	counters->debug_files = debug_files->found;
 	counters->tables = files->tables;
 	counters->tables_bytes = files->bytes + jit->bytes + lines->bytes;
 	counters->tables_built = files->built;
 	counters->tables_evicted = files->evicted + jit->evicted + lines->evicted;
 	counters->parse_failed = files->failed + jit->failed + lines->failed;
 	counters->open_failed = files->open_failed;
-	counters->reads_deferred = files->deferred + lines->deferred;
+	counters->reads_deferred = files->deferred + lines->deferred + debug_files->deferred;
+	if (symbolizer->debuginfod)
+		counters->reads_deferred += debuginfod_counters(symbolizer->debuginfod)->deferred;
 	counters->changed = files->changed + lines->changed;
 	counters->provisional_lost = files->provisional_lost + jit->provisional_lost;
 	counters->demangled = demangler->demangled;
