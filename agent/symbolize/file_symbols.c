@@ -414,7 +414,8 @@ static void take_better_table(struct row *row, const struct executable *executab
 	struct file_symbols *symbols = row->owner;
 	const struct build_id build_id = *build_id_of(table);
 
-	if (!executable_may_be(executable, &build_id) || table->bytes.size > symbols->options.bytes_max) {
+	if (!executable_may_be(executable, &build_id) ||
+	    table->bytes.size > symbols->options.bytes_max) {
 		symbol_bytes_free(table);
 		return;
 	}
